@@ -1,0 +1,100 @@
+/* conf: every option of the server in one table: name, kind, default, limits, one sentence. The table reads the file, checks it,
+ * writes the sample file (`bustia conf --sample`) and the manual's list.
+ *
+ * Syntax: `name = value` on a line; `#` begins a comment at the start of a line or after white space; an option that may be repeated
+ * (listen, mail_root) adds to a list, any other may stand once. Times: 500ms, 30s, 10m, 2h (a bare number is seconds). Sizes: 64k, 8M. */
+#ifndef BASE_CONF_H
+#define BASE_CONF_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/span.h"
+
+enum { CONF_LISTENERS = 16, CONF_ROOTS = 16 };
+
+enum conf_service { CONF_POP3, CONF_POP3S };
+
+struct conf_listener { /* listen = ADDRESS:PORT pop3|pop3s [cleartext=no] */
+    char *address;
+    enum conf_service service;
+    bool cleartext; /* false: passwords need TLS here whatever cleartext_networks says */
+    unsigned line;  /* in the file, 0 = a default */
+};
+
+enum conf_log { CONF_LOG_STDERR, CONF_LOG_SYSLOG, CONF_LOG_FILE };
+enum conf_level { CONF_LEVEL_ERROR, CONF_LEVEL_WARNING, CONF_LEVEL_INFO, CONF_LEVEL_DEBUG };
+
+struct conf {
+    /* where it listens */
+    struct conf_listener listen[CONF_LISTENERS];
+    unsigned listeners;
+    char *hostname;              /* in greetings; default: the machine's */
+    char *tls_cert, *tls_key;    /* PEM; "" = no TLS */
+    char *cleartext_networks;    /* where passwords may come without TLS; default loopback */
+    /* people and mail */
+    char *users_db;
+    char *sasl_mechanisms;
+    char *mail_root[CONF_ROOTS]; /* stores must lie below one of them */
+    unsigned mail_roots;
+    char *store_default;         /* for `bustia user add`: "maildir:/var/mail/bustia/{user}" */
+    char *mail_user;             /* for `bustia user add`: the uid of virtual users, name or number */
+    uint64_t first_uid;          /* no mailbox is opened for a uid below it */
+    uint64_t mail_sessions;      /* how many sessions a mail process holds; 1 = a process each */
+    uint64_t mail_idle;          /* ms without sessions until a mail process ends */
+    uint64_t store_threads;      /* threads that may be held up by a slow store, per mail process */
+    bool allow_memory_store;
+    /* roles */
+    char *door_user, *auth_user, *control_user; /* names or numbers */
+    char *run_dir;               /* control socket */
+    char *pid_file;              /* "" = run_dir/bustiad.pid */
+    /* log */
+    enum conf_log log;           /* log = stderr | syslog | file */
+    char *log_file;
+    enum conf_level log_level;
+    /* limits */
+    uint64_t connections;        /* open connections before and after log-in */
+    uint64_t tls_waiting;        /* TLS connections that have not logged in */
+    uint64_t memory_buffers;     /* bytes of buffers per process beyond which peers get small pieces */
+    uint64_t password_threads, password_waiting, password_remember; /* remember: ms */
+    uint64_t failure_delay;      /* ms until a refused log-in is answered */
+    uint64_t authorization_timeout, command_timeout, idle_timeout, write_timeout, drain_timeout; /* ms */
+};
+
+/* A list of everything that is wrong, in order of lines. */
+struct conf_problem {
+    unsigned line; /* 0: about the file as a whole */
+    bool fatal;    /* else a warning */
+    char *text;    /* what is wrong and the remedy */
+};
+struct conf_problems {
+    struct conf_problem *list;
+    unsigned count, fatal;
+};
+void conf_problem_add(struct conf_problems *p, unsigned line, bool fatal, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void conf_problems_free(struct conf_problems *p);
+/* "FILE:LINE: error|warning: text", one a line. */
+void conf_problems_print(const struct conf_problems *p, const char *file, FILE *to);
+
+/* Reads `text`; fills every option (defaults where it says nothing) and adds what is wrong: unknown words with the nearest known
+ * one, wrong values, options given twice, what does not fit together. Never fails otherwise. Free with conf_free. */
+void conf_read(struct conf *c, struct span text, struct conf_problems *p);
+void conf_free(struct conf *c);
+
+/* The line of the file that set an option, 0 if none: for checks that other rooms make (readable keys, known users). */
+unsigned conf_line(const struct conf *c, const char *name);
+
+/* The whole configuration in the file's syntax, such that conf_read gives the same: how the master hands it to the roles. */
+void conf_print(const struct conf *c, FILE *to);
+/* The shipped sample: every option with its sentence, kind and default, all commented out. */
+void conf_sample(FILE *to);
+/* The manual's list, as mdoc(7) items. */
+void conf_manual(FILE *to);
+
+/* true: the daemon takes a changed value up at SIGHUP; false: at the next start. For the log and the manual. */
+bool conf_reloads(const char *name);
+/* Calls fn with the name of each option whose value differs. */
+void conf_differ(const struct conf *a, const struct conf *b, void (*fn)(void *arg, const char *name), void *arg);
+
+#endif

@@ -1,0 +1,35 @@
+/* drop: a maildrop as a numbered list (RFC 1939 §4-§6): sizes, unique ids, what is marked as deleted.
+ * The noun that wire and store share. Messages are numbered from 0 here, from 1 on the wire. */
+#ifndef BASE_DROP_H
+#define BASE_DROP_H
+
+#include <stdint.h>
+
+#include "base/mem.h"
+#include "base/span.h"
+
+struct drop_message {
+    uint64_t octets; /* in wire form: CRLF throughout, dot-stuffing and terminator not counted (RFC 1939 §11) */
+    const char *uid; /* 1..70 of 0x21-0x7E, in the drop's arena (RFC 1939 §7) */
+    bool deleted;
+};
+
+struct drop {
+    struct arena arena;
+    struct drop_message *messages;
+    unsigned count, room;
+    unsigned deleted;        /* how many are marked */
+    uint64_t octets;         /* of all that are not marked */
+};
+
+void drop_init(struct drop *d);
+void drop_fini(struct drop *d);
+
+/* Adds a message; the uid is copied. Returns its number. */
+unsigned drop_add(struct drop *d, uint64_t octets, struct span uid);
+
+bool drop_mark(struct drop *d, unsigned msg); /* false: no such message, or marked already */
+void drop_reset(struct drop *d);              /* RSET: no message is marked (RFC 1939 §5) */
+bool drop_has(const struct drop *d, unsigned msg); /* it exists and is not marked */
+
+#endif

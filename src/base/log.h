@@ -1,0 +1,39 @@
+/* log: one line per fact, key=value. No byte of a peer reaches it unescaped.
+ *
+ *     log_info("session", "user=%s read=%u", log_quote(user), n);
+ *     → 2026-11-24T15:00:00.123Z bustiad[12] door info session: user="a" read=3
+ *
+ * Goes to the descriptor that the master opened (stderr, a file, or syslog's socket). Safe from several
+ * threads: a line is one write. */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stddef.h>
+
+#include "base/span.h"
+
+enum log_kind { LOG_TO_STREAM, LOG_TO_SYSLOG }; /* syslog: "<pri>tag[pid]: text" datagrams */
+enum log_level { LOG_L_ERROR, LOG_L_WARNING, LOG_L_INFO, LOG_L_DEBUG };
+
+/* `fd` stays the caller's; `role` is the word after the pid and must live on. Until then: stderr. */
+void log_open(int fd, enum log_kind kind, const char *role);
+void log_level_set(enum log_level level);
+/* Called when writing fails (the syslog daemon was restarted): the owner may ask for a new descriptor. */
+void log_on_failure(void (*fn)(void));
+
+/* printf's formats (the arguments are checked); text that a peer may have chosen goes through log_quote. */
+void log_error(const char *event, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_warning(const char *event, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_info(const char *event, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_debug(const char *event, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* "text" with quotes; control bytes, 8-bit bytes that are no valid UTF-8, quotes and backslashes as \xNN.
+ * At most LOG_QUOTED bytes, cut with "…" beyond. Returns one of eight buffers of this thread in turn. */
+enum { LOG_QUOTED = 400 };
+const char *log_quote(struct span text);
+const char *log_quote_text(const char *text);
+
+/* The same escaping without quotes, for a terminal. */
+const char *log_escape(struct span text);
+
+#endif

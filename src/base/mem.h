@@ -1,0 +1,38 @@
+/* mem: memory that cannot fail, and arenas that end at once.
+ *
+ * A process that cannot have a few bytes cannot do its work: it says so and ends, and the master
+ * starts another. What a *peer* can make us hold has a ceiling elsewhere (`buf`, the limits). */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+
+/* `n` bytes of zeroes; never NULL, also for n = 0. Free with mem_free. */
+void *mem_alloc(size_t n);
+
+/* Resizes like realloc, never NULL; new bytes are not cleared. `p` may be NULL. */
+void *mem_resize(void *p, size_t n);
+
+/* A copy of `n` bytes with a NUL after them. Free with mem_free. */
+char *mem_copy(const void *p, size_t n);
+char *mem_copy_text(const char *text);
+
+/* NULL is allowed. */
+void mem_free(void *p);
+
+/* Overwrites a secret so that the compiler cannot leave it out. */
+void mem_wipe(void *p, size_t n);
+
+/* Memory that is freed all at once: what a session or a maildrop needs. */
+struct arena {
+    struct arena_block *last;
+    size_t used; /* bytes handed out, for limits and tests */
+};
+
+void arena_init(struct arena *a);
+/* `n` bytes of zeroes, aligned for any type, that live until arena_fini. */
+void *arena_alloc(struct arena *a, size_t n);
+char *arena_copy(struct arena *a, const void *p, size_t n); /* with a NUL after it */
+void arena_fini(struct arena *a);                           /* may be used again after it */
+
+#endif

@@ -1,0 +1,78 @@
+/* conn: a peer on a stream socket: bytes in, bytes out, limits of time and memory. Plain, TLS, or our own socketpair:
+ * the owner does not see which. Gives its buffers back when they are empty.
+ *
+ * A peer that does not read is not read from: input stops while more than `out_high` bytes wait to go out. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/loop.h"
+#include "net/tls.h"
+
+enum conn_end {
+    CONN_EOF,     /* the peer closed */
+    CONN_RESET,   /* the connection broke */
+    CONN_TIMEOUT, /* conn_deadline passed */
+    CONN_STALLED, /* nothing could be written for write_stall_ms */
+    CONN_TLS,     /* the handshake or a record failed */
+    CONN_DONE     /* conn_finish has done its work */
+};
+const char *conn_end_text(enum conn_end end); /* "eof", "reset", … for the log */
+
+struct conn_events {
+    void (*input)(void *arg);   /* there are (more) bytes in conn_in; called again only when more arrive */
+    void (*drained)(void *arg); /* conn_out has become empty (or small: at most out_low) after it was not */
+    void (*secure)(void *arg);  /* the handshake is done */
+    void (*ended)(void *arg, enum conn_end end); /* once; the owner then frees the conn (here or later) */
+};
+
+struct conn_limits {
+    size_t in_max;  /* ceiling of conn_in */
+    size_t out_max; /* ceiling of conn_out */
+    unsigned write_stall_ms;
+    struct budget *budget; /* shared by all conns of the process, or NULL */
+};
+
+struct conn;
+/* `fd` (non-blocking is set here, TCP_NODELAY too where it is TCP) is taken over. Starts reading. */
+struct conn *conn_new(struct loop *l, int fd, const struct conn_limits *limits, const struct conn_events *ev, void *arg);
+void conn_free(struct conn *c); /* closes at once; safe inside its own handlers; NULL is allowed */
+
+struct buf *conn_in(struct conn *c);
+struct buf *conn_out(struct conn *c);
+int conn_fd(const struct conn *c);
+bool conn_is_tls(const struct conn *c);
+const struct tls_stream *conn_tls(const struct conn *c); /* NULL when plain */
+
+/* Call after adding to conn_out: writes what the socket takes now; the rest goes when it can. */
+void conn_flush(struct conn *c);
+/* Stops and resumes reading (e.g. while auth decides). Without reading, a peer that goes away is still noticed when
+ * `watch` is set: `ended` with CONN_EOF/CONN_RESET. Unread bytes stay in the socket. */
+void conn_pause(struct conn *c, bool watch);
+void conn_resume(struct conn *c);
+
+/* `ended(CONN_TIMEOUT)` unless set anew within ms; 0 = none. */
+void conn_deadline(struct conn *c, uint64_t ms);
+
+/* Drops everything read so far (clear text that follows STLS is never executed), then the
+ * handshake begins once conn_out is empty (RFC 2595 §4). `secure` follows, or `ended(CONN_TLS)`. */
+void conn_start_tls(struct conn *c, struct tls_context *ctx);
+
+/* Sends what waits, then close_notify if TLS, then shutdown, then `ended(CONN_DONE)`; input is thrown away meanwhile, so that an
+ * unread pipelined command does not turn the close into a reset that overtakes the reply. Bounded by write_stall_ms and 2 s. */
+void conn_finish(struct conn *c);
+
+/* Plain conns only, conn_out empty: takes the descriptor out of the loop and returns a duplicate to hand over (close it after
+ * passing). The conn keeps its own copy and its conn_in, and neither reads nor writes until conn_resume (a refusal) or
+ * conn_free. */
+int conn_lend(struct conn *c);
+
+/* TLS conns: joins the stream with `fd` (a socketpair's end, taken over): bytes pass both ways with bounded memory until one side ends;
+ * what is in conn_in is NOT sent (it travels with the hand-over). When fd's peer closes: the rest is sent, close_notify, and
+ * `ended(CONN_DONE)`; when the client goes away: fd is closed and `ended` says how. No deadline but the write stall. */
+void conn_relay(struct conn *c, int fd);
+uint64_t conn_bytes_in(const struct conn *c);
+uint64_t conn_bytes_out(const struct conn *c);
+
+#endif

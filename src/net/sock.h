@@ -1,0 +1,28 @@
+/* sock: listening and connecting, names of peers. */
+#ifndef NET_SOCK_H
+#define NET_SOCK_H
+
+#include "base/err.h"
+#include "base/span.h"
+
+enum { SOCK_NAME_MAX = 64 }; /* "[2001:db8::1]:12345" */
+
+/* Listens on "127.0.0.1:110", "[::]:995" (IPv6 only: an IPv4 listener may stand beside it). Close-on-exec, non-blocking. */
+int sock_listen(const char *address, int backlog, struct err *err); /* descriptor or -1 */
+/* A unix stream socket at `path`, mode 0600; what is there is removed if it is a socket nobody answers on. */
+int sock_listen_unix(const char *path, struct err *err);
+int sock_connect_unix(const char *path, struct err *err);
+
+/* The peer's address without the port, "192.0.2.7" or "2001:db8::1" (IPv4 mapped into IPv6 comes as IPv4); "unix" for those. */
+void sock_peer(int fd, char out[SOCK_NAME_MAX]);
+
+/* Is `address` inside one of the networks of `list` ("127.0.0.0/8 ::1/128", separated by spaces)? */
+bool sock_in_networks(const char *address, const char *list);
+/* Is one word of such a list well formed? And an ADDRESS:PORT? For checks of the configuration. */
+bool sock_network_ok(struct span network);
+bool sock_address_ok(struct span address, unsigned *port);
+
+/* A descriptor for the log: connected to syslog's /dev/log (SOCK_DGRAM). */
+int sock_connect_syslog(struct err *err);
+
+#endif
