@@ -14,6 +14,7 @@
 struct dot {
     bool at_line_start; /* the next byte begins a line */
     bool saw_cr;        /* the last byte was a CR */
+    bool only_cr;       /* and it is all that this line holds */
     bool in_body;       /* past the header's blank line */
     bool limited;       /* TOP */
     bool done;          /* TOP has its lines: what remains is not wanted */

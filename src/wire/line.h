@@ -2,7 +2,8 @@
  *
  * A line ends with LF; a CR before it belongs to the end (a bare LF is taken as an end, a bare CR never
  * is). A line longer than `max` octets, its CRLF included, is thrown away up to its end and reported
- * once, so that the tail of an over-long command is never run as a command. */
+ * once, so that the tail of an over-long command is never run as a command. A queue that is full without
+ * holding an end counts as an over-long line too: waiting for more would be waiting for ever. */
 #ifndef WIRE_LINE_H
 #define WIRE_LINE_H
 

@@ -83,11 +83,11 @@ struct pop3_server {
     } count;
     /* private */
     struct line line;
-    int step;                        /* enum in pop3_server.c: what is under way */
-    unsigned listed;                 /* next message of a listing */
-    char user[POP3_NAME_MAX + 1];    /* after USER */
+    int step;                     /* enum in pop3_server.c: what is under way */
+    unsigned listed;              /* next message of a listing */
+    char user[POP3_NAME_MAX + 1]; /* after USER */
     size_t user_len;
-    char *sasl_text;                 /* a response while auth decides, or NULL */
+    char *sasl_text; /* a response while auth decides, or NULL */
     size_t sasl_len;
 };
 

@@ -1,0 +1,54 @@
+/* line: see the header. Runs wherever a protocol is spoken: door and mail worker. */
+#include "wire/line.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+void line_init(struct line *l)
+{
+    *l = (struct line){0};
+}
+
+/* What is thrown away may be the tail of a password. */
+static void throw_away(struct buf *in, size_t n)
+{
+    mem_wipe(in->mem + in->start, n);
+    buf_take(in, n);
+}
+
+/* Throws away what belongs to the over-long line; true once its end has gone by. */
+static bool discard(struct line *l, struct buf *in)
+{
+    struct span s = buf_span(in);
+    const char *end = s.n ? memchr(s.p, '\n', s.n) : NULL;
+    if (s.n)
+        throw_away(in, end ? (size_t)(end - s.p) + 1 : s.n);
+    l->discarding = !end;
+    return end;
+}
+
+enum line_result line_next(struct line *l, struct buf *in, size_t max, struct span *line, size_t *used)
+{
+    if (l->discarding && !discard(l, in))
+        return LINE_NONE;
+
+    struct span s = buf_span(in);
+    size_t look = s.n < max ? s.n : max;
+    const char *end = l->scanned < look ? memchr(s.p + l->scanned, '\n', look - l->scanned) : NULL;
+    if (end) {
+        *used = (size_t)(end - s.p) + 1;
+        *line = (struct span){s.p, *used - 1};
+        if (line->n && line->p[line->n - 1] == '\r')
+            line->n--;
+        l->scanned = 0;
+        return LINE_WHOLE;
+    }
+    if (s.n >= max || buf_room(in) == 0) {
+        l->scanned = 0;
+        discard(l, in);
+        return LINE_TOO_LONG;
+    }
+    l->scanned = s.n;
+    return LINE_NONE;
+}

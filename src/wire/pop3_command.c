@@ -1,0 +1,201 @@
+/* pop3_command: the table of commands (RFC 1939, 2449, 2595, 5034), and those that need no file of their own.
+ * Runs in the door for AUTHORIZATION, in the mail worker for TRANSACTION. */
+#include "wire/pop3_parts.h"
+
+#include <string.h>
+
+/* The message a command names: its number counted from 0 in *msg, or "-ERR" and false. A number that is too
+ * large for 64 bits is no number; nothing wraps. */
+static bool find_message(struct pop3_server *m, struct span text, unsigned *msg, struct buf *out)
+{
+    uint64_t n;
+    if (!span_number(text, &n)) {
+        pop3_err(m, out, "", "That is no message number");
+        return false;
+    }
+    if (n == 0 || n > m->drop->count) {
+        pop3_err(m, out, "", "There is no such message");
+        return false;
+    }
+    if (!drop_has(m->drop, (unsigned)(n - 1))) {
+        pop3_err(m, out, "", "The message is deleted");
+        return false;
+    }
+    *msg = (unsigned)(n - 1);
+    return true;
+}
+
+static void do_capa(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
+{
+    pop3_ok(out, "Capabilities follow");
+    pop3_list_begin(m, STEP_CAPA);
+}
+
+static void do_quit(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
+{
+    if (m->state == POP3_TRANSACTION) {
+        m->state = POP3_UPDATE; /* RFC 1939 §6: the answer waits for the removal */
+        m->step = STEP_COMMIT;
+        return;
+    }
+    pop3_ok(out, "Bye");
+    m->state = POP3_ENDED;
+    m->step = STEP_CLOSE;
+}
+
+static void do_stat(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
+{
+    pop3_ok(out, "%u %llu", m->drop->count - m->drop->deleted, (unsigned long long)m->drop->octets);
+}
+
+static void do_list(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
+{
+    unsigned msg;
+    if (a->count == 0) {
+        pop3_ok(out, "%u message(s) (%llu octets)", m->drop->count - m->drop->deleted,
+                (unsigned long long)m->drop->octets);
+        pop3_list_begin(m, STEP_LIST);
+    } else if (find_message(m, a->arg[0], &msg, out)) {
+        pop3_ok(out, "%u %llu", msg + 1, (unsigned long long)m->drop->messages[msg].octets);
+    }
+}
+
+static void do_uidl(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
+{
+    unsigned msg;
+    if (a->count == 0) {
+        pop3_ok(out, "Unique ids follow");
+        pop3_list_begin(m, STEP_UIDL);
+    } else if (find_message(m, a->arg[0], &msg, out)) {
+        pop3_ok(out, "%u %s", msg + 1, m->drop->messages[msg].uid);
+    }
+}
+
+static void do_retr(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
+{
+    if (!find_message(m, a->arg[0], &m->msg, out))
+        return;
+    m->top = false;
+    m->step = STEP_OPEN;
+}
+
+static void do_top(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
+{
+    if (!find_message(m, a->arg[0], &m->msg, out))
+        return;
+    if (!span_number(a->arg[1], &m->top_lines)) {
+        pop3_err(m, out, "", "That is no number of lines");
+        return;
+    }
+    m->top = true;
+    m->step = STEP_OPEN;
+}
+
+static void do_dele(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
+{
+    unsigned msg;
+    if (!find_message(m, a->arg[0], &msg, out))
+        return;
+    drop_mark(m->drop, msg);
+    pop3_ok(out, "Message %u is deleted", msg + 1);
+}
+
+static void do_rset(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
+{
+    drop_reset(m->drop);
+    pop3_ok(out, "%u message(s) (%llu octets)", m->drop->count, (unsigned long long)m->drop->octets);
+}
+
+static void do_noop(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
+{
+    pop3_ok(out, "Still here");
+}
+
+/* ---- the table */
+
+enum {
+    AUTHORIZATION = 1 << POP3_AUTHORIZATION,
+    TRANSACTION = 1 << POP3_TRANSACTION,
+    BOTH = AUTHORIZATION | TRANSACTION
+};
+
+enum { LISTED, REST, PASSWORD = 2 }; /* how the arguments are read; PASSWORD: not without TLS (RFC 2595 §2.3) */
+
+struct command {
+    const char *word;
+    unsigned states;
+    unsigned min, max; /* arguments */
+    unsigned flags;
+    pop3_do *act;
+};
+
+/* clang-format off */
+static const struct command commands[] = {
+    /* word     known in        args    flags             what it does */
+    {"CAPA",    BOTH,           0, 0,   LISTED,           do_capa},
+    {"STLS",    AUTHORIZATION,  0, 0,   LISTED,           pop3_do_stls},
+    {"USER",    AUTHORIZATION,  1, 1,   PASSWORD,         pop3_do_user},
+    {"PASS",    AUTHORIZATION,  1, 1,   PASSWORD | REST,  pop3_do_pass},
+    {"APOP",    AUTHORIZATION,  2, 2,   LISTED,           pop3_do_apop},
+    {"AUTH",    AUTHORIZATION,  0, 2,   LISTED,           pop3_do_auth},
+    {"STAT",    TRANSACTION,    0, 0,   LISTED,           do_stat},
+    {"LIST",    TRANSACTION,    0, 1,   LISTED,           do_list},
+    {"UIDL",    TRANSACTION,    0, 1,   LISTED,           do_uidl},
+    {"RETR",    TRANSACTION,    1, 1,   LISTED,           do_retr},
+    {"TOP",     TRANSACTION,    2, 2,   LISTED,           do_top},
+    {"DELE",    TRANSACTION,    1, 1,   LISTED,           do_dele},
+    {"NOOP",    TRANSACTION,    0, 0,   LISTED,           do_noop},
+    {"RSET",    TRANSACTION,    0, 0,   LISTED,           do_rset},
+    {"QUIT",    BOTH,           0, 0,   LISTED,           do_quit},
+};
+/* clang-format on */
+
+static const struct command *find_command(struct span word)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (span_is_nocase(word, commands[i].word))
+            return &commands[i];
+    return NULL;
+}
+
+/* Cuts what follows the word. One space before each argument (RFC 1939 §3); spaces at the end are forgiven.
+ * REST: all of it, spaces included, is one argument. false: two spaces in a row, or more than `max`. */
+static bool cut_arguments(struct span rest, const struct command *c, struct pop3_args *a)
+{
+    *a = (struct pop3_args){0};
+    if (c->flags & REST) {
+        a->count = rest.n > 0;
+        a->arg[0] = rest;
+        return true;
+    }
+    while (rest.n && rest.p[rest.n - 1] == ' ')
+        rest.n--;
+    while (rest.n) {
+        struct span arg = span_cut(&rest, ' ');
+        if (arg.n == 0 || a->count == c->max)
+            return false;
+        a->arg[a->count++] = arg;
+    }
+    return true;
+}
+
+void pop3_command(struct pop3_server *m, struct span line, struct buf *out)
+{
+    struct pop3_args args;
+    struct span rest = line, word = span_cut(&rest, ' ');
+    const struct command *c = find_command(word);
+
+    m->count.commands++;
+    if (memchr(line.p, '\0', line.n) || memchr(line.p, '\r', line.n))
+        pop3_err(m, out, "", "A command holds no NUL and no lone CR");
+    else if (!c)
+        pop3_err(m, out, "", "Unknown command");
+    else if (!(c->states & 1u << m->state))
+        pop3_err(m, out, "", m->state == POP3_AUTHORIZATION ? "Log in first" : "You are logged in already");
+    else if (!cut_arguments(rest, c, &args) || args.count < c->min)
+        pop3_err(m, out, "", "%s takes other arguments", c->word);
+    else if (c->flags & PASSWORD && !pop3_password_allowed(m))
+        pop3_err(m, out, "", "Passwords are not taken without TLS");
+    else
+        c->act(m, &args, out);
+}

@@ -1,0 +1,144 @@
+/* pop3_list: replies of many lines. Each row leaves as soon as there is room for it, so a maildrop of any size
+ * is listed through a buffer of any size, and nothing is built up in memory. */
+#include "wire/pop3_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Writes row `n` and returns its length; 0: this row is left out; -1: there are no more. No CRLF. */
+typedef int row_fn(const struct pop3_server *m, unsigned n, char row[POP3_REPLY_MAX]);
+
+/* The decimal digits of v. snprintf would be most of what a listing of a large maildrop costs. */
+static char *put_number(char *p, uint64_t v)
+{
+    char digits[20];
+    unsigned n = 0;
+    do
+        digits[n++] = (char)('0' + v % 10);
+    while ((v /= 10) != 0);
+    while (n)
+        *p++ = digits[--n];
+    return p;
+}
+
+/* "n " of a message that is not marked, else NULL. */
+static char *put_message(const struct pop3_server *m, unsigned n, char *row)
+{
+    if (!drop_has(m->drop, n))
+        return NULL;
+    char *p = put_number(row, (uint64_t)n + 1);
+    *p++ = ' ';
+    return p;
+}
+
+static int list_row(const struct pop3_server *m, unsigned n, char row[POP3_REPLY_MAX])
+{
+    if (n >= m->drop->count)
+        return -1;
+    char *p = put_message(m, n, row);
+    return p ? (int)(put_number(p, m->drop->messages[n].octets) - row) : 0;
+}
+
+static int uidl_row(const struct pop3_server *m, unsigned n, char row[POP3_REPLY_MAX])
+{
+    if (n >= m->drop->count)
+        return -1;
+    char *p = put_message(m, n, row);
+    if (!p)
+        return 0;
+    size_t length = strlen(m->drop->messages[n].uid);
+    memcpy(p, m->drop->messages[n].uid, length);
+    return (int)(p + length - row);
+}
+
+/* ---- CAPA (RFC 2449 §5): what can be done in this state must be true; what belongs to AUTHORIZATION is
+ * announced in both states. */
+
+static int always(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
+{
+    return snprintf(row, POP3_REPLY_MAX, "%s", text);
+}
+
+static int if_user(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
+{
+    return pop3_password_allowed(m) ? always(m, text, row) : 0;
+}
+
+static int if_sasl(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
+{
+    const char *sasl = m->offer.sasl, *clear = pop3_password_allowed(m) ? m->offer.sasl_clear : "";
+    if (!*sasl && !*clear)
+        return 0;
+    return snprintf(row, POP3_REPLY_MAX, "%s%s%s%s%s", text, *sasl ? " " : "", sasl, *clear ? " " : "", clear);
+}
+
+static int if_stls(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
+{
+    bool possible = m->state == POP3_AUTHORIZATION && m->offer.tls_offered && !m->offer.tls_active;
+    return possible ? always(m, text, row) : 0;
+}
+
+static int implementation(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
+{
+    return snprintf(row, POP3_REPLY_MAX, "%s %s", text, m->offer.implementation);
+}
+
+static const struct {
+    const char *text;
+    int (*row)(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX]);
+} capabilities[] = {
+    {"TOP", always},
+    {"UIDL", always},
+    {"RESP-CODES", always},
+    {"AUTH-RESP-CODE", always},
+    {"PIPELINING", always},
+    {"USER", if_user},
+    {"SASL", if_sasl},
+    {"STLS", if_stls},
+    {"IMPLEMENTATION", implementation},
+};
+
+static int capa_row(const struct pop3_server *m, unsigned n, char row[POP3_REPLY_MAX])
+{
+    if (n >= sizeof capabilities / sizeof *capabilities)
+        return -1;
+    return capabilities[n].row(m, capabilities[n].text, row);
+}
+
+/* Not in any RFC, but asked by clients that are older than CAPA. */
+static int mechanism_row(const struct pop3_server *m, unsigned n, char row[POP3_REPLY_MAX])
+{
+    struct span lists[] = {span_of(m->offer.sasl), span_of(pop3_password_allowed(m) ? m->offer.sasl_clear : "")};
+    for (unsigned k = 0; k < 2; k++)
+        for (struct span word = pop3_next_word(&lists[k]); word.n; word = pop3_next_word(&lists[k]))
+            if (n-- == 0)
+                return snprintf(row, POP3_REPLY_MAX, "%.*s", (int)word.n, word.p);
+    return -1;
+}
+
+static row_fn *const rows[] = {
+    [STEP_LIST] = list_row, [STEP_UIDL] = uidl_row, [STEP_CAPA] = capa_row, [STEP_MECHANISMS] = mechanism_row};
+
+void pop3_list_begin(struct pop3_server *m, enum pop3_step step)
+{
+    m->step = (int)step;
+    m->listed = 0;
+}
+
+bool pop3_list_run(struct pop3_server *m, struct buf *out)
+{
+    row_fn *row = rows[m->step];
+    char text[POP3_REPLY_MAX];
+    for (;; m->listed++) {
+        int n = row(m, m->listed, text);
+        if (n < 0)
+            return buf_add(out, ".\r\n", 3);
+        if (n == 0)
+            continue;
+        if (n > POP3_REPLY_MAX - 3)
+            n = POP3_REPLY_MAX - 3;
+        memcpy(text + n, "\r\n", 2);
+        if (!buf_add(out, text, (size_t)n + 2))
+            return false;
+    }
+}

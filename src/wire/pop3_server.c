@@ -1,0 +1,267 @@
+/* pop3_server: see the header. Runs in the door for AUTHORIZATION, in the mail worker from TRANSACTION on. */
+#include "wire/pop3_parts.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "wire/base64.h"
+
+static void begin(struct pop3_server *m, const struct pop3_offer *offer, enum pop3_state state)
+{
+    *m = (struct pop3_server){.state = state, .offer = *offer, .step = STEP_COMMAND};
+    line_init(&m->line);
+}
+
+void pop3_server_init(struct pop3_server *m, const struct pop3_offer *offer, struct buf *out)
+{
+    begin(m, offer, POP3_AUTHORIZATION);
+    pop3_ok(out, "bustia ready%s%s", offer->stamp ? " " : "", offer->stamp ? offer->stamp : "");
+}
+
+void pop3_server_resume(struct pop3_server *m, const struct pop3_offer *offer, struct span user, struct drop *drop,
+                        struct buf *out)
+{
+    begin(m, offer, POP3_TRANSACTION);
+    m->drop = drop;
+    struct span name = pop3_name(user);
+    if (name.n == 0)
+        name = span_of("maildrop");
+    pop3_ok(out, "%.*s has %u message(s) (%llu octets)", (int)name.n, name.p, drop->count - drop->deleted,
+            (unsigned long long)drop->octets);
+}
+
+void pop3_server_fini(struct pop3_server *m)
+{
+    pop3_forget_secret(m);
+    pop3_forget_user(m);
+    m->state = POP3_ENDED;
+    m->step = STEP_CLOSE;
+}
+
+/* ---- feed */
+
+/* A line of AUTHORIZATION may hold a secret: it is overwritten where it stood, and all of the queue's memory if
+ * nothing else waits there (the queue may have moved its bytes). */
+static void take_line(struct pop3_server *m, struct buf *in, size_t used)
+{
+    if (m->state != POP3_TRANSACTION) {
+        mem_wipe(in->mem + in->start, used);
+        if (used == in->len) {
+            buf_wipe(in);
+            return;
+        }
+    }
+    buf_take(in, used);
+}
+
+/* One line is read and answered, if there is a whole one and room for a reply. */
+static bool run_line(struct pop3_server *m, struct buf *in, struct buf *out, enum pop3_want *want)
+{
+    bool response = m->step == STEP_RESPONSE;
+    if (buf_room(out) < POP3_REPLY_MAX) {
+        *want = POP3_WANT_ROOM;
+        return false;
+    }
+    struct span line;
+    size_t used, got;
+    enum line_result r = line_next(&m->line, in, response ? POP3_AUTH_LINE_MAX : POP3_LINE_MAX, &line, &used);
+    if (r == LINE_NONE) {
+        *want = POP3_WANT_INPUT;
+        return false;
+    }
+    /* From here on the room is ours: a budget that others use up later cannot take it away. */
+    buf_reserve(out, POP3_REPLY_MAX, &got);
+    if (r == LINE_TOO_LONG && response)
+        pop3_response_too_long(m, out);
+    else if (r == LINE_TOO_LONG)
+        pop3_err(m, out, "", "A command has at most %d octets", POP3_LINE_MAX);
+    else if (response)
+        pop3_response(m, line, out);
+    else
+        pop3_command(m, line, out);
+    if (r == LINE_WHOLE)
+        take_line(m, in, used);
+    return true;
+}
+
+enum pop3_want pop3_server_feed(struct pop3_server *m, struct buf *in, struct buf *out)
+{
+    enum pop3_want want;
+    for (;;) {
+        switch ((enum pop3_step)m->step) {
+        case STEP_COMMAND:
+        case STEP_RESPONSE:
+            if (!run_line(m, in, out, &want))
+                return want;
+            break;
+        case STEP_LIST:
+        case STEP_UIDL:
+        case STEP_CAPA:
+        case STEP_MECHANISMS:
+            if (!pop3_list_run(m, out))
+                return POP3_WANT_ROOM;
+            m->step = STEP_COMMAND;
+            break;
+        case STEP_CANCELLED:
+            pop3_forget_secret(m);
+            m->auth.how = POP3_AUTH_SASL_CANCEL;
+            m->step = STEP_COMMAND;
+            return POP3_WANT_AUTH;
+        case STEP_AUTH:
+            return POP3_WANT_AUTH;
+        case STEP_TLS: /* what came with STLS in the clear is never read (RFC 2595 §4) */
+            buf_wipe(in);
+            line_init(&m->line);
+            return POP3_WANT_TLS;
+        case STEP_OPEN:
+        case STEP_BODY:
+            return POP3_WANT_BODY;
+        case STEP_COMMIT:
+            return POP3_WANT_COMMIT;
+        case STEP_CLOSE:
+            return POP3_WANT_CLOSE;
+        }
+    }
+}
+
+/* ---- the owner's answers */
+
+void pop3_server_challenge(struct pop3_server *m, struct span challenge, struct buf *out)
+{
+    assert(m->step == STEP_AUTH);
+    pop3_forget_secret(m);
+    size_t length = base64_length(challenge.n), got;
+    if (buf_room(out) < length + 4) { /* it grows with what the client sends, and so has a ceiling */
+        pop3_err(m, out, "", "The exchange is too long");
+        m->step = STEP_CANCELLED;
+        return;
+    }
+    char *p = buf_reserve(out, length + 4, &got);
+    memcpy(p, "+ ", 2);
+    base64_encode(challenge, p + 2);
+    memcpy(p + 2 + length, "\r\n", 2);
+    buf_commit(out, length + 4);
+    m->step = STEP_RESPONSE;
+}
+
+/* What a refused log-in is told: the same for an unknown name and a wrong password (RFC 3206 §4). */
+static const char *const denials[ERR_KINDS] = {
+    [ERR_NONE] = "Log-in is not possible",
+    [ERR_TEMP] = "Log-in is not possible now, try again later",
+    [ERR_PERM] = "Log-in is not possible, ask the administrator",
+    [ERR_BUSY] = "The maildrop is open in another session",
+    [ERR_AUTH] = "The name or the password is wrong",
+    [ERR_GONE] = "Log-in is not possible",
+    [ERR_UNKNOWN] = "Log-in is not possible now, try again later",
+    [ERR_INPUT] = "The exchange is not well formed",
+    [ERR_LIMIT] = "There is too much to do, try again later",
+    [ERR_CONFIG] = "Log-in is not possible, ask the administrator",
+    [ERR_USAGE] = "Log-in is not possible",
+};
+
+void pop3_server_denied(struct pop3_server *m, enum err_kind kind, struct buf *out)
+{
+    pop3_forget_secret(m);
+    pop3_forget_user(m);
+    const struct err_row *row = err_row(kind);
+    pop3_err(m, out, row->pop3, "%s", denials[row->kind]);
+    m->state = POP3_AUTHORIZATION;
+    m->step = STEP_COMMAND;
+}
+
+void pop3_server_granted(struct pop3_server *m)
+{
+    assert(m->step == STEP_AUTH);
+    pop3_forget_secret(m);
+    m->state = POP3_ENDED;
+    m->step = STEP_CLOSE;
+}
+
+void pop3_server_secured(struct pop3_server *m)
+{
+    assert(m->step == STEP_TLS);
+    pop3_forget_secret(m);
+    pop3_forget_user(m);
+    line_init(&m->line);
+    m->offer.tls_active = true;
+    m->step = STEP_COMMAND;
+}
+
+void pop3_server_body_begin(struct pop3_server *m, uint64_t octets, struct buf *out)
+{
+    assert(m->step == STEP_OPEN);
+    if (m->top)
+        pop3_ok(out, "Top of the message follows");
+    else
+        pop3_ok(out, "%llu octets", (unsigned long long)octets);
+    m->step = STEP_BODY;
+}
+
+void pop3_server_body_end(struct pop3_server *m)
+{
+    assert(m->step == STEP_BODY);
+    if (!m->top)
+        m->count.read++;
+    m->step = STEP_COMMAND;
+}
+
+/* After log-in only trouble inside has a response code: [AUTH] and [IN-USE] are about logging in. */
+static const char *inner_code(enum err_kind kind)
+{
+    const char *code = err_row(kind)->pop3;
+    return strncmp(code, "SYS/", 4) == 0 ? code : "";
+}
+
+void pop3_server_body_failed(struct pop3_server *m, enum err_kind kind, struct buf *out)
+{
+    assert(m->step == STEP_OPEN);
+    pop3_err(m, out, inner_code(kind), "%s",
+             kind == ERR_GONE ? "The message is not there any more" : "The message cannot be read now");
+    m->step = STEP_COMMAND;
+}
+
+void pop3_server_committed(struct pop3_server *m, enum err_kind kind, size_t left, struct buf *out)
+{
+    assert(m->step == STEP_COMMIT);
+    const char *code = *inner_code(kind) ? inner_code(kind) : err_row(ERR_TEMP)->pop3;
+    if (kind == ERR_NONE)
+        pop3_ok(out, "Bye, %u message(s) removed", m->drop->deleted);
+    else if (left == 0)
+        pop3_err(m, out, code, "It is not certain that the removal will last");
+    else if (kind == ERR_UNKNOWN)
+        pop3_err(m, out, code, "%zu message(s) perhaps not removed", left);
+    else
+        pop3_err(m, out, code, "%zu message(s) not removed", left);
+    m->state = POP3_ENDED;
+    m->step = STEP_CLOSE;
+}
+
+void pop3_server_abort(struct pop3_server *m, enum err_kind kind, const char *text, struct buf *out)
+{
+    bool sayable = false;
+    switch ((enum pop3_step)m->step) {
+    case STEP_COMMAND:
+    case STEP_RESPONSE:
+    case STEP_CANCELLED:
+    case STEP_AUTH:
+    case STEP_OPEN:
+    case STEP_COMMIT:
+        sayable = true;
+        break;
+    case STEP_TLS:  /* the client awaits a handshake, */
+    case STEP_LIST: /* or the rest of a list or of a message, which a line would become part of, */
+    case STEP_UIDL:
+    case STEP_CAPA:
+    case STEP_MECHANISMS:
+    case STEP_BODY:
+    case STEP_CLOSE: /* or nothing more */
+        break;
+    }
+    if (sayable && buf_room(out) >= POP3_REPLY_MAX)
+        pop3_err(m, out, err_row(kind)->pop3, "%s", text);
+    pop3_forget_secret(m);
+    pop3_forget_user(m);
+    m->state = POP3_ENDED;
+    m->step = STEP_CLOSE;
+}
