@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-enum { CONF_LISTENERS = 16, CONF_ROOTS = 16 };
+enum { CONF_LISTENERS = 16, CONF_ROOTS = 16, CONF_OPTIONS = 64 };
 
 enum conf_service { CONF_POP3, CONF_POP3S };
 
@@ -60,6 +60,9 @@ struct conf {
     uint64_t password_threads, password_waiting, password_remember; /* remember: ms */
     uint64_t failure_delay;      /* ms until a refused log-in is answered */
     uint64_t authorization_timeout, command_timeout, idle_timeout, write_timeout, drain_timeout; /* ms */
+    /* where the file says it, 0 = a default; ask conf_line */
+    unsigned lines[CONF_OPTIONS];
+    unsigned mail_root_line[CONF_ROOTS];
 };
 
 /* A list of everything that is wrong, in order of lines. */
@@ -81,6 +84,15 @@ void conf_problems_print(const struct conf_problems *p, const char *file, FILE *
  * one, wrong values, options given twice, what does not fit together. Never fails otherwise. Free with conf_free. */
 void conf_read(struct conf *c, struct span text, struct conf_problems *p);
 void conf_free(struct conf *c);
+
+/* The same from a file (at most 1 MB). -1: it cannot be read; `c` is then as after conf_read of an empty text. */
+int conf_load(struct conf *c, const char *path, struct conf_problems *p, struct err *err);
+
+/* The known name that `word` was probably meant to be, NULL if none is near. `names` ends with NULL. */
+const char *conf_nearest(struct span word, const char *const *names);
+
+/* Does `path` lie in `folder` (or is it)? By their names; both absolute. */
+bool conf_path_below(const char *path, const char *folder);
 
 /* The line of the file that set an option, 0 if none: for checks that other rooms make (readable keys, known users). */
 unsigned conf_line(const struct conf *c, const char *name);

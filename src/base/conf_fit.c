@@ -1,0 +1,185 @@
+/* conf_fit: what does not fit together in a configuration whose values are each right. Asks nothing of the system: that is the
+ * check of the server (check/). */
+#include "base/conf_table.h"
+
+#include <string.h>
+
+#include "base/conf_value.h"
+
+struct fit {
+    const struct conf *c;
+    const bool *wrong;
+    struct conf_problems *p;
+};
+
+static bool is_wrong(const struct fit *f, const char *name)
+{
+    return f->wrong[conf_table_find(span_of(name))];
+}
+
+/* ---- TLS */
+
+static void fit_tls(const struct fit *f)
+{
+    const struct conf *c = f->c;
+    if (is_wrong(f, "tls_cert") || is_wrong(f, "tls_key"))
+        return;
+    if (*c->tls_cert && !*c->tls_key)
+        conf_problem_add(f->p, conf_line(c, "tls_cert"), true, "tls_cert has no tls_key beside it; name its private key");
+    if (*c->tls_key && !*c->tls_cert)
+        conf_problem_add(f->p, conf_line(c, "tls_key"), true, "tls_key has no tls_cert beside it; name its certificate");
+    if (*c->tls_cert || *c->tls_key)
+        return;
+    bool clear_far = false;
+    for (unsigned i = 0; i < c->listeners; i++) {
+        const struct conf_listener *l = &c->listen[i];
+        struct conf_address a;
+        clear_far |= l->service == CONF_POP3 && !conf_address_read(span_of(l->address), &a) && !conf_address_loopback(&a);
+        if (l->service == CONF_POP3S)
+            conf_problem_add(f->p, l->line, true, "listen = %s pop3s needs tls_cert and tls_key", l->address);
+        else if (!l->cleartext)
+            conf_problem_add(f->p, l->line, false,
+                             "listen = %s takes no passwords at all: it has cleartext=no, and there is no tls_cert", l->address);
+    }
+    if (clear_far)
+        conf_problem_add(f->p, 0, false,
+                         "there is no tls_cert, so passwords from outside of cleartext_networks are refused; set tls_cert and "
+                         "tls_key");
+}
+
+/* ---- listeners */
+
+static void fit_listeners(const struct fit *f)
+{
+    const struct conf *c = f->c;
+    for (unsigned i = 0; i < c->listeners; i++) {
+        const struct conf_listener *l = &c->listen[i];
+        struct conf_address a, b;
+        if (l->service == CONF_POP3S && !l->cleartext)
+            conf_problem_add(f->p, l->line, false, "cleartext=no says nothing with pop3s, which is never in the clear");
+        for (unsigned k = 0; k < i; k++) {
+            const struct conf_listener *other = &c->listen[k];
+            if (conf_address_read(span_of(l->address), &a) || conf_address_read(span_of(other->address), &b) ||
+                !conf_address_clash(&a, &b))
+                continue;
+            conf_problem_add(f->p, l->line, true, "listen = %s clashes with %s on line %u; take one of them out", l->address,
+                             other->address, other->line);
+            break;
+        }
+    }
+}
+
+static void fit_networks(const struct fit *f)
+{
+    struct span rest = span_of(f->c->cleartext_networks);
+    for (struct span word = conf_word(&rest); word.n; word = conf_word(&rest)) {
+        struct conf_address network;
+        unsigned prefix = 1;
+        if (!conf_network_read(word, &network, &prefix) && prefix == 0)
+            conf_problem_add(f->p, conf_line(f->c, "cleartext_networks"), false,
+                             "cleartext_networks has %.*s in it: passwords are taken without TLS from everywhere",
+                             (int)word.n, word.p);
+    }
+}
+
+/* ---- folders */
+
+static void fit_roots(const struct fit *f)
+{
+    const struct conf *c = f->c;
+    for (unsigned i = 0; i < c->mail_roots; i++)
+        for (unsigned k = 0; k < c->mail_roots; k++) {
+            const char *inner = c->mail_root[i], *outer = c->mail_root[k];
+            if (i == k || !conf_path_below(inner, outer))
+                continue;
+            bool same = strcmp(inner, outer) == 0;
+            if (same && i > k)
+                conf_problem_add(f->p, c->mail_root_line[i], true, "mail_root = %s stands on line %u already", inner,
+                                 c->mail_root_line[k]);
+            else if (!same)
+                conf_problem_add(f->p, c->mail_root_line[i], true,
+                                 "mail_root = %s lies in mail_root = %s on line %u, which holds it already; take one of them out",
+                                 inner, outer, c->mail_root_line[k]);
+        }
+}
+
+/* What belongs to the server must not lie where mailboxes' users write. */
+static void fit_outside_roots(const struct fit *f, const char *name, const char *path)
+{
+    const struct conf *c = f->c;
+    for (unsigned i = 0; i < c->mail_roots; i++)
+        if (*path && conf_path_below(path, c->mail_root[i]))
+            conf_problem_add(f->p, conf_line(c, name), true,
+                             "%s = %s lies in mail_root = %s, where users of mailboxes may write; keep it elsewhere", name, path,
+                             c->mail_root[i]);
+}
+
+static void fit_store_default(const struct fit *f)
+{
+    const struct conf *c = f->c;
+    struct span path = span_of(c->store_default), scheme = span_cut(&path, ':');
+    unsigned line = conf_line(c, "store_default");
+    bool inside = false;
+    for (unsigned i = 0; i < c->mail_roots; i++)
+        inside |= path.p && conf_path_below(path.p, c->mail_root[i]) && strcmp(path.p, c->mail_root[i]) != 0;
+    if (is_wrong(f, "store_default") || is_wrong(f, "mail_root"))
+        return;
+    if (!inside && line)
+        conf_problem_add(f->p, line, true, "store_default = %s lies in no mail_root; name one that holds it",
+                         c->store_default);
+    else if (!inside)
+        conf_problem_add(f->p, conf_line(c, "mail_root"), false,
+                         "mail_root does not hold the default of store_default, %s; set store_default too", c->store_default);
+    if (span_is(scheme, "memory") && !c->allow_memory_store)
+        conf_problem_add(f->p, line, true, "store_default = %s keeps mail in memory, and allow_memory_store is no",
+                         c->store_default);
+}
+
+/* ---- the log and the limits */
+
+static void fit_log(const struct fit *f)
+{
+    const struct conf *c = f->c;
+    if (is_wrong(f, "log") || is_wrong(f, "log_file"))
+        return;
+    if (c->log == CONF_LOG_FILE && !*c->log_file)
+        conf_problem_add(f->p, conf_line(c, "log"), true, "log = file needs log_file; name the file");
+    if (c->log != CONF_LOG_FILE && *c->log_file)
+        conf_problem_add(f->p, conf_line(c, "log_file"), false, "log_file is not used; it needs log = file");
+}
+
+static void fit_limits(const struct fit *f)
+{
+    const struct conf *c = f->c;
+    if (c->tls_waiting > c->connections && conf_line(c, "tls_waiting"))
+        conf_problem_add(f->p, conf_line(c, "tls_waiting"), false,
+                         "tls_waiting is more than connections, which then is the limit");
+    if (c->failure_delay >= c->authorization_timeout)
+        conf_problem_add(f->p, conf_line(c, "failure_delay"), false,
+                         "failure_delay is not less than authorization_timeout: nobody sees that his password was wrong");
+    if (c->idle_timeout < 600000)
+        conf_problem_add(f->p, conf_line(c, "idle_timeout"), false,
+                         "idle_timeout is less than the 10m that RFC 1939 asks for");
+    if (c->first_uid < 1000)
+        conf_problem_add(f->p, conf_line(c, "first_uid"), false,
+                         "first_uid is less than 1000: mailboxes may be opened as system accounts");
+    if (c->allow_memory_store)
+        conf_problem_add(f->p, conf_line(c, "allow_memory_store"), false, "allow_memory_store = yes is for tests only");
+}
+
+void conf_fit(const struct conf *c, const bool wrong[CONF_OPTIONS], struct conf_problems *p)
+{
+    struct fit f = {c, wrong, p};
+    fit_tls(&f);
+    fit_listeners(&f);
+    fit_networks(&f);
+    fit_roots(&f);
+    fit_outside_roots(&f, "users_db", c->users_db);
+    fit_outside_roots(&f, "tls_key", c->tls_key);
+    fit_outside_roots(&f, "run_dir", c->run_dir);
+    fit_outside_roots(&f, "pid_file", c->pid_file);
+    fit_outside_roots(&f, "log_file", c->log_file);
+    fit_store_default(&f);
+    fit_log(&f);
+    fit_limits(&f);
+}

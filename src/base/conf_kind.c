@@ -1,0 +1,456 @@
+/* conf_kind: the kinds of values: how each is read, printed and freed. */
+#include "base/conf_table.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/conf_value.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+static char **text_at(const struct conf_option *o, struct conf *c)
+{
+    return (char **)((char *)c + o->at);
+}
+
+static const void *value_at(const struct conf_option *o, const struct conf *c)
+{
+    return (const char *)c + o->at;
+}
+
+static bool say(char why[CONF_WHY], const char *text)
+{
+    snprintf(why, CONF_WHY, "%s", text);
+    return false;
+}
+
+/* ---- text of several kinds */
+
+static bool text_set(const struct conf_option *o, struct conf *c, char *text)
+{
+    char **at = text_at(o, c);
+    mem_free(*at);
+    *at = text;
+    return true;
+}
+
+static bool text_copy(const struct conf_option *o, struct conf *c, struct span value)
+{
+    return text_set(o, c, mem_copy(value.p, value.n));
+}
+
+static void text_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+{
+    (void)i;
+    fputs(*(char *const *)value_at(o, c), to);
+}
+
+static void text_free(const struct conf_option *o, struct conf *c)
+{
+    text_set(o, c, NULL);
+}
+
+/* A name that may stand in a greeting, before or after an "@" (RFC 1939 §7: APOP's timestamp is a msg-id). */
+static bool host_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)line;
+    bool ok = value.n > 0 && value.n <= 255 && value.p[0] != '.' && value.p[0] != '-';
+    for (size_t i = 0; ok && i < value.n; i++) {
+        char a = value.p[i];
+        ok = (a >= 'a' && a <= 'z') || (a >= 'A' && a <= 'Z') || (a >= '0' && a <= '9') || a == '.' || a == '-';
+    }
+    if (!ok)
+        return say(why, "is no host name; write one of letters, digits, \"-\" and \".\", for instance pop.example.org");
+    return text_copy(o, c, value);
+}
+
+static bool file_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)line;
+    if (!value.n && o->fallback && !*o->fallback)
+        return text_copy(o, c, value);
+    const char *wrong;
+    char *path = conf_path_read(value, &wrong);
+    return path ? text_set(o, c, path) : say(why, wrong);
+}
+
+/* A list of words as one text with single blanks between them; each is checked by `ok`, which words its refusal. */
+typedef bool word_ok_fn(const struct conf_option *o, struct span word, char why[CONF_WHY]);
+
+static bool list_read(const struct conf_option *o, struct conf *c, struct span value, word_ok_fn *ok, char why[CONF_WHY])
+{
+    char *list = mem_alloc(value.n + 1);
+    size_t n = 0;
+    for (struct span word = conf_word(&value); word.n; word = conf_word(&value)) {
+        if (!ok(o, word, why)) {
+            mem_free(list);
+            return false;
+        }
+        if (n)
+            list[n++] = ' ';
+        memcpy(list + n, word.p, word.n);
+        n += word.n;
+    }
+    return text_set(o, c, list);
+}
+
+static bool network_ok(const struct conf_option *o, struct span word, char why[CONF_WHY])
+{
+    (void)o;
+    struct conf_address network;
+    unsigned prefix;
+    const char *wrong = conf_network_read(word, &network, &prefix);
+    if (wrong)
+        snprintf(why, CONF_WHY, "%s %s", log_quote(word), wrong);
+    return !wrong;
+}
+
+static bool networks_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line,
+                          char why[CONF_WHY])
+{
+    (void)line;
+    return list_read(o, c, value, network_ok, why);
+}
+
+/* "yes, no or maybe": what may be written, for a message. */
+static void words_join(const char *const *words, FILE *to)
+{
+    for (unsigned i = 0; words[i]; i++)
+        fprintf(to, "%s%s", !i ? "" : words[i + 1] ? ", " : " or ", words[i]);
+}
+
+static bool word_refuse(const struct conf_option *o, struct span word, const char *before, char why[CONF_WHY])
+{
+    memset(why, 0, CONF_WHY);
+    FILE *to = fmemopen(why, CONF_WHY, "w");
+    if (!to)
+        return say(why, "is no word that is known here");
+    fputs(before, to);
+    const char *near = conf_nearest(word, o->words);
+    if (near)
+        fprintf(to, "; did you mean \"%s\"", near);
+    fputs(near ? "? (" : "; write ", to);
+    words_join(o->words, to);
+    fputs(near ? ")" : "", to);
+    fclose(to);
+    return false;
+}
+
+static bool listed_word_ok(const struct conf_option *o, struct span word, char why[CONF_WHY])
+{
+    for (unsigned i = 0; o->words[i]; i++)
+        if (span_is(word, o->words[i]))
+            return true;
+    char before[CONF_WHY / 2];
+    snprintf(before, sizeof before, "unknown word %s", log_quote(word));
+    return word_refuse(o, word, before, why);
+}
+
+static bool words_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)line;
+    return list_read(o, c, value, listed_word_ok, why);
+}
+
+static bool store_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)line;
+    struct span path = value;
+    struct span scheme = span_cut(&path, ':');
+    if (!path.p || !scheme.n)
+        return say(why, "is no SCHEME:PATH; write for instance maildir:/var/mail/bustia/{user}");
+    if (!span_is(scheme, "maildir") && !span_is(scheme, "memory"))
+        return say(why, "has an unknown scheme; write for instance maildir:/var/mail/bustia/{user}");
+    const char *wrong;
+    char *whole = conf_path_read(path, &wrong);
+    if (!whole) {
+        snprintf(why, CONF_WHY, "after the \":\" %s", wrong);
+        return false;
+    }
+    bool named = strstr(whole, "{user}") != NULL;
+    mem_free(whole);
+    if (!named)
+        return say(why, "has no {user} in it, so that all users would share one maildrop");
+    return text_copy(o, c, value);
+}
+
+/* "990" or "990:991", user and group; see base/account. */
+static bool account_numbers(struct span value)
+{
+    struct span group = value, user = span_cut(&group, ':');
+    uint64_t uid, gid;
+    return span_number(user, &uid) && uid > 0 && uid < UINT32_MAX &&
+           (!group.p || (span_number(group, &gid) && gid > 0 && gid < UINT32_MAX));
+}
+
+static bool user_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)line;
+    if (value.n && value.p[0] >= '0' && value.p[0] <= '9' && !account_numbers(value))
+        return say(why, "is no USER or USER:GROUP in numbers from 1 to 4294967294");
+    bool ok = value.n > 0 && value.n <= 32 && value.p[0] != '-';
+    for (size_t i = 0; ok && i < value.n; i++) {
+        char a = value.p[i];
+        ok = (a >= 'a' && a <= 'z') || (a >= 'A' && a <= 'Z') || (a >= '0' && a <= '9') || a == '.' || a == '_' ||
+             a == '-' || (a == ':' && value.p[0] <= '9');
+    }
+    return ok ? text_copy(o, c, value)
+              : say(why, "is no account; write the name of one, or the numbers USER or USER:GROUP");
+}
+
+/* ---- numbers */
+
+static bool number_set(const struct conf_option *o, struct conf *c, uint64_t value, char why[CONF_WHY])
+{
+    if (value >= o->least && value <= o->most) {
+        *(uint64_t *)((char *)c + o->at) = value;
+        return true;
+    }
+    memset(why, 0, CONF_WHY);
+    FILE *to = fmemopen(why, CONF_WHY, "w");
+    if (!to)
+        return say(why, "is outside its limits");
+    fputs(value < o->least ? "is too small; it goes from " : "is too large; it goes from ", to);
+    o->kind->number(o->least, to);
+    fputs(" to ", to);
+    o->kind->number(o->most, to);
+    fclose(to);
+    return false;
+}
+
+static uint64_t number_of(const struct conf_option *o, const struct conf *c)
+{
+    return *(const uint64_t *)value_at(o, c);
+}
+
+static void plain_print(uint64_t value, FILE *to)
+{
+    fprintf(to, "%" PRIu64, value);
+}
+
+static bool number_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line,
+                        char why[CONF_WHY])
+{
+    (void)line;
+    uint64_t number;
+    if (!span_number(value, &number))
+        return say(why, "is no number; write digits only");
+    return number_set(o, c, number, why);
+}
+
+static void number_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+{
+    (void)i;
+    plain_print(number_of(o, c), to);
+}
+
+static bool time_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)line;
+    uint64_t ms;
+    if (!conf_time_read(value, &ms))
+        return say(why, "is no time; write for instance 500ms, 30s, 10m or 2h");
+    return number_set(o, c, ms, why);
+}
+
+static void time_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+{
+    (void)i;
+    conf_time_print(number_of(o, c), to);
+}
+
+static bool size_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)line;
+    uint64_t bytes;
+    if (!conf_size_read(value, &bytes))
+        return say(why, "is no size; write for instance 65536, 64k, 8M or 1G");
+    return number_set(o, c, bytes, why);
+}
+
+static void size_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+{
+    (void)i;
+    conf_size_print(number_of(o, c), to);
+}
+
+/* ---- words */
+
+static bool yes_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)line;
+    bool yes = span_is(value, "yes");
+    if (!yes && !span_is(value, "no"))
+        return say(why, "is neither yes nor no");
+    *(bool *)((char *)c + o->at) = yes;
+    return true;
+}
+
+static void yes_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+{
+    (void)i;
+    fputs(*(const bool *)value_at(o, c) ? "yes" : "no", to);
+}
+
+/* The enums of struct conf count from 0 in the order of their words. */
+_Static_assert(sizeof(enum conf_log) == sizeof(unsigned) && sizeof(enum conf_level) == sizeof(unsigned),
+               "words are kept as their number");
+
+static bool word_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)line;
+    for (unsigned i = 0; o->words[i]; i++)
+        if (span_is(value, o->words[i])) {
+            memcpy((char *)c + o->at, &i, sizeof i);
+            return true;
+        }
+    return word_refuse(o, value, "is no word that is known here", why);
+}
+
+static void word_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+{
+    (void)i;
+    unsigned number;
+    memcpy(&number, value_at(o, c), sizeof number);
+    fputs(o->words[number], to);
+}
+
+static void nothing_free(const struct conf_option *o, struct conf *c)
+{
+    (void)o;
+    (void)c;
+}
+
+/* ---- lists */
+
+static bool listener_words(struct span rest, struct conf_listener *l, bool *served, char why[CONF_WHY])
+{
+    for (struct span word = conf_word(&rest); word.n; word = conf_word(&rest)) {
+        if (span_is(word, "pop3") || span_is(word, "pop3s")) {
+            if (*served)
+                return say(why, "names two services; write one of pop3 and pop3s");
+            *served = true;
+            l->service = span_is(word, "pop3s") ? CONF_POP3S : CONF_POP3;
+        } else if (span_is(word, "cleartext=no") || span_is(word, "cleartext=yes")) {
+            l->cleartext = span_is(word, "cleartext=yes");
+        } else {
+            snprintf(why, CONF_WHY, "unknown word %s; write ADDRESS:PORT pop3|pop3s [cleartext=no]", log_quote(word));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool listen_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)o;
+    struct span rest = value, address = conf_word(&rest);
+    struct conf_listener l = {.cleartext = true, .line = line};
+    struct conf_address parsed;
+    bool served = false;
+    const char *wrong = conf_address_read(address, &parsed);
+    if (wrong) {
+        snprintf(why, CONF_WHY, "%s %s", log_quote(address), wrong);
+        return false;
+    }
+    if (!listener_words(rest, &l, &served, why))
+        return false;
+    if (!served)
+        return say(why, "does not say the service; write pop3 or pop3s after the address");
+    if (c->listeners == CONF_LISTENERS) {
+        snprintf(why, CONF_WHY, "is one too many; there may be %d", CONF_LISTENERS);
+        return false;
+    }
+    l.address = mem_copy(address.p, address.n);
+    c->listen[c->listeners++] = l;
+    return true;
+}
+
+static void listen_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+{
+    (void)o;
+    const struct conf_listener *l = &c->listen[i];
+    fprintf(to, "%s %s%s", l->address, l->service == CONF_POP3S ? "pop3s" : "pop3", l->cleartext ? "" : " cleartext=no");
+}
+
+static unsigned listen_count(const struct conf *c)
+{
+    return c->listeners;
+}
+
+static void listen_free(const struct conf_option *o, struct conf *c)
+{
+    (void)o;
+    for (unsigned i = 0; i < c->listeners; i++)
+        mem_free(c->listen[i].address);
+    c->listeners = 0;
+}
+
+/* Folders that hold the system itself: whoever gets in as a mailbox would get in there. */
+static bool root_of_system(const char *path)
+{
+    static const char *const folders[] = {"/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/sbin", "/sys", "/usr"};
+    if (strcmp(path, "/") == 0)
+        return true;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        if (conf_path_below(path, folders[i]))
+            return true;
+    return false;
+}
+
+static bool root_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)o;
+    const char *wrong;
+    char *path = conf_path_read(value, &wrong);
+    if (!path)
+        return say(why, wrong);
+    if (root_of_system(path)) {
+        mem_free(path);
+        return say(why, "holds the system itself; name a folder that holds nothing but mail");
+    }
+    if (c->mail_roots == CONF_ROOTS) {
+        mem_free(path);
+        snprintf(why, CONF_WHY, "is one too many; there may be %d", CONF_ROOTS);
+        return false;
+    }
+    c->mail_root_line[c->mail_roots] = line;
+    c->mail_root[c->mail_roots++] = path;
+    return true;
+}
+
+static void root_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+{
+    (void)o;
+    fputs(c->mail_root[i], to);
+}
+
+static unsigned root_count(const struct conf *c)
+{
+    return c->mail_roots;
+}
+
+static void root_free(const struct conf_option *o, struct conf *c)
+{
+    (void)o;
+    for (unsigned i = 0; i < c->mail_roots; i++)
+        mem_free(c->mail_root[i]);
+    c->mail_roots = 0;
+}
+
+/* clang-format off */
+const struct conf_kind
+    CONF_KIND_LISTEN   = {"ADDRESS:PORT pop3|pop3s [cleartext=no]", listen_read, listen_print, listen_free, listen_count},
+    CONF_KIND_ROOT     = {"FOLDER",     root_read,     root_print,   root_free, root_count},
+    CONF_KIND_HOST     = {"HOST",       host_read,     text_print,   text_free, NULL},
+    CONF_KIND_FILE     = {"PATH",       file_read,     text_print,   text_free, NULL},
+    CONF_KIND_NETWORKS = {"NETWORK …",  networks_read, text_print,   text_free, NULL},
+    CONF_KIND_WORDS    = {"WORD …",     words_read,    text_print,   text_free, NULL},
+    CONF_KIND_STORE    = {"SCHEME:PATH", store_read,   text_print,   text_free, NULL},
+    CONF_KIND_USER     = {"USER",       user_read,     text_print,   text_free, NULL},
+    CONF_KIND_NUMBER   = {"NUMBER",     number_read,   number_print, nothing_free, NULL, plain_print},
+    CONF_KIND_TIME     = {"TIME",       time_read,     time_print,   nothing_free, NULL, conf_time_print},
+    CONF_KIND_SIZE     = {"SIZE",       size_read,     size_print,   nothing_free, NULL, conf_size_print},
+    CONF_KIND_YES      = {"yes|no",     yes_read,      yes_print,    nothing_free, NULL},
+    CONF_KIND_WORD     = {"WORD",       word_read,     word_print,   nothing_free, NULL};
+/* clang-format on */

@@ -1,0 +1,170 @@
+/* conf_print: the table as a configuration, as the sample file and as the manual's list; and what differs between two. */
+#include "base/conf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/conf_table.h"
+#include "base/mem.h"
+
+/* One option in the file's syntax, each value of a list on its line. */
+static void print_option(const struct conf_option *o, const struct conf *c, FILE *to)
+{
+    unsigned count = o->kind->count ? o->kind->count(c) : 1;
+    for (unsigned i = 0; i < count; i++) {
+        fprintf(to, "%s = ", o->name);
+        o->kind->print(o, c, i, to);
+        fputc('\n', to);
+    }
+}
+
+void conf_print(const struct conf *c, FILE *to)
+{
+    for (unsigned i = 0; i < conf_table_count; i++)
+        print_option(&conf_table[i], c, to);
+}
+
+/* ---- what differs */
+
+static char *option_text(const struct conf_option *o, const struct conf *c)
+{
+    char *text = NULL;
+    size_t n;
+    FILE *to = open_memstream(&text, &n);
+    if (!to)
+        abort(); /* out of memory, as in mem */
+    print_option(o, c, to);
+    fclose(to);
+    return text;
+}
+
+void conf_differ(const struct conf *a, const struct conf *b, void (*fn)(void *arg, const char *name), void *arg)
+{
+    for (unsigned i = 0; i < conf_table_count; i++) {
+        char *x = option_text(&conf_table[i], a), *y = option_text(&conf_table[i], b);
+        if (strcmp(x, y) != 0)
+            fn(arg, conf_table[i].name);
+        free(x);
+        free(y);
+    }
+}
+
+/* ---- the sample */
+
+/* Words of `text` in lines of at most 100 characters, each after `before`. */
+static void print_wrapped(const char *before, const char *text, FILE *to)
+{
+    size_t column = 0;
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        bool first = column == 0;
+        if (!first && column + 1 + n > 100) {
+            fputc('\n', to);
+            first = true;
+        }
+        fputs(first ? before : " ", to);
+        column = first ? strlen(before) + n : column + 1 + n;
+        fwrite(text, 1, n, to);
+        text += n + (text[n] == ' ');
+    }
+    fputc('\n', to);
+}
+
+/* How a value is written: "NUMBER from 1 to 500". */
+static void print_form(const struct conf_option *o, FILE *to)
+{
+    if (o->kind != &CONF_KIND_WORD)
+        fputs(o->kind->form, to);
+    for (unsigned i = 0; o->words && o->words[i]; i++)
+        fprintf(to, "%s%s", i ? "|" : o->kind == &CONF_KIND_WORD ? "" : " of ", o->words[i]);
+    if (!o->kind->number)
+        return;
+    fputs(" from ", to);
+    o->kind->number(o->least, to);
+    fputs(" to ", to);
+    o->kind->number(o->most, to);
+}
+
+/* The values that the sample shows, each on its line behind a "#". */
+static void print_examples(const struct conf_option *o, FILE *to)
+{
+    struct span rest = span_of(o->examples ? o->examples : o->fallback);
+    do {
+        struct span value = span_cut(&rest, '\n');
+        fprintf(to, "#%s =%s%.*s\n", o->name, value.n ? " " : "", (int)value.n, value.p);
+    } while (rest.p);
+}
+
+void conf_sample(FILE *to)
+{
+    fputs("# bustia.conf: the configuration of bustiad(8). bustia.conf(5) explains it; `bustia check` checks it.\n"
+          "#\n"
+          "# Every option stands here with its default. To change one, take away the \"#\" before it.\n"
+          "# A line is NAME = VALUE; a \"#\" at its start or after a blank begins a comment.\n",
+          to);
+    for (unsigned i = 0; i < conf_table_count; i++) {
+        const struct conf_option *o = &conf_table[i];
+        if (o->group)
+            fprintf(to, "\n\n# ---- %s\n", o->group);
+        fputc('\n', to);
+        print_wrapped("# ", o->about, to);
+        fputs("# ", to);
+        print_form(o, to);
+        fputs(o->kind->count ? "; may stand several times" : "", to);
+        if (o->said)
+            fprintf(to, "; default: %s", o->said);
+        fputc('\n', to);
+        print_examples(o, to);
+    }
+}
+
+/* ---- the manual */
+
+/* Text that roff must not take for its own. */
+static void print_roff(const char *text, FILE *to)
+{
+    for (const char *p = text; *p; p++) {
+        if (*p == '\\')
+            fputs("\\e", to);
+        else if ((*p == '.' || *p == '\'') && (p == text || p[-1] == '\n'))
+            fprintf(to, "\\&%c", *p);
+        else if (*p == '-')
+            fputs("\\-", to);
+        else
+            fputc(*p, to);
+    }
+}
+
+static void print_roff_form(const struct conf_option *o, FILE *to)
+{
+    char *form = NULL;
+    size_t n;
+    FILE *memory = open_memstream(&form, &n);
+    if (!memory)
+        abort(); /* out of memory, as in mem */
+    print_form(o, memory);
+    fclose(memory);
+    print_roff(form, to);
+    free(form);
+}
+
+void conf_manual(FILE *to)
+{
+    for (unsigned i = 0; i < conf_table_count; i++) {
+        const struct conf_option *o = &conf_table[i];
+        if (o->group)
+            fprintf(to, "%s.Ss %s\n.Bl -tag -width Ds\n", i ? ".El\n" : "", o->group);
+        fprintf(to, ".It Xo\n.Ic %s\n.Li =\n.Li \"", o->name);
+        print_roff_form(o, to);
+        fputs("\"\n.Xc\n", to);
+        print_roff(o->about, to);
+        fputs(o->kind->count ? "\nMay stand several times.\n" : "\n", to);
+        fputs("Default: ", to);
+        if (o->said || !*o->fallback)
+            print_roff(o->said ? o->said : "none", to);
+        else
+            fprintf(to, "\n.Li \"%s\"\n", o->fallback);
+        fputs(o->said || !*o->fallback ? ".\n" : ".Pp\n", to);
+    }
+    fputs(".El\n", to);
+}

@@ -1,0 +1,117 @@
+/* conf_table: every option of the server, one row each. Adding one is a row here and a field in struct conf. */
+#include "base/conf_table.h"
+
+static const char *const mechanisms[] = {"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", NULL};
+static const char *const log_places[] = {"stderr", "syslog", "file", NULL}; /* enum conf_log */
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL}; /* enum conf_level */
+
+#define AT(field) offsetof(struct conf, field)
+#define SECOND 1000u
+#define MINUTE (60u * SECOND)
+#define HOUR (60u * MINUTE)
+#define KILO 1024ull
+#define MEGA (1024ull * KILO)
+#define GIGA (1024ull * MEGA)
+
+/* clang-format off */
+const struct conf_option conf_table[] = {
+    {"listen", &CONF_KIND_LISTEN, 0, NULL,
+     .said = "port 110 on every address, and port 995 with pop3s if there is a certificate",
+     .examples = "[::]:110 pop3\n0.0.0.0:110 pop3\n[::]:995 pop3s\n0.0.0.0:995 pop3s",
+     .group = "Where it listens",
+     .about = "An address to serve POP3 on: 0.0.0.0 and [::] stand for every address. pop3 begins in the clear and offers "
+              "STLS if there is a certificate; pop3s is inside TLS from the start. With cleartext=no, passwords need TLS here "
+              "even from cleartext_networks."},
+    {"hostname", &CONF_KIND_HOST, AT(hostname), NULL,
+     .said = "the machine's name", .examples = "pop.example.org",
+     .about = "The name this server calls itself in its greeting."},
+    {"tls_cert", &CONF_KIND_FILE, AT(tls_cert), "", .reloads = true,
+     .about = "The certificate and what leads to its issuer, in PEM. Without one there is no TLS."},
+    {"tls_key", &CONF_KIND_FILE, AT(tls_key), "", .reloads = true,
+     .about = "The certificate's private key, in PEM. Only root needs to read it."},
+    {"cleartext_networks", &CONF_KIND_NETWORKS, AT(cleartext_networks), "127.0.0.0/8 ::1/128",
+     .about = "From where passwords are taken without TLS. Nothing: from nowhere."},
+
+    {"users_db", &CONF_KIND_FILE, AT(users_db), "/var/lib/bustia/users.db",
+     .group = "People and mail",
+     .about = "The database of users; bustia-user(1) keeps it. It and its folder belong to auth_user."},
+    {"sasl_mechanisms", &CONF_KIND_WORDS, AT(sasl_mechanisms), "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN", .words = mechanisms,
+     .about = "The SASL mechanisms that AUTH may use. Those that show the password are offered only where passwords may come."},
+    {"mail_root", &CONF_KIND_ROOT, 0, "/var/mail/bustia",
+     .about = "A folder that holds mail: no maildrop is opened outside of these folders."},
+    {"store_default", &CONF_KIND_STORE, AT(store_default), "maildir:/var/mail/bustia/{user}",
+     .about = "Where the mail of a new user is kept unless `bustia user add` is told; {user} stands for his name."},
+    {"mail_user", &CONF_KIND_USER, AT(mail_user), "bustia-mail",
+     .about = "To whom the mail of a new user belongs unless `bustia user add` is told: the name or number of an account. "
+              "What separates two mailboxes is their number: give users of their own who must not share one."},
+    {"first_uid", &CONF_KIND_NUMBER, AT(first_uid), "1000", .least = 1, .most = UINT32_MAX - 1,
+     .about = "No mailbox is opened as a user with a lower number, so that none is ever opened as a system account."},
+    {"mail_sessions", &CONF_KIND_NUMBER, AT(mail_sessions), "500", .least = 1, .most = 100000,
+     .about = "How many sessions of one uid a mail process may hold. 1: every session has a process of its own that can "
+              "reach that one maildrop only."},
+    {"mail_idle", &CONF_KIND_TIME, AT(mail_idle), "60s", .least = 0, .most = 24 * HOUR,
+     .about = "How long a mail process without sessions stays, to save the next log-in the start."},
+    {"store_threads", &CONF_KIND_NUMBER, AT(store_threads), "8", .least = 1, .most = 256,
+     .about = "How many sessions of a mail process may wait for a slow disk before the others have to."},
+    {"allow_memory_store", &CONF_KIND_YES, AT(allow_memory_store), "no",
+     .about = "Allows maildrops in memory that fail and sleep on request. For tests."},
+
+    {"door_user", &CONF_KIND_USER, AT(door_user), "bustia-door",
+     .group = "The roles",
+     .about = "As whom the processes that talk to strangers run: the name or number of an account of its own."},
+    {"auth_user", &CONF_KIND_USER, AT(auth_user), "bustia-auth",
+     .about = "As whom the process that knows the users runs."},
+    {"control_user", &CONF_KIND_USER, AT(control_user), "bustia-control",
+     .about = "As whom the process that answers `bustia who` and `bustia kick` runs."},
+    {"run_dir", &CONF_KIND_FILE, AT(run_dir), "/run/bustia",
+     .about = "The folder of the control socket; made at the start if it is missing."},
+    {"pid_file", &CONF_KIND_FILE, AT(pid_file), "",
+     .said = "bustiad.pid in run_dir",
+     .about = "The file that holds the number of the master process."},
+
+    {"log", &CONF_KIND_WORD, AT(log), "stderr", .words = log_places,
+     .group = "The log",
+     .about = "Where the log goes."},
+    {"log_file", &CONF_KIND_FILE, AT(log_file), "", .reloads = true,
+     .about = "The file, with log = file. Opened anew at SIGHUP, for logrotate(8)."},
+    {"log_level", &CONF_KIND_WORD, AT(log_level), "info", .words = log_levels,
+     .about = "The least that is worth a line; info has one line per session."},
+
+    {"connections", &CONF_KIND_NUMBER, AT(connections), "10000", .least = 1, .most = 1000000,
+     .group = "Limits",
+     .about = "How many connections may be open at once; one more is closed at once."},
+    {"tls_waiting", &CONF_KIND_NUMBER, AT(tls_waiting), "1000", .least = 1, .most = 1000000,
+     .about = "How many TLS connections that have not logged in may be open; each costs some 30 kB."},
+    {"memory_buffers", &CONF_KIND_SIZE, AT(memory_buffers), "8M", .least = 64 * KILO, .most = 64 * GIGA,
+     .about = "What the buffers of one process may hold together; beyond it peers are served in small pieces."},
+    {"password_threads", &CONF_KIND_NUMBER, AT(password_threads), "2", .least = 1, .most = 64,
+     .about = "How many passwords may be checked at once; each takes 17 MB and a processor."},
+    {"password_waiting", &CONF_KIND_NUMBER, AT(password_waiting), "1000", .least = 1, .most = 100000,
+     .about = "How many log-ins may wait for a check; one more is refused as a passing trouble."},
+    {"password_remember", &CONF_KIND_TIME, AT(password_remember), "10m", .least = 0, .most = 24 * HOUR,
+     .about = "How long a password just checked need not be checked the dear way again. 0: each time."},
+    {"failure_delay", &CONF_KIND_TIME, AT(failure_delay), "2s", .least = 0, .most = MINUTE,
+     .about = "How long a refused log-in waits for its answer."},
+    {"authorization_timeout", &CONF_KIND_TIME, AT(authorization_timeout), "180s", .least = 100, .most = HOUR,
+     .about = "From the connection to the log-in."},
+    {"command_timeout", &CONF_KIND_TIME, AT(command_timeout), "60s", .least = 100, .most = HOUR,
+     .about = "From the first octet of a command to its end."},
+    {"idle_timeout", &CONF_KIND_TIME, AT(idle_timeout), "10m", .least = 100, .most = 24 * HOUR,
+     .about = "How long a session may be silent. RFC 1939 asks for ten minutes or more."},
+    {"write_timeout", &CONF_KIND_TIME, AT(write_timeout), "2m", .least = 100, .most = HOUR,
+     .about = "How long a client may take nothing of what is sent."},
+    {"drain_timeout", &CONF_KIND_TIME, AT(drain_timeout), "30s", .least = 0, .most = 24 * HOUR,
+     .about = "How long sessions may go on after SIGTERM."},
+};
+/* clang-format on */
+
+const unsigned conf_table_count = sizeof conf_table / sizeof *conf_table;
+_Static_assert(sizeof conf_table / sizeof *conf_table <= CONF_OPTIONS, "struct conf has a line for each");
+
+unsigned conf_table_find(struct span name)
+{
+    unsigned i = 0;
+    while (i < conf_table_count && !span_is(name, conf_table[i].name))
+        i++;
+    return i;
+}
