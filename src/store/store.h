@@ -40,6 +40,7 @@ struct store_draft; /* a message that is being delivered */
 struct store_root {
     const char *path; /* "/srv/mail", no slash at its end */
     int fd;           /* O_PATH or O_RDONLY directory */
+    bool memory;      /* `memory:` stores may be named below it (allow_memory_store: for tests) */
 };
 
 struct store_ops {
@@ -79,10 +80,13 @@ struct store_ops {
 /* Octets in wire form (RFC 1939 §11), counted in pieces: each lone LF becomes CRLF, an unended last line gets CRLF. */
 struct store_count {
     uint64_t size, octets; /* as stored; in wire form so far */
+    uint64_t lone;         /* line feeds without a CR before them */
     bool saw_cr, open_line;
+    bool dot;              /* a line begins with one */
 };
 void store_count_add(struct store_count *c, struct span in); /* begins with a zeroed struct */
 uint64_t store_count_octets(const struct store_count *c);    /* with the CRLF that an unended last line gets */
+bool store_count_wire(const struct store_count *c);          /* it is stored in wire form */
 
 /* The uid of a base name: itself up to the first ',' or ':' if that is 1..70 of 0x21-0x7E, else a digest that
  * begins with ':' (so that it never equals a plain one). out: 71 bytes. */

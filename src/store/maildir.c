@@ -1,0 +1,363 @@
+/* maildir: new/ and cur/ of a directory, served as they are: nothing is moved or flagged. Mail processes, with
+ * the mailbox's own uid, from an empty root with one directory held open, sealed by seccomp and Landlock.
+ *
+ * Whatever is opened is opened beneath the maildrop by openat2, is a regular file and is the inode that was
+ * listed; else it is not that message. The calls used: openat2, fstat, newfstatat, getdents64,
+ * fcntl, pread64, unlinkat, fsync, flock, mkdirat, close, nanosleep, and the clock. */
+#include "store/maildir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "store/maildir_open.h"
+#include "store/maildir_scan.h"
+#include "store/maildir_uid.h"
+
+enum {
+    PIECE = 128 * 1024, /* one read of a file that is counted */
+    TOLD = 10           /* strange entries named in the log at each listing; then only their number */
+};
+
+struct maildir {
+    struct store store;
+    struct maildir_box box;
+    bool unsure; /* an fsync failed: what it was to make durable cannot be told any more */
+};
+
+static struct maildir *self(struct store *s)
+{
+    return (struct maildir *)s;
+}
+
+static int maildir_open(struct store **s, const struct store_root *root, const char *path, enum store_mode mode,
+                        struct err *err)
+{
+    struct maildir *m = mem_alloc(sizeof *m);
+    m->store.ops = &store_maildir;
+    if (maildir_box_open(&m->box, root, path, mode == STORE_EXCLUSIVE, err) < 0) {
+        mem_free(m);
+        return -1;
+    }
+    *s = &m->store;
+    return 0;
+}
+
+static void maildir_close(struct store *s)
+{
+    struct maildir *m = self(s);
+    maildir_box_close(&m->box);
+    mem_free(m);
+}
+
+/* ---- opening a message */
+
+enum outcome {
+    HAVE,  /* the descriptor is that of the message */
+    MOVED, /* its name stands for something else now */
+    GONE,  /* its inode is no message any more */
+    FAILED /* errno says why */
+};
+
+static int64_t modified(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
+/* O_NONBLOCK: if a FIFO or a device has taken the name since it was looked at, nobody is waited for. */
+static enum outcome open_message(const struct maildir_box *m, const struct maildir_entry *e, int *fd, struct stat *st)
+{
+    *fd = maildir_beneath(m->sub[e->dir], maildir_table_name(&m->table, e), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0)
+        return maildir_moved(errno) ? MOVED : FAILED;
+    enum outcome outcome = fstat(*fd, st) < 0          ? FAILED
+                           : st->st_ino != e->inode    ? MOVED
+                           : S_ISREG(st->st_mode) == 0 ? GONE
+                                                       : HAVE;
+    if (outcome != HAVE) {
+        int saved = errno;
+        close(*fd);
+        *fd = -1;
+        errno = saved;
+    }
+    return outcome;
+}
+
+/* ---- listing */
+
+struct counting {
+    char *piece;
+    int failed; /* errno of trouble that is ours, not the message's */
+};
+
+/* Reads the whole file once. NULL: it is counted; else why it cannot be served. */
+static const char *count_octets(struct maildir_entry *e, int fd, const struct stat *st, char *piece)
+{
+    struct store_count count = {0};
+    for (;;) {
+        ssize_t n = pread(fd, piece, PIECE, (off_t)count.size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return "it cannot be read";
+        if (n == 0)
+            break;
+        store_count_add(&count, (struct span){piece, (size_t)n});
+        if (count.size > (uint64_t)st->st_size)
+            break;
+    }
+    struct stat after;
+    if (count.size != (uint64_t)st->st_size || fstat(fd, &after) < 0 || modified(&after) != modified(st))
+        return "it changes while it is read";
+    e->size = count.size;
+    e->mtime = modified(st);
+    e->octets = store_count_octets(&count);
+    e->wire = store_count_wire(&count);
+    return NULL;
+}
+
+/* Trouble of this process or of the machine, not of one file: hiding messages for it would be wrong. */
+static bool ours(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+/* maildir_met_fn: true when there is no more to find out about this entry. */
+static bool count_message(struct maildir_box *m, struct maildir_entry *e, void *arg)
+{
+    struct counting *c = arg;
+    struct stat st;
+    int fd;
+    switch (open_message(m, e, &fd, &st)) {
+    case MOVED:
+        return false;
+    case GONE:
+        e->gone = true;
+        return true;
+    case FAILED:
+        if (ours(errno))
+            c->failed = errno;
+        e->odd = errno == EACCES || errno == EPERM ? "it may not be read" : "it cannot be opened";
+        return true;
+    case HAVE:
+        e->odd = count_octets(e, fd, &st, c->piece);
+        close(fd);
+        return true;
+    }
+    return true;
+}
+
+static int count_all(struct maildir_box *m, struct err *err)
+{
+    struct counting c = {.piece = mem_alloc(PIECE)};
+    struct maildir_table *t = &m->table;
+    bool search = false;
+    for (unsigned i = 0; i < t->count && !c.failed; i++) {
+        struct maildir_entry *e = &t->entries[i];
+        e->wanted = !e->odd && !count_message(m, e, &c);
+        search = search || e->wanted;
+    }
+    int result = search && !c.failed ? maildir_search(m, count_message, &c, err) : 0;
+    mem_free(c.piece);
+    if (c.failed)
+        return err_set(err, ERR_TEMP, "%s: messages cannot be opened: %s", m->where, strerror(c.failed));
+    return result;
+}
+
+/* What was removed by another program meanwhile goes in silence; what is strange is told. */
+static void pass_over(struct maildir_box *m)
+{
+    unsigned strange = 0;
+    for (unsigned i = 0; i < m->table.count; i++) {
+        struct maildir_entry *e = &m->table.entries[i];
+        if (e->wanted && e->seen)
+            e->odd = "it is renamed without end";
+        e->gone = e->gone || (e->wanted && !e->seen);
+        e->wanted = false;
+        if (e->odd && ++strange <= TOLD)
+            log_warning("maildir", "maildrop=%s entry=%s/%s passed over: %s", log_quote_text(m->where),
+                        maildir_dir_name(e->dir), log_quote_text(maildir_table_name(&m->table, e)), e->odd);
+    }
+    if (strange > TOLD)
+        log_warning("maildir", "maildrop=%s passed over %u more strange entries", log_quote_text(m->where),
+                    strange - TOLD);
+    maildir_table_sift(&m->table);
+}
+
+static int maildir_list(struct store *s, struct drop *drop, struct err *err)
+{
+    struct maildir_box *m = &self(s)->box;
+    maildir_table_fini(&m->table);
+    if (maildir_scan(m, err) < 0)
+        return -1;
+    maildir_table_sort(&m->table);
+    if (count_all(m, err) < 0)
+        return -1;
+    pass_over(m);
+    maildir_number(&m->table, drop);
+    return 0;
+}
+
+/* ---- a body */
+
+static void body_close(struct store_body *b)
+{
+    close(b->fd);
+    b->fd = -1;
+}
+
+struct opening {
+    int fd;
+    int failed; /* errno */
+    struct stat st;
+};
+
+static bool open_body(struct maildir_box *m, struct maildir_entry *e, void *arg)
+{
+    struct opening *o = arg;
+    enum outcome outcome = open_message(m, e, &o->fd, &o->st);
+    o->failed = outcome == FAILED ? errno : 0;
+    e->gone = outcome == GONE;
+    return outcome != MOVED;
+}
+
+/* Opens it under the name it has now. */
+static int reach(struct maildir_box *m, struct maildir_entry *e, struct opening *o, struct err *err)
+{
+    if (!e->gone && !open_body(m, e, o)) {
+        e->wanted = true;
+        int searched = maildir_search(m, open_body, o, err);
+        bool missed = e->wanted;
+        e->wanted = false;
+        if (searched < 0)
+            return -1;
+        if (missed && e->seen)
+            return err_set(err, ERR_TEMP, "the message is being renamed without end");
+        e->gone = e->gone || missed;
+    }
+    if (e->gone)
+        return err_set(err, ERR_GONE, "the message is not there any more");
+    if (o->failed)
+        return err_set(err, ERR_TEMP, "the message cannot be opened: %s", strerror(o->failed));
+    return 0;
+}
+
+static int maildir_body(struct store *s, unsigned msg, struct store_body *b, struct err *err)
+{
+    struct maildir_box *m = &self(s)->box;
+    if (msg >= m->table.count)
+        return err_set(err, ERR_GONE, "there is no such message");
+    struct maildir_entry *e = &m->table.entries[msg];
+    struct opening o = {.fd = -1};
+    if (reach(m, e, &o, err) < 0)
+        return -1;
+    /* A size was promised (RFC 1939 §5, LIST): another content must not travel under it. */
+    if ((uint64_t)o.st.st_size != e->size || modified(&o.st) != e->mtime) {
+        close(o.fd);
+        return err_set(err, ERR_TEMP, "the message has changed since the log-in");
+    }
+    *b = (struct store_body){.fd = o.fd, .size = e->size, .wire = e->wire, .octets = e->octets, .close = body_close};
+    return 0;
+}
+
+/* ---- removing */
+
+struct removal {
+    struct maildir_box *box;
+    bool changed[MAILDIR_DIRS]; /* what must be made durable */
+    size_t left;
+    int failed; /* the first errno */
+};
+
+/* The descriptor says better than another look at the names whether the file is gone: it has no link left.
+ * true: it is gone, or cannot be removed; false: it may still be there, under another name. */
+static bool unlink_message(struct maildir_box *m, struct maildir_entry *e, void *arg)
+{
+    struct removal *r = arg;
+    const char *name = maildir_table_name(&m->table, e);
+    struct stat st;
+    int fd = maildir_beneath(m->sub[e->dir], name, O_PATH);
+    int error = fd < 0 || fstat(fd, &st) < 0 ? errno : 0;
+    bool here = !error && st.st_ino == e->inode && S_ISREG(st.st_mode);
+    if (here && unlinkat(m->sub[e->dir], name, 0) < 0) {
+        error = errno;
+        here = false;
+    }
+    if (here) {
+        r->changed[e->dir] = true;
+        e->gone = fstat(fd, &st) == 0 && st.st_nlink == 0;
+    } else if (error && !maildir_moved(error)) {
+        e->failed = true;
+        r->failed = r->failed ? r->failed : error;
+    }
+    if (fd >= 0)
+        close(fd);
+    return e->gone || e->failed;
+}
+
+/* The listed name first; all that are not there any more are looked for together, so that a program that
+ * renames beside us costs a few passes over the directories, not one for each message. */
+static int unlink_all(struct removal *r, const struct drop *drop, struct err *err)
+{
+    struct maildir_table *t = &r->box->table;
+    for (unsigned i = 0; i < t->count; i++) {
+        struct maildir_entry *e = &t->entries[i];
+        e->failed = false;
+        e->wanted = i < drop->count && drop->messages[i].deleted && !e->gone && !unlink_message(r->box, e, r);
+    }
+    int searched = maildir_search(r->box, unlink_message, r, err);
+    for (unsigned i = 0; i < t->count; i++) {
+        struct maildir_entry *e = &t->entries[i];
+        if (e->wanted && (searched < 0 || e->seen)) {
+            e->failed = true;
+        } else if (e->wanted) { /* another program was faster: its work must be durable too before we vouch for it */
+            e->gone = true;
+            r->changed[MAILDIR_NEW] = r->changed[MAILDIR_CUR] = true;
+        }
+        r->left += e->failed;
+        e->wanted = false;
+    }
+    return searched;
+}
+
+static int make_durable(const struct removal *r, struct err *err)
+{
+    for (int i = 0; i < MAILDIR_DIRS; i++)
+        if (r->changed[i] && fsync(r->box->sub[i]) < 0)
+            return err_set(err, ERR_UNKNOWN, "%s/%s: fsync: %s", r->box->where, maildir_dir_name(i), strerror(errno));
+    return 0;
+}
+
+static int maildir_remove(struct store *s, const struct drop *drop, size_t *left, struct err *err)
+{
+    struct maildir *m = self(s);
+    struct removal r = {.box = &m->box};
+    *left = drop->deleted;
+    if (m->unsure) /* a second fsync would say that all is well: it reports each failure once */
+        return err_set(err, ERR_UNKNOWN, "%s: an earlier fsync failed", m->box.where);
+    int searched = unlink_all(&r, drop, err);
+    if (make_durable(&r, err) < 0) {
+        m->unsure = true;
+        return -1;
+    }
+    *left = r.left;
+    if (searched < 0)
+        return -1;
+    if (r.left)
+        return err_set(err, ERR_TEMP, "%s: %zu messages cannot be removed: %s", m->box.where, r.left,
+                       r.failed ? strerror(r.failed) : "they are renamed without end");
+    return 0;
+}
+
+const struct store_ops store_maildir = {
+    .scheme = "maildir",
+    .open = maildir_open,
+    .list = maildir_list,
+    .body = maildir_body,
+    .remove = maildir_remove,
+    .close = maildir_close,
+};

@@ -1,0 +1,19 @@
+/* maildir_open: from a path below a root to an open, locked Maildir.
+ *
+ * What must be there: the maildrop, with new/ and cur/. Where the maildrop itself is missing it is made, if its
+ * parent is there and permits it. Where it is there and empty, or has at least one of new/, cur/ and tmp/, it
+ * is (or was about to become) a Maildir, and what is missing of the three is made: restoring from a
+ * backup or a version control may have dropped the empty ones. Any other directory is a mistake of
+ * the configuration and is not touched. */
+#ifndef STORE_MAILDIR_OPEN_H
+#define STORE_MAILDIR_OPEN_H
+
+#include "store/maildir_scan.h"
+#include "store/store.h"
+
+/* Fills *m. `lock`: flock on the maildrop's own descriptor, before anything is looked at: it needs no
+ * file, so it works on a full or read-only disk, and ends with the descriptor whatever becomes of us. */
+int maildir_box_open(struct maildir_box *m, const struct store_root *root, const char *path, bool lock, struct err *err);
+void maildir_box_close(struct maildir_box *m);
+
+#endif

@@ -1,0 +1,292 @@
+/* maildir_scan: see the header. Mail processes; blocking. */
+#include "store/maildir_scan.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum {
+    GRAIN_NS = 10000000,    /* the kernel stamps by its tick: at most 10 ms behind the clock */
+    COARSE_NS = 2000000000, /* file systems that keep whole seconds */
+    PASSES_ENOUGH = 5,      /* the least without one that counts */
+    PASSES_IDLE = 2,        /* of which so many at the end met nothing missed before */
+    PASSES_MOST = 40,       /* then it ends, */
+    SCAN_MS = 2000          /* or after so long */
+};
+
+const char *maildir_dir_name(enum maildir_dir dir)
+{
+    return dir == MAILDIR_NEW ? "new" : "cur";
+}
+
+int maildir_beneath(int dir, const char *path, int flags)
+{
+    struct open_how how = {
+        .flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW),
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    long fd;
+    do
+        fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
+    while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+    return (int)fd;
+}
+
+bool maildir_moved(int error)
+{
+    return error == ENOENT || error == ESTALE || error == ELOOP || error == ENOTDIR || error == ENXIO || error == EXDEV;
+}
+
+/* ---- one pass */
+
+struct stamps {
+    struct timespec changed[MAILDIR_DIRS];
+};
+
+static int64_t nanoseconds(struct timespec t)
+{
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int read_stamps(const struct maildir_box *m, struct stamps *s, struct err *err)
+{
+    for (int i = 0; i < MAILDIR_DIRS; i++) {
+        struct stat st;
+        if (fstat(m->sub[i], &st) < 0)
+            return err_set(err, ERR_TEMP, "%s/%s: fstat: %s", m->where, maildir_dir_name(i), strerror(errno));
+        s->changed[i] = st.st_ctim;
+    }
+    return 0;
+}
+
+/* No change between `start` and `end` could have left this stamp. (One in the future could not either.) */
+static bool sharp(const struct stamps *s, struct timespec start, struct timespec end)
+{
+    for (int i = 0; i < MAILDIR_DIRS; i++) {
+        int64_t stamp = nanoseconds(s->changed[i]);
+        int64_t grain = s->changed[i].tv_nsec ? GRAIN_NS : COARSE_NS;
+        if (stamp >= nanoseconds(start) - grain && stamp <= nanoseconds(end))
+            return false;
+    }
+    return true;
+}
+
+/* The stamps before a pass. When they are too fresh to tell a later change by, a tick's patience is cheaper
+ * than another pass. */
+static int first_stamps(const struct maildir_box *m, struct stamps *s, struct timespec *start, struct err *err)
+{
+    if (read_stamps(m, s, err) < 0)
+        return -1;
+    *start = clock_wall();
+    if (sharp(s, *start, *start))
+        return 0;
+    nanosleep(&(struct timespec){.tv_nsec = GRAIN_NS}, NULL);
+    *start = clock_wall();
+    return read_stamps(m, s, err);
+}
+
+typedef void see_fn(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, void *arg);
+
+static int read_dir(struct maildir_box *m, enum maildir_dir dir, see_fn *see, void *arg, struct err *err)
+{
+    int fd = maildir_beneath(m->sub[dir], ".", O_RDONLY | O_DIRECTORY);
+    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    if (!stream) {
+        err_set(err, ERR_TEMP, "%s/%s: cannot be opened: %s", m->where, maildir_dir_name(dir), strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    const struct dirent *d;
+    while (errno = 0, (d = readdir(stream)))
+        see(m, dir, d, arg);
+    int failed = errno;
+    closedir(stream);
+    if (failed)
+        return err_set(err, ERR_TEMP, "%s/%s: cannot be read: %s", m->where, maildir_dir_name(dir), strerror(failed));
+    return 0;
+}
+
+/* new/ before cur/: what is moved meanwhile is moved that way. *counts: both stood still. */
+static int pass(struct maildir_box *m, see_fn *see, void *arg, bool *counts, struct err *err)
+{
+    struct stamps before, after;
+    struct timespec start;
+    if (first_stamps(m, &before, &start, err) < 0 || read_dir(m, MAILDIR_NEW, see, arg, err) < 0 ||
+        read_dir(m, MAILDIR_CUR, see, arg, err) < 0 || read_stamps(m, &after, err) < 0)
+        return -1;
+    *counts = sharp(&before, start, clock_wall());
+    for (int i = 0; i < MAILDIR_DIRS; i++)
+        *counts = *counts && nanoseconds(before.changed[i]) == nanoseconds(after.changed[i]);
+    return 0;
+}
+
+/* ---- what an entry is */
+
+struct sight {
+    struct span name;
+    struct maildir_name parts;
+    uint64_t inode;
+    mode_t mode;
+    int64_t mtime; /* 0: not asked for */
+    int error;     /* it could not be asked what it is */
+    long entry;    /* in the table, or MAILDIR_NONE */
+};
+
+/* A file that is known keeps its entry without a system call. A new one is asked for its inode, because some
+ * file systems invent those that readdir tells; if it was renamed in that moment, readdir is believed, since
+ * nothing is served from here but what its own descriptor shows to be that inode. */
+static bool identify(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, struct sight *s)
+{
+    *s = (struct sight){.name = span_of(d->d_name), .inode = d->d_ino, .mode = S_IFREG};
+    enum maildir_name_kind kind = maildir_name_read(s->name, &s->parts);
+    if (kind == MAILDIR_NAME_HIDDEN)
+        return false;
+    if (kind == MAILDIR_NAME_LONG) {
+        s->error = ENAMETOOLONG;
+        s->name.n = MAILDIR_NAME_MAX;
+        maildir_name_read(s->name, &s->parts);
+    }
+    bool regular = d->d_type == DT_REG || d->d_type == DT_UNKNOWN; /* else the number has passed to another file */
+    s->entry = regular ? maildir_table_find(&m->table, s->parts.base, s->inode) : MAILDIR_NONE;
+    if (s->entry != MAILDIR_NONE || s->error)
+        return true;
+    struct stat st;
+    if (fstatat(m->sub[dir], d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        s->inode = st.st_ino;
+        s->mode = st.st_mode;
+        s->mtime = nanoseconds(st.st_mtim);
+        s->entry = maildir_table_find(&m->table, s->parts.base, s->inode);
+    } else if (errno != ENOENT) {
+        s->error = errno;
+    } else if (d->d_type != DT_REG) {
+        return false;
+    }
+    return true;
+}
+
+static const char *odd(const struct sight *s)
+{
+    static const struct {
+        mode_t type;
+        const char *what;
+    } kinds[] = {{S_IFLNK, "a symbolic link"}, {S_IFDIR, "a directory"}, {S_IFIFO, "a FIFO"},
+                 {S_IFSOCK, "a socket"},       {S_IFCHR, "a device"},    {S_IFBLK, "a device"}};
+    if (s->error)
+        return s->error == ENAMETOOLONG ? "its name is too long" : "it cannot be examined";
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if ((s->mode & S_IFMT) == kinds[i].type)
+            return kinds[i].what;
+    return S_ISREG(s->mode) ? NULL : "not a regular file";
+}
+
+/* ---- the scan */
+
+struct scan {
+    int64_t began;   /* wall clock, for comparing with times of files */
+    unsigned missed; /* entries first met in this pass that must have been there before */
+};
+
+static void see_listed(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, void *arg)
+{
+    struct scan *scan = arg;
+    struct sight s;
+    if (!identify(m, dir, d, &s))
+        return;
+    if (s.entry != MAILDIR_NONE) {
+        maildir_table_rename(&m->table, s.entry, dir, s.name);
+        return;
+    }
+    long added = maildir_table_add(&m->table, dir, s.name, &s.parts, s.inode);
+    m->table.entries[added].odd = odd(&s);
+    if (s.mtime < scan->began) /* else it has just been delivered: passes need not go on for its like */
+        scan->missed++;
+}
+
+int maildir_scan(struct maildir_box *m, struct err *err)
+{
+    struct scan scan = {.began = nanoseconds(clock_wall())};
+    uint64_t began = clock_ms();
+    unsigned idle = 0;
+    for (unsigned n = 1;; n++) {
+        bool counts;
+        scan.missed = 0;
+        if (pass(m, see_listed, &scan, &counts, err) < 0)
+            return -1;
+        idle = scan.missed ? 0 : idle + 1;
+        if (counts)
+            return 0;
+        if (n >= PASSES_ENOUGH && (idle >= PASSES_IDLE || n >= PASSES_MOST || clock_ms() - began > SCAN_MS))
+            return 0;
+    }
+}
+
+/* ---- the search */
+
+struct search {
+    maildir_met_fn *met;
+    void *arg;
+    unsigned wanted;  /* how many are */
+    unsigned met_now; /* seen in this pass and not had */
+    unsigned idle;    /* passes in a row that saw none of them */
+};
+
+static void see_wanted(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, void *arg)
+{
+    struct search *search = arg;
+    struct sight s;
+    if (!search->wanted || !identify(m, dir, d, &s) || s.entry == MAILDIR_NONE)
+        return;
+    maildir_table_rename(&m->table, s.entry, dir, s.name);
+    struct maildir_entry *e = &m->table.entries[s.entry];
+    if (!e->wanted)
+        return;
+    e->seen = true;
+    if (search->met(m, e, search->arg)) {
+        e->wanted = false;
+        search->wanted--;
+    } else {
+        search->met_now++;
+    }
+}
+
+static unsigned count_wanted(struct maildir_box *m)
+{
+    unsigned wanted = 0;
+    for (unsigned i = 0; i < m->table.count; i++)
+        wanted += m->table.entries[i].wanted;
+    return wanted;
+}
+
+static void forget_seen(struct maildir_box *m)
+{
+    for (unsigned i = 0; i < m->table.count; i++)
+        m->table.entries[i].seen = false;
+}
+
+int maildir_search(struct maildir_box *m, maildir_met_fn *met, void *arg, struct err *err)
+{
+    struct search search = {.met = met, .arg = arg, .wanted = count_wanted(m)};
+    uint64_t began = clock_ms();
+    forget_seen(m);
+    for (unsigned n = 1; search.wanted; n++) {
+        bool counts;
+        search.met_now = 0;
+        if (pass(m, see_wanted, &search, &counts, err) < 0)
+            return -1;
+        search.idle = search.met_now ? 0 : search.idle + 1;
+        if ((counts && search.idle) || (n >= PASSES_ENOUGH && search.idle > PASSES_IDLE)) {
+            forget_seen(m); /* they were there once, and are not now */
+            return 0;
+        }
+        if (n >= PASSES_MOST || (n >= PASSES_ENOUGH && clock_ms() - began > SCAN_MS))
+            return 0;
+    }
+    return 0;
+}

@@ -1,0 +1,40 @@
+/* maildir_scan: reads new/ and cur/ while other programs deliver and rename in them.
+ *
+ * A directory that changes while it is read may show an entry twice or not at all. So a pass over both
+ * counts only if neither has changed since before it: their change times are the same, and not so recent
+ * that a second change could bear the same stamp. Until then passes are repeated and what they saw is
+ * united. Where a program renames for ever no pass will ever count, and that must neither close the
+ * maildrop nor hide a message: after several passes, the last of which met nothing that the others had
+ * missed, the union is taken as it is. */
+#ifndef STORE_MAILDIR_SCAN_H
+#define STORE_MAILDIR_SCAN_H
+
+#include <sys/stat.h>
+
+#include "base/err.h"
+#include "store/maildir_table.h"
+
+struct maildir_box {
+    char *where;             /* the path, for people */
+    int dir;                 /* the maildrop itself: bears the lock */
+    int sub[MAILDIR_DIRS];   /* new/ and cur/, opened once */
+    struct maildir_table table;
+};
+
+const char *maildir_dir_name(enum maildir_dir dir); /* "new" */
+
+/* openat2 beneath `dir`, never through a symbolic link, without waiting for anybody. -1: errno. */
+int maildir_beneath(int dir, const char *path, int flags);
+/* The errno says: what this name stands for is not the file that was seen (renamed, replaced, removed). */
+bool maildir_moved(int error);
+
+/* Fills the empty table with all that is in the two directories; what is no regular file is marked odd. */
+int maildir_scan(struct maildir_box *m, struct err *err);
+
+/* Looks for every entry that is marked `wanted` under whatever name it has by now. `met` is called the moment one
+ * is seen: true ends the search for it, false says that it has moved again. After it an entry that is
+ * still wanted was not to be had: `seen` says that it is there all the same, else it is not there. */
+typedef bool maildir_met_fn(struct maildir_box *m, struct maildir_entry *e, void *arg);
+int maildir_search(struct maildir_box *m, maildir_met_fn *met, void *arg, struct err *err);
+
+#endif

@@ -1,0 +1,60 @@
+/* maildir_table: the files seen in new/ and cur/, small enough for 100,000 of them.
+ *
+ * One entry per pair of base name and inode: the same file seen twice (renamed while the directory was
+ * read, or linked under two names) is one message; two files with the same base are two. */
+#ifndef STORE_MAILDIR_TABLE_H
+#define STORE_MAILDIR_TABLE_H
+
+#include "store/maildir_name.h"
+
+enum maildir_dir { MAILDIR_NEW, MAILDIR_CUR, MAILDIR_DIRS };
+
+struct maildir_entry {
+    uint64_t inode;
+    uint64_t time;   /* in the name */
+    uint64_t size;   /* as stored, when it was counted */
+    uint64_t octets; /* in wire form */
+    int64_t mtime;   /* in nanoseconds, when it was counted */
+    uint32_t name;   /* where its name, ended by NUL, begins in the table's names */
+    uint8_t room;    /* bytes kept for the name, the NUL not counted */
+    uint8_t base_n;  /* length of the base in it */
+    uint8_t dir;     /* enum maildir_dir: where it was last seen */
+    bool wire : 1;   /* stored in wire form */
+    bool gone : 1;   /* removed, or found missing */
+    bool wanted : 1; /* a search looks for it */
+    bool seen : 1;   /* the search has met it */
+    bool failed : 1; /* it is there and could not be removed */
+    const char *odd; /* why it is no message that can be served; NULL: it is one */
+};
+
+struct maildir_table {
+    struct maildir_entry *entries;
+    unsigned count, room;
+    char *names;
+    size_t names_n, names_room;
+    uint32_t *slots; /* open hash of entry numbers + 1; NULL: not made yet */
+    unsigned mask;
+};
+
+enum { MAILDIR_NONE = -1 };
+
+void maildir_table_init(struct maildir_table *t);
+void maildir_table_fini(struct maildir_table *t);
+
+/* The number of the entry, or MAILDIR_NONE. */
+long maildir_table_find(struct maildir_table *t, struct span base, uint64_t inode);
+/* Adds one that is not there yet. Returns its number. */
+long maildir_table_add(struct maildir_table *t, enum maildir_dir dir, struct span name, const struct maildir_name *n,
+                       uint64_t inode);
+/* It bears this name now; the base is the same. */
+void maildir_table_rename(struct maildir_table *t, long entry, enum maildir_dir dir, struct span name);
+
+const char *maildir_table_name(const struct maildir_table *t, const struct maildir_entry *e);
+struct span maildir_table_base(const struct maildir_table *t, const struct maildir_entry *e);
+
+/* Sorts by time, base name, inode. */
+void maildir_table_sort(struct maildir_table *t);
+/* Throws away the entries that are odd or gone. */
+void maildir_table_sift(struct maildir_table *t);
+
+#endif

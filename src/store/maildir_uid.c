@@ -1,0 +1,51 @@
+/* maildir_uid: see the header. */
+#include "store/maildir_uid.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "store/store.h"
+
+/* The uids given so far: an open hash of message numbers + 1, at most half full. */
+struct given {
+    uint32_t *slots;
+    uint32_t mask;
+};
+
+static uint32_t hash(const char *uid)
+{
+    uint32_t h = 2166136261u;
+    for (; *uid; uid++)
+        h = (h ^ (unsigned char)*uid) * 16777619u;
+    return h ^ h >> 16;
+}
+
+/* The slot of this uid: empty when nobody has it. */
+static uint32_t *slot_of(const struct given *g, const struct drop *drop, const char *uid)
+{
+    uint32_t at = hash(uid) & g->mask;
+    while (g->slots[at] && strcmp(drop->messages[g->slots[at] - 1].uid, uid) != 0)
+        at = (at + 1) & g->mask;
+    return &g->slots[at];
+}
+
+void maildir_number(const struct maildir_table *t, struct drop *drop)
+{
+    size_t slots = 64;
+    while (slots < 2 * (size_t)t->count)
+        slots *= 2;
+    struct given given = {mem_alloc(slots * sizeof(uint32_t)), (uint32_t)(slots - 1)};
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct maildir_entry *e = &t->entries[i];
+        struct span base = maildir_table_base(t, e);
+        char uid[71];
+        store_uid(base, uid);
+        uint32_t *slot = slot_of(&given, drop, uid);
+        if (*slot)
+            store_uid_second(base, e->inode, uid);
+        else
+            *slot = i + 1;
+        drop_add(drop, e->octets, span_of(uid));
+    }
+    mem_free(given.slots);
+}

@@ -1,0 +1,104 @@
+/* open: see the header. Master (the check), mail processes and the tool. */
+#include "store/open.h"
+
+#include <string.h>
+
+#include "store/maildir.h"
+#include "store/memory.h"
+
+static const struct store_ops *const schemes[] = {&store_maildir, &store_memory};
+enum { SCHEMES = sizeof schemes / sizeof *schemes };
+
+enum { WHERE_MAX = 4000 };
+
+static const struct store_ops *scheme_of(struct span name)
+{
+    for (size_t i = 0; i < SCHEMES; i++)
+        if (span_is(name, schemes[i]->scheme))
+            return schemes[i];
+    return NULL;
+}
+
+/* Every component is a plain name: nothing that leads up, nothing that could be read in two ways. */
+static const char *path_fault(struct span path)
+{
+    if (path.n < 2 || path.p[0] != '/')
+        return "the path is not absolute";
+    for (size_t i = 0; i < path.n; i++)
+        if ((unsigned char)path.p[i] < 0x20 || path.p[i] == 0x7f)
+            return "the path has a control character";
+    struct span rest = span_from(path, 1);
+    while (rest.p) {
+        struct span part = span_cut(&rest, '/');
+        if (part.n == 0)
+            return "the path has an empty component";
+        if (span_is(part, ".") || span_is(part, ".."))
+            return "the path has \".\" or \"..\" in it";
+        if (part.n > 255)
+            return "the path has a component that is too long";
+    }
+    return NULL;
+}
+
+/* Component-wise: /srv/mail is no root of /srv/mailbox, nor of itself. */
+static bool is_below(struct span path, const char *root)
+{
+    size_t n = strlen(root);
+    return path.n > n + 1 && memcmp(path.p, root, n) == 0 && path.p[n] == '/';
+}
+
+static const struct store_root *root_of(const struct store_root *roots, unsigned n_roots, struct span path)
+{
+    const struct store_root *best = NULL;
+    for (unsigned i = 0; i < n_roots; i++)
+        if (is_below(path, roots[i].path) && (!best || strlen(roots[i].path) > strlen(best->path)))
+            best = &roots[i];
+    return best;
+}
+
+struct place {
+    const struct store_ops *ops;
+    const struct store_root *root;
+    const char *path; /* below the root */
+};
+
+static int locate(const struct store_root *roots, unsigned n_roots, const char *where, struct place *p, struct err *err)
+{
+    struct span path = span_of(where);
+    if (path.n > WHERE_MAX)
+        return err_set(err, ERR_PERM, "store: longer than %d", WHERE_MAX);
+    struct span scheme = span_cut(&path, ':');
+    p->ops = path.p ? scheme_of(scheme) : NULL;
+    if (!p->ops)
+        return err_set(err, ERR_PERM, "store: no known scheme (maildir:/path)");
+    const char *fault = path_fault(path);
+    if (fault)
+        return err_set(err, ERR_PERM, "store: %s", fault);
+    p->root = root_of(roots, n_roots, path);
+    if (!p->root)
+        return err_set(err, ERR_PERM, "store: not below any mail_root");
+    if (p->ops == &store_memory && !p->root->memory)
+        return err_set(err, ERR_PERM, "store: memory stores are not allowed (allow_memory_store)");
+    p->path = path.p + strlen(p->root->path) + 1;
+    return 0;
+}
+
+int store_where_check(const struct store_root *roots, unsigned n_roots, const char *where, unsigned *root,
+                      struct err *err)
+{
+    struct place place;
+    if (locate(roots, n_roots, where, &place, err) < 0)
+        return -1;
+    if (root)
+        *root = (unsigned)(place.root - roots);
+    return 0;
+}
+
+int store_open(struct store **s, const struct store_root *roots, unsigned n_roots, const char *where,
+               enum store_mode mode, struct err *err)
+{
+    struct place place;
+    if (locate(roots, n_roots, where, &place, err) < 0)
+        return -1;
+    return place.ops->open(s, place.root, place.path, mode, err);
+}
