@@ -1,69 +1,13 @@
 /* conf: reads the configuration by its table. The master and the tool read the file, every role what the master prints. */
 #include "base/conf.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/conf_table.h"
 #include "base/conf_value.h"
 #include "base/log.h"
 #include "base/mem.h"
-
-enum { FILE_MAX = 1 << 20, WORD_MAX = 48 };
-
-/* ---- the nearest known word */
-
-static unsigned min3(unsigned a, unsigned b, unsigned c)
-{
-    unsigned ab = a < b ? a : b;
-    return ab < c ? ab : c;
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* Letters to add, drop, change or swap with a neighbour; case and "-" for "_" cost nothing. Three rows of the usual matrix. */
-static unsigned distance(struct span a, struct span b)
-{
-    unsigned rows[3][WORD_MAX + 1];
-    for (unsigned k = 0; k <= b.n; k++)
-        rows[0][k] = k;
-    for (unsigned i = 1; i <= a.n; i++) {
-        unsigned *now = rows[i % 3], *before = rows[(i + 2) % 3], *earlier = rows[(i + 1) % 3];
-        char x = lower(a.p[i - 1]) == '-' ? '_' : lower(a.p[i - 1]);
-        now[0] = i;
-        for (unsigned k = 1; k <= b.n; k++) {
-            char y = lower(b.p[k - 1]) == '-' ? '_' : lower(b.p[k - 1]);
-            now[k] = min3(before[k] + 1, now[k - 1] + 1, before[k - 1] + (x != y));
-            bool swapped = i > 1 && k > 1 && lower(a.p[i - 2]) == lower(b.p[k - 1]) && x == lower(b.p[k - 2]);
-            if (swapped && earlier[k - 2] + 1 < now[k])
-                now[k] = earlier[k - 2] + 1;
-        }
-    }
-    return rows[a.n % 3][b.n];
-}
-
-const char *conf_nearest(struct span word, const char *const *names)
-{
-    const char *best = NULL;
-    unsigned least = (unsigned)(word.n < 4 ? 1 : word.n / 3) + 1;
-    if (!word.n || word.n > WORD_MAX)
-        return NULL;
-    for (unsigned i = 0; names[i]; i++) {
-        struct span name = span_of(names[i]);
-        unsigned d = name.n <= WORD_MAX ? distance(word, name) : least;
-        if (d < least) {
-            least = d;
-            best = names[i];
-        }
-    }
-    return best;
-}
 
 static const char *nearest_option(struct span word)
 {
@@ -151,7 +95,7 @@ static void read_option(struct reader *r, struct span name, struct span value)
         conf_problem_add(r->p, r->line, true, "%s has no value; write %s = %s, or take the line out", o->name, o->name,
                          o->kind->form);
     else if (!o->kind->read(o, r->c, value, r->line, why))
-        conf_problem_add(r->p, r->line, true, "%s = %s: %s", o->name, log_quote(value), why);
+        conf_problem_add(r->p, r->line, true, "%s = %s %s", o->name, log_quote(value), why);
     r->wrong[i] |= r->p->count > before;
 }
 
@@ -243,51 +187,8 @@ void conf_free(struct conf *c)
     memset(c, 0, sizeof *c);
 }
 
-static int read_all(int fd, const char *path, char *text, size_t *n, struct err *err)
-{
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return err_set(err, ERR_CONFIG, "cannot look at %s: %s", path, strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return err_set(err, ERR_CONFIG, "%s is no regular file", path);
-    for (*n = 0; *n <= FILE_MAX;) {
-        ssize_t got = read(fd, text + *n, FILE_MAX + 1 - *n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return err_set(err, ERR_CONFIG, "cannot read %s: %s", path, strerror(errno));
-        if (got == 0)
-            return 0;
-        *n += (size_t)got;
-    }
-    return err_set(err, ERR_CONFIG, "%s is larger than %d bytes; is it a configuration?", path, FILE_MAX);
-}
-
-int conf_load(struct conf *c, const char *path, struct conf_problems *p, struct err *err)
-{
-    char *text = mem_alloc(FILE_MAX + 1);
-    size_t n = 0;
-    int result = -1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        err_set(err, ERR_CONFIG, "cannot open %s: %s", path, strerror(errno));
-    else
-        result = read_all(fd, path, text, &n, err);
-    conf_read(c, (struct span){text, result == 0 ? n : 0}, p);
-    if (fd >= 0)
-        close(fd);
-    mem_free(text);
-    return result;
-}
-
 unsigned conf_line(const struct conf *c, const char *name)
 {
     unsigned i = conf_table_find(span_of(name));
     return i < conf_table_count ? c->lines[i] : 0;
-}
-
-bool conf_reloads(const char *name)
-{
-    unsigned i = conf_table_find(span_of(name));
-    return i < conf_table_count && conf_table[i].reloads;
 }

@@ -109,4 +109,7 @@ bool conf_reloads(const char *name);
 /* Calls fn with the name of each option whose value differs. */
 void conf_differ(const struct conf *a, const struct conf *b, void (*fn)(void *arg, const char *name), void *arg);
 
+/* What cannot be taken up in place stays: each option of `fresh` that does not reload gets the value it has in `old`. */
+void conf_keep(struct conf *fresh, const struct conf *old);
+
 #endif

@@ -84,34 +84,37 @@ static void fit_networks(const struct fit *f)
 
 /* ---- folders */
 
-static void fit_roots(const struct fit *f)
+static void fit_root(const struct fit *f, unsigned i)
 {
     const struct conf *c = f->c;
-    for (unsigned i = 0; i < c->mail_roots; i++)
-        for (unsigned k = 0; k < c->mail_roots; k++) {
-            const char *inner = c->mail_root[i], *outer = c->mail_root[k];
-            if (i == k || !conf_path_below(inner, outer))
-                continue;
-            bool same = strcmp(inner, outer) == 0;
-            if (same && i > k)
-                conf_problem_add(f->p, c->mail_root_line[i], true, "mail_root = %s stands on line %u already", inner,
-                                 c->mail_root_line[k]);
-            else if (!same)
-                conf_problem_add(f->p, c->mail_root_line[i], true,
-                                 "mail_root = %s lies in mail_root = %s on line %u, which holds it already; take one of them out",
-                                 inner, outer, c->mail_root_line[k]);
-        }
+    const char *inner = c->mail_root[i];
+    for (unsigned k = 0; k < c->mail_roots; k++) {
+        const char *outer = c->mail_root[k];
+        bool same = strcmp(inner, outer) == 0;
+        if (!conf_path_below(inner, outer) || (same && i <= k))
+            continue;
+        if (same)
+            conf_problem_add(f->p, c->mail_root_line[i], true, "mail_root = %s stands on line %u already", inner,
+                             c->mail_root_line[k]);
+        else
+            conf_problem_add(f->p, c->mail_root_line[i], true,
+                             "mail_root = %s lies in mail_root = %s on line %u, which holds it already; take one of them out",
+                             inner, outer, c->mail_root_line[k]);
+        return;
+    }
 }
 
 /* What belongs to the server must not lie where mailboxes' users write. */
 static void fit_outside_roots(const struct fit *f, const char *name, const char *path)
 {
     const struct conf *c = f->c;
-    for (unsigned i = 0; i < c->mail_roots; i++)
-        if (*path && conf_path_below(path, c->mail_root[i]))
-            conf_problem_add(f->p, conf_line(c, name), true,
-                             "%s = %s lies in mail_root = %s, where users of mailboxes may write; keep it elsewhere", name, path,
-                             c->mail_root[i]);
+    unsigned i = 0;
+    while (i < c->mail_roots && !conf_path_below(path, c->mail_root[i]))
+        i++;
+    if (i < c->mail_roots)
+        conf_problem_add(f->p, conf_line(c, name), true,
+                         "%s = %s lies in mail_root = %s, where users of mailboxes may write; keep it elsewhere", name, path,
+                         c->mail_root[i]);
 }
 
 static void fit_store_default(const struct fit *f)
@@ -173,7 +176,8 @@ void conf_fit(const struct conf *c, const bool wrong[CONF_OPTIONS], struct conf_
     fit_tls(&f);
     fit_listeners(&f);
     fit_networks(&f);
-    fit_roots(&f);
+    for (unsigned i = 0; i < c->mail_roots; i++)
+        fit_root(&f, i);
     fit_outside_roots(&f, "users_db", c->users_db);
     fit_outside_roots(&f, "tls_key", c->tls_key);
     fit_outside_roots(&f, "run_dir", c->run_dir);

@@ -1,4 +1,4 @@
-/* conf_print: the table as a configuration, as the sample file and as the manual's list; and what differs between two. */
+/* conf_print: the table as a configuration, as the sample file and as the manual's list. */
 #include "base/conf.h"
 
 #include <stdlib.h>
@@ -7,8 +7,7 @@
 #include "base/conf_table.h"
 #include "base/mem.h"
 
-/* One option in the file's syntax, each value of a list on its line. */
-static void print_option(const struct conf_option *o, const struct conf *c, FILE *to)
+void conf_print_option(const struct conf_option *o, const struct conf *c, FILE *to)
 {
     unsigned count = o->kind->count ? o->kind->count(c) : 1;
     for (unsigned i = 0; i < count; i++) {
@@ -21,32 +20,7 @@ static void print_option(const struct conf_option *o, const struct conf *c, FILE
 void conf_print(const struct conf *c, FILE *to)
 {
     for (unsigned i = 0; i < conf_table_count; i++)
-        print_option(&conf_table[i], c, to);
-}
-
-/* ---- what differs */
-
-static char *option_text(const struct conf_option *o, const struct conf *c)
-{
-    char *text = NULL;
-    size_t n;
-    FILE *to = open_memstream(&text, &n);
-    if (!to)
-        abort(); /* out of memory, as in mem */
-    print_option(o, c, to);
-    fclose(to);
-    return text;
-}
-
-void conf_differ(const struct conf *a, const struct conf *b, void (*fn)(void *arg, const char *name), void *arg)
-{
-    for (unsigned i = 0; i < conf_table_count; i++) {
-        char *x = option_text(&conf_table[i], a), *y = option_text(&conf_table[i], b);
-        if (strcmp(x, y) != 0)
-            fn(arg, conf_table[i].name);
-        free(x);
-        free(y);
-    }
+        conf_print_option(&conf_table[i], c, to);
 }
 
 /* ---- the sample */

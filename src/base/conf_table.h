@@ -10,7 +10,7 @@ enum { CONF_WHY = 400 };
 
 struct conf_option;
 
-/* What a kind of value can do. `why` is told what is wrong and the remedy, to stand after `name = "value": `. */
+/* What a kind of value can do. `why` is told what is wrong and the remedy, to stand after `name = "value" `. */
 struct conf_kind {
     const char *form; /* how a value is written, for the sample and the manual */
     bool (*read)(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY]);
@@ -41,6 +41,9 @@ unsigned conf_table_find(struct span name); /* conf_table_count: no such option 
 extern const struct conf_kind CONF_KIND_LISTEN, CONF_KIND_HOST, CONF_KIND_FILE, CONF_KIND_NETWORKS, CONF_KIND_WORDS,
     CONF_KIND_ROOT, CONF_KIND_STORE, CONF_KIND_USER, CONF_KIND_NUMBER, CONF_KIND_TIME, CONF_KIND_SIZE, CONF_KIND_YES,
     CONF_KIND_WORD;
+
+/* One option in the file's syntax, each value of a list on its line. */
+void conf_print_option(const struct conf_option *o, const struct conf *c, FILE *to);
 
 /* conf_fit: what does not fit together. `wrong`, in the table's order: options whose values were refused, about which there is
  * nothing more to say. */

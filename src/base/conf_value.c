@@ -164,7 +164,7 @@ void conf_size_print(uint64_t bytes, FILE *to)
 
 char *conf_path_read(struct span text, const char **why)
 {
-    *why = "is no absolute path; write it from the root, beginning with \"/\"";
+    *why = "is not absolute; write it from the root, beginning with \"/\"";
     if (!text.n || text.p[0] != '/')
         return NULL;
     *why = "is longer than a path can be";

@@ -1,0 +1,49 @@
+/* conf_load: the configuration from its file. The master and the tool. */
+#include "base/conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+enum { FILE_MAX = 1 << 20 };
+
+static int read_all(int fd, const char *path, char *text, size_t *n, struct err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_set(err, ERR_CONFIG, "cannot look at %s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return err_set(err, ERR_CONFIG, "%s is no regular file", path);
+    for (*n = 0; *n <= FILE_MAX;) {
+        ssize_t got = read(fd, text + *n, FILE_MAX + 1 - *n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return err_set(err, ERR_CONFIG, "cannot read %s: %s", path, strerror(errno));
+        if (got == 0)
+            return 0;
+        *n += (size_t)got;
+    }
+    return err_set(err, ERR_CONFIG, "%s is larger than %d bytes; is it a configuration?", path, FILE_MAX);
+}
+
+int conf_load(struct conf *c, const char *path, struct conf_problems *p, struct err *err)
+{
+    char *text = mem_alloc(FILE_MAX + 1);
+    size_t n = 0;
+    int result = -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        err_set(err, ERR_CONFIG, "cannot open %s: %s", path, strerror(errno));
+    else
+        result = read_all(fd, path, text, &n, err);
+    conf_read(c, (struct span){text, result == 0 ? n : 0}, p);
+    if (fd >= 0)
+        close(fd);
+    mem_free(text);
+    return result;
+}
