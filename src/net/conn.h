@@ -1,7 +1,8 @@
 /* conn: a peer on a stream socket: bytes in, bytes out, limits of time and memory. Plain, TLS, or our own socketpair:
  * the owner does not see which. Gives its buffers back when they are empty.
  *
- * A peer that does not read is not read from: input stops while more than `out_high` bytes wait to go out. */
+ * A peer that does not read is not read from: input stops while more than half of `out_max` waits to go out. A peer that closes
+ * its half still gets the answers to what it sent: CONN_EOF follows once conn_out is empty. */
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
@@ -20,9 +21,10 @@ enum conn_end {
 };
 const char *conn_end_text(enum conn_end end); /* "eof", "reset", … for the log */
 
+/* All of them are called from the loop, never inside a call of conn_*. */
 struct conn_events {
     void (*input)(void *arg);   /* there are (more) bytes in conn_in; called again only when more arrive */
-    void (*drained)(void *arg); /* conn_out has become empty (or small: at most out_low) after it was not */
+    void (*drained)(void *arg); /* conn_out was flushed and is empty now, also if conn_flush emptied it at once */
     void (*secure)(void *arg);  /* the handshake is done */
     void (*ended)(void *arg, enum conn_end end); /* once; the owner then frees the conn (here or later) */
 };
@@ -38,6 +40,8 @@ struct conn;
 /* `fd` (non-blocking is set here, TCP_NODELAY too where it is TCP) is taken over. Starts reading. */
 struct conn *conn_new(struct loop *l, int fd, const struct conn_limits *limits, const struct conn_events *ev, void *arg);
 void conn_free(struct conn *c); /* closes at once; safe inside its own handlers; NULL is allowed */
+/* The sentence behind `ended`, for the log ("tls: no shared cipher"), or "". Lives as long as the conn. */
+const char *conn_trouble(const struct conn *c);
 
 struct buf *conn_in(struct conn *c);
 struct buf *conn_out(struct conn *c);
@@ -47,8 +51,9 @@ const struct tls_stream *conn_tls(const struct conn *c); /* NULL when plain */
 
 /* Call after adding to conn_out: writes what the socket takes now; the rest goes when it can. */
 void conn_flush(struct conn *c);
-/* Stops and resumes reading (e.g. while auth decides). Without reading, a peer that goes away is still noticed when
- * `watch` is set: `ended` with CONN_EOF/CONN_RESET. Unread bytes stay in the socket. */
+/* Stops and resumes `input` (e.g. while auth decides). A peer that goes away meanwhile is noticed when `watch` is set: `ended` with
+ * CONN_EOF (unless unread commands wait in conn_in: then it comes after them) or CONN_RESET. For that, bytes may still be read
+ * into conn_in up to its ceiling; `input` is called for those on conn_resume. Without `watch` unread bytes stay in the socket. */
 void conn_pause(struct conn *c, bool watch);
 void conn_resume(struct conn *c);
 

@@ -1,0 +1,102 @@
+/* conn_end: the end of a connection in good order. A close with unread input makes the kernel send a reset, which may
+ * overtake the last reply on its way; so what still comes is thrown away until the peer closes, too (RFC 1122
+ * §4.2.2.13). */
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "net/conn_impl.h"
+
+enum { PIECES = 16 }; /* read and thrown away for one wake-up */
+
+/* Raw bytes, also under TLS: nobody is interested in them any more. */
+static enum conn_io discard(struct conn *c)
+{
+    char piece[CONN_PIECE];
+    size_t got;
+    enum conn_io io = CONN_IO_OK;
+    for (unsigned i = 0; i < PIECES && io == CONN_IO_OK; i++)
+        io = conn_plain_read(c, piece, sizeof piece, &got);
+    return io;
+}
+
+/* ---- all is sent and the socket shut down: the peer's turn to close */
+
+static void linger_ready(struct conn *c, bool readable, bool writable)
+{
+    enum conn_io io = readable ? discard(c) : CONN_IO_AGAIN;
+    if (io == CONN_IO_EOF || io == CONN_IO_RESET)
+        conn_set_end(c, (enum conn_end)c->end_later);
+}
+
+static bool linger_go_on(struct conn *c)
+{
+    return false;
+}
+
+static void linger_wants(const struct conn *c, bool *read, bool *write)
+{
+    *read = true;
+}
+
+static const struct conn_stage stage_linger = {linger_ready, linger_go_on, linger_wants};
+
+void conn_linger(struct conn *c, enum conn_end end)
+{
+    c->end_later = (signed char)end;
+    c->stall_at = 0;
+    c->stage = &stage_linger;
+    if (shutdown(c->fd, SHUT_WR) < 0 || c->eof)
+        conn_set_end(c, end);
+    c->deadline_at = clock_ms() + CONN_LINGER_MS;
+}
+
+/* ---- something is still to be sent */
+
+static void finish_ready(struct conn *c, bool readable, bool writable)
+{
+    if (writable)
+        conn_push(c);
+    enum conn_io io = readable ? discard(c) : CONN_IO_AGAIN;
+    c->eof |= io == CONN_IO_EOF;
+    if (io == CONN_IO_RESET)
+        conn_set_end(c, conn_waits_to_send(c) ? CONN_RESET : CONN_DONE);
+}
+
+static bool finish_go_on(struct conn *c)
+{
+    if (conn_waits_to_send(c))
+        return false;
+    if (!c->said_bye) {
+        c->said_bye = true;
+        c->stream->bye(c);
+    } else {
+        conn_linger(c, CONN_DONE);
+    }
+    return true;
+}
+
+static void finish_wants(const struct conn *c, bool *read, bool *write)
+{
+    *read = !c->eof;
+    *write = conn_waits_to_send(c);
+}
+
+static const struct conn_stage stage_finish = {finish_ready, finish_go_on, finish_wants};
+
+void conn_finish(struct conn *c)
+{
+    if (c->end_due != CONN_NO_END || c->end_later != CONN_NO_END)
+        return; /* it ends already */
+    if (c->stage == &conn_stage_lent)
+        conn_join_loop(c);
+    if (c->relay)
+        c->relay->stop(c);
+    c->end_later = CONN_DONE;
+    c->deadline_at = 0;
+    c->unseen = c->drained = false;
+    buf_wipe(&c->in);
+    c->stage = &stage_finish;
+    if (!c->blocked)
+        conn_push(c);
+    conn_changed(c, true);
+}
