@@ -1,0 +1,97 @@
+/* map: open addressing with linear probing; removal shifts back, so there are no tombstones. */
+#include "base/map.h"
+
+#include "base/mem.h"
+
+struct map_slot {
+    uint64_t key;
+    void *value; /* NULL: free */
+};
+
+static size_t home(const struct map *m, uint64_t key)
+{
+    return (size_t)((key * 0x9E3779B97F4A7C15u) >> 32) & (m->room - 1);
+}
+
+void map_init(struct map *m)
+{
+    *m = (struct map){0};
+}
+
+void map_fini(struct map *m)
+{
+    mem_free(m->slots);
+    map_init(m);
+}
+
+static struct map_slot *find(const struct map *m, uint64_t key)
+{
+    if (m->room == 0)
+        return NULL;
+    size_t i = home(m, key);
+    while (m->slots[i].value && m->slots[i].key != key)
+        i = (i + 1) & (m->room - 1);
+    return &m->slots[i];
+}
+
+void *map_get(const struct map *m, uint64_t key)
+{
+    struct map_slot *s = find(m, key);
+    return s ? s->value : NULL;
+}
+
+static void grow(struct map *m)
+{
+    struct map old = *m;
+    m->room = old.room ? old.room * 2 : 16;
+    m->slots = mem_alloc(m->room * sizeof *m->slots);
+    for (size_t i = 0; i < old.room; i++)
+        if (old.slots[i].value)
+            *find(m, old.slots[i].key) = old.slots[i];
+    mem_free(old.slots);
+}
+
+void map_put(struct map *m, uint64_t key, void *value)
+{
+    if ((m->count + 1) * 4 > m->room * 3)
+        grow(m);
+    struct map_slot *s = find(m, key);
+    if (!s->value)
+        m->count++;
+    *s = (struct map_slot){key, value};
+}
+
+void *map_take(struct map *m, uint64_t key)
+{
+    struct map_slot *s = find(m, key);
+    if (!s || !s->value)
+        return NULL;
+    void *value = s->value;
+    size_t hole = (size_t)(s - m->slots), mask = m->room - 1;
+    for (size_t i = (hole + 1) & mask; m->slots[i].value; i = (i + 1) & mask) {
+        size_t from_home = (i - home(m, m->slots[i].key)) & mask;
+        if (from_home >= ((i - hole) & mask)) {
+            m->slots[hole] = m->slots[i];
+            hole = i;
+        }
+    }
+    m->slots[hole].value = NULL;
+    m->count--;
+    return value;
+}
+
+void *map_next(const struct map *m, size_t *at)
+{
+    while (*at < m->room) {
+        void *value = m->slots[(*at)++].value;
+        if (value)
+            return value;
+    }
+    return NULL;
+}
+
+void *map_any(const struct map *m)
+{
+    size_t at = 0;
+    return m->count ? map_next(m, &at) : NULL;
+}

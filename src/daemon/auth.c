@@ -1,0 +1,288 @@
+/* auth: see the header. The table of sessions, and the channels to doors, mail processes, control and the master. */
+#include "daemon/auth.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/auth_state.h"
+
+/* ---- the table */
+
+uint64_t auth_key(struct talk_id id)
+{
+    return id.door << 44 ^ id.n; /* a door would need years for 2^44 sessions; auth_find compares all of it anyway */
+}
+
+struct auth_session *auth_find(const struct auth *a, struct talk_id id)
+{
+    struct auth_session *s = map_get(&a->sessions, auth_key(id));
+    return s && s->id.door == id.door && s->id.n == id.n ? s : NULL;
+}
+
+void auth_drop(struct auth *a, struct auth_session *s)
+{
+    map_take(&a->sessions, auth_key(s->id));
+    auth_check_gone(a, s);
+    if (s->sasl) {
+        sasl_end(s->sasl);
+        a->exchanges--;
+    }
+    if (s->worker)
+        auth_release(a, s);
+    mem_free(s->user);
+    mem_free(s);
+}
+
+struct auth_session *auth_add(struct auth *a, struct talk_id id)
+{
+    struct auth_session *old = map_get(&a->sessions, auth_key(id));
+    if (old)
+        auth_drop(a, old);
+    struct auth_session *s = mem_alloc(sizeof *s);
+    s->id = id;
+    map_put(&a->sessions, auth_key(id), s);
+    return s;
+}
+
+void auth_say(struct auth *a, const struct talk *t)
+{
+    for (struct auth_door *d = a->doors; d; d = d->next)
+        if (d->generation == t->id.door) {
+            talk_send(d->chan, t);
+            return;
+        }
+}
+
+struct users *auth_users(struct auth *a, struct err *err)
+{
+    if (!a->db && users_open(&a->db, a->db_path, false, err) < 0)
+        return NULL;
+    return a->db;
+}
+
+/* ---- doors */
+
+static void door_closed(void *arg)
+{
+    struct auth_door *d = arg;
+    struct auth *a = d->auth;
+    struct auth_door **at = &a->doors;
+    while (*at != d)
+        at = &(*at)->next;
+    *at = d->next;
+    struct auth_session *s;
+    do { /* what it had asked for is of no use to anybody; what runs in mail processes runs on */
+        size_t i = 0;
+        while ((s = map_next(&a->sessions, &i)) && (s->id.door != d->generation || s->worker))
+            continue;
+        if (s)
+            auth_drop(a, s);
+    } while (s);
+    chan_free(d->chan);
+    mem_free(d);
+    if (a->stopping && !a->workers && !a->doors)
+        loop_stop(a->loop);
+}
+
+static void gone(struct auth *a, struct talk_id id)
+{
+    struct auth_session *s = auth_find(a, id);
+    if (!s)
+        return;
+    if (s->worker) /* it will answer ENDED */
+        talk_send(s->worker->chan, &(struct talk){.type = TALK_END, .id = id, .fd = -1});
+    else
+        auth_drop(a, s);
+}
+
+static void door_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct auth_door *d = arg;
+    struct talk t;
+    if (talk_parse(p, n, fd, ROLE_DOOR, ROLE_AUTH, &t) < 0 || t.id.door != d->generation) {
+        door_closed(d); /* a door that speaks for another is not itself any more */
+        return;
+    }
+    struct auth_session *s = auth_find(d->auth, t.id);
+    if (t.type == TALK_GONE)
+        gone(d->auth, t.id);
+    else if (!s || !s->worker) /* once granted, an id is never used again */
+        auth_check_begin(d->auth, &t);
+}
+
+static const struct chan_events door_events = {door_message, door_closed};
+
+static void take_door(struct auth *a, const struct talk *t)
+{
+    struct auth_door *d = mem_alloc(sizeof *d);
+    *d = (struct auth_door){.auth = a, .generation = t->id.door, .next = a->doors};
+    a->doors = d;
+    d->chan = chan_new(a->loop, t->fd, &door_events, d);
+}
+
+/* ---- control */
+
+static void control_closed(void *arg)
+{
+    struct auth *a = arg;
+    chan_free(a->control);
+    a->control = NULL;
+}
+
+static bool is_of(const struct auth_session *s, struct span user)
+{
+    return s->worker && span_equal(span_of(s->user), user);
+}
+
+static uint32_t who(struct auth *a, uint32_t token)
+{
+    size_t at = 0;
+    uint32_t count = 0;
+    for (struct auth_session *s; (s = map_next(&a->sessions, &at));) {
+        if (!s->worker)
+            continue;
+        count++;
+        talk_send(a->control, &(struct talk){.type = TALK_ROW,
+                                             .id = s->id,
+                                             .num = {token, s->worker->uid, s->flags,
+                                                     (uint32_t)((clock_ms() - s->started) / 1000)},
+                                             .text = {span_of(s->user), span_of(s->address)},
+                                             .fd = -1});
+    }
+    return count;
+}
+
+static uint32_t kick(struct auth *a, struct span user)
+{
+    size_t at = 0;
+    uint32_t count = 0;
+    for (struct auth_session *s; (s = map_next(&a->sessions, &at));)
+        if (is_of(s, user)) {
+            count++;
+            talk_send(s->worker->chan, &(struct talk){.type = TALK_END, .id = s->id, .fd = -1});
+        }
+    log_info("kick", "user=%s sessions=%u", log_quote(user), count);
+    return count;
+}
+
+static void control_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct auth *a = arg;
+    struct talk t;
+    if (talk_parse(p, n, fd, ROLE_CONTROL, ROLE_AUTH, &t) < 0) {
+        control_closed(a);
+        return;
+    }
+    uint32_t count = t.type == TALK_WHO ? who(a, t.num[0]) : kick(a, t.text[0]);
+    talk_send(a->control, &(struct talk){.type = TALK_DONE, .num = {t.num[0], count}, .fd = -1});
+}
+
+static const struct chan_events control_events = {control_message, control_closed};
+
+static void take_control(struct auth *a, int fd)
+{
+    if (a->control)
+        control_closed(a);
+    a->control = chan_new(a->loop, fd, &control_events, a);
+}
+
+/* ---- master */
+
+static void stop(struct auth *a)
+{
+    a->stopping = true;
+    if (!a->workers && !a->doors)
+        loop_stop(a->loop);
+}
+
+static void master_closed(void *arg)
+{
+    struct auth *a = arg;
+    start_watch_log(NULL);
+    chan_free(a->master);
+    a->master = NULL;
+    stop(a);
+}
+
+static void master_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct auth *a = arg;
+    struct talk t;
+    if (talk_parse(p, n, fd, ROLE_MASTER, ROLE_AUTH, &t) < 0) {
+        master_closed(a);
+        return;
+    }
+    if (start_common(&a->start, &t))
+        return;
+    if (t.type == TALK_DOOR)
+        take_door(a, &t);
+    else if (t.type == TALK_WORKER)
+        auth_worker_came(a, &t);
+    else if (t.type == TALK_NO_WORKER)
+        auth_worker_denied(a, &t);
+    else if (t.type == TALK_CONTROL)
+        take_control(a, t.fd);
+    else if (t.type == TALK_STOP)
+        stop(a);
+    else if (t.fd >= 0)
+        close(t.fd);
+}
+
+static const struct chan_events master_events = {master_message, master_closed};
+
+/* ---- start */
+
+static void keep(void *arg, const struct talk *t)
+{
+    (void)arg;
+    if (t->fd >= 0)
+        close(t->fd);
+}
+
+/* The database's directory is all this process sees: its root when started as root. */
+static void seal(struct auth *a)
+{
+    char *path = mem_copy_text(a->start.conf.users_db), *slash = strrchr(path, '/');
+    a->db_path = a->start.root ? mem_copy_text(slash) : mem_copy_text(path);
+    slash[slash == path] = '\0';
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        log_error("start", "users_db: %s: %s", path, strerror(errno));
+        exit(EX_CONFIG);
+    }
+    struct jail_path dir = {fd, true};
+    start_seal(&a->start, a->start.root ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1, &dir, 1);
+    close(fd);
+    mem_free(path);
+}
+
+int auth_run(void)
+{
+    struct auth *a = mem_alloc(sizeof *a);
+    struct err err;
+    signal(SIGPIPE, SIG_IGN);
+    start_role(&a->start, ROLE_AUTH, keep, a);
+    if (sasl_new(&a->sasl, a->start.conf.sasl_mechanisms, &err) < 0) {
+        log_error("start", "%s", err.text);
+        return EX_CONFIG;
+    }
+    seal(a);
+    if (!auth_users(a, &err))
+        log_error("users", "%s", err.text); /* answered [SYS/TEMP] and tried again at each log-in */
+    a->loop = loop_new();
+    a->master = chan_new(a->loop, ROLE_FD_MASTER, &master_events, a);
+    start_watch_log(a->master);
+    auth_remember_init(a);
+    auth_check_init(a);
+    auth_grant_init(a);
+    loop_run(a->loop);
+    return EXIT_SUCCESS;
+}

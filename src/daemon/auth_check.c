@@ -1,0 +1,321 @@
+/* auth_check: is he who he says he is? PASS, APOP and SASL; the dear part (a password hash) in a bounded pool of threads.
+ *
+ * A refusal tells nothing: same text, and the same time for an unknown name and a wrong password. Its answer leaves at a common
+ * tick, no earlier than failure_delay after the question. */
+#include "daemon/auth_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/log.h"
+#include "user/secret.h"
+#include "wire/pop3_server.h"
+
+enum { TICK_MS = 100, EXCHANGES_MAX = 1000 };
+
+/* A password that a thread checks. Belongs to the thread until `done`; the session may be gone by then. */
+struct auth_check {
+    struct loop_call call;
+    struct auth *auth;
+    struct talk_id id;
+    bool gone, exists, ok;
+    char *raw, *prepared;
+    size_t raw_len;
+    struct user user;
+    struct err err;
+    int result;
+};
+
+/* ---- refusals */
+
+static void arm_failures(struct auth *a)
+{
+    uint64_t now = clock_ms(), next = UINT64_MAX;
+    for (size_t i = 0; i < a->n_failures; i++)
+        if (a->failures[i].due < next)
+            next = a->failures[i].due;
+    if (next != UINT64_MAX)
+        loop_timer_set(a->failure_timer, next > now ? next - now : 0);
+}
+
+static void answer_failures(void *arg)
+{
+    struct auth *a = arg;
+    uint64_t now = clock_ms();
+    size_t kept = 0;
+    for (size_t i = 0; i < a->n_failures; i++) {
+        struct auth_failure f = a->failures[i];
+        if (f.due > now) {
+            a->failures[kept++] = f;
+            continue;
+        }
+        struct auth_session *s = auth_find(a, f.id);
+        if (s && s->step == AUTH_FAILED)
+            auth_drop(a, s);
+        auth_say(a, &(struct talk){.type = TALK_DENIED, .id = f.id, .num = {f.kind}, .fd = -1});
+    }
+    a->n_failures = kept;
+    arm_failures(a);
+}
+
+void auth_check_fail(struct auth *a, struct auth_session *s, enum err_kind kind)
+{
+    if (kind != ERR_AUTH) { /* our own trouble: no secret in how long it takes */
+        auth_say(a, &(struct talk){.type = TALK_DENIED, .id = s->id, .num = {kind}, .fd = -1});
+        auth_drop(a, s);
+        return;
+    }
+    uint64_t due = s->started + a->start.conf.failure_delay, now = clock_ms();
+    if (due < now)
+        due = now;
+    due = (due / TICK_MS + 1) * TICK_MS;
+    if (a->n_failures == a->room_failures) {
+        a->room_failures = a->room_failures ? a->room_failures * 2 : 64;
+        a->failures = mem_resize(a->failures, a->room_failures * sizeof *a->failures);
+    }
+    a->failures[a->n_failures++] = (struct auth_failure){s->id, due, kind};
+    if (s->sasl) {
+        sasl_end(s->sasl);
+        s->sasl = NULL;
+        a->exchanges--;
+    }
+    s->step = AUTH_FAILED;
+    log_info("refused", "user=%s addr=%s", log_quote_text(s->user ? s->user : ""), s->address);
+    arm_failures(a);
+}
+
+/* ---- passwords */
+
+static void check_free(struct auth_check *c)
+{
+    secret_free(c->prepared);
+    if (c->raw)
+        mem_wipe(c->raw, c->raw_len);
+    mem_free(c->raw);
+    user_free(&c->user);
+    mem_free(c);
+}
+
+static void check_work(struct loop_call *call)
+{
+    struct auth_check *c = call->arg;
+    if (c->exists && c->prepared)
+        c->result = secret_verify(c->user.verifier, c->prepared, c->raw, &c->ok, &c->err);
+    else
+        secret_verify_nobody(c->prepared ? c->prepared : "");
+}
+
+static void check_done(struct loop_call *call)
+{
+    struct auth_check *c = call->arg;
+    struct auth *a = c->auth;
+    struct auth_session *s = c->gone ? NULL : auth_find(a, c->id);
+    if (s)
+        s->check = NULL;
+    if (c->result < 0)
+        log_error("verifier", "user=%s %s", log_quote_text(c->user.name), c->err.text);
+    if (c->exists && c->ok)
+        auth_remember(a, &c->user, (struct span){c->raw, c->raw_len});
+    if (s && c->exists && c->ok)
+        auth_grant(a, s, &c->user);
+    else if (s)
+        auth_check_fail(a, s, c->result < 0 ? ERR_TEMP : ERR_AUTH);
+    check_free(c);
+}
+
+void auth_check_gone(struct auth *a, struct auth_session *s)
+{
+    (void)a;
+    if (s->check)
+        s->check->gone = true;
+    s->check = NULL;
+}
+
+/* Reads the user and, unless the password was verified a moment ago, hands it to the pool. */
+static void check_password(struct auth *a, struct auth_session *s, struct span name, struct span password)
+{
+    struct user u = {0};
+    struct err err = {0};
+    struct users *db = auth_users(a, &err);
+    bool exists = db && users_find(db, name, &u, &err) == 0;
+    if (!exists && err.kind != ERR_GONE) {
+        log_error("users", "%s", err.text);
+        auth_check_fail(a, s, ERR_TEMP);
+        return;
+    }
+    exists = exists && !u.disabled && *u.verifier;
+    if (exists && auth_remembers(a, &u, password)) {
+        auth_grant(a, s, &u);
+        user_free(&u);
+        return;
+    }
+    struct auth_check *c = mem_alloc(sizeof *c);
+    *c = (struct auth_check){.call = {check_work, check_done, c, NULL}, .auth = a, .id = s->id, .exists = exists, .user = u};
+    c->raw = mem_copy(password.p, password.n);
+    c->raw_len = password.n;
+    c->prepared = secret_prepare(password);
+    s->check = c;
+    s->step = AUTH_CHECK;
+    if (pool_call(a->pool, &c->call))
+        return;
+    s->check = NULL;
+    check_free(c);
+    auth_check_fail(a, s, ERR_LIMIT);
+}
+
+/* ---- APOP (RFC 1939 §7): only for users who have a secret for it */
+
+static void check_apop(struct auth *a, struct auth_session *s, const struct talk *t)
+{
+    struct user u = {0};
+    struct err err = {0};
+    unsigned char digest[DIGEST_MD5];
+    char hex[2 * DIGEST_MD5 + 1];
+    struct users *db = auth_users(a, &err);
+    bool exists = db && users_find(db, t->text[0], &u, &err) == 0;
+    if (!exists && err.kind != ERR_GONE) {
+        log_error("users", "%s", err.text);
+        auth_check_fail(a, s, ERR_TEMP);
+        return;
+    }
+    exists = exists && !u.disabled && *u.apop;
+    digest_md5(t->text[3], span_of(exists ? u.apop : "nobody"), digest);
+    digest_hex(digest, sizeof digest, hex);
+    bool same = t->text[1].n == sizeof hex - 1 && digest_same(hex, t->text[1].p, sizeof hex - 1);
+    if (exists && same)
+        auth_grant(a, s, &u);
+    else
+        auth_check_fail(a, s, ERR_AUTH);
+    user_free(&u);
+}
+
+/* ---- SASL (RFC 5034) */
+
+/* Whoever is disabled is nobody to SCRAM. */
+static int find_for_sasl(void *arg, struct span name, struct user *u, struct err *err)
+{
+    struct users *db = auth_users(arg, err);
+    if (!db || users_find(db, name, u, err) < 0)
+        return -1;
+    if (!u->disabled)
+        return 0;
+    user_free(u);
+    return err_set(err, ERR_GONE, "disabled");
+}
+
+static void sasl_shown(struct auth *a, struct auth_session *s)
+{
+    struct user u = {0};
+    struct err err = {0};
+    struct span name = span_of(sasl_user(s->sasl));
+    if (find_for_sasl(a, name, &u, &err) == 0)
+        auth_grant(a, s, &u);
+    else
+        auth_check_fail(a, s, err.kind == ERR_GONE ? ERR_AUTH : ERR_TEMP);
+    user_free(&u);
+}
+
+static void end_exchange(struct auth *a, struct sasl_session *x)
+{
+    sasl_end(x);
+    a->exchanges--;
+}
+
+static void sasl_go(struct auth *a, struct auth_session *s, struct span in)
+{
+    struct span out;
+    struct err err = {0};
+    enum sasl_result result = sasl_step(s->sasl, in, &out, &err);
+    struct sasl_session *x = s->sasl;
+    if (sasl_user(x) && !s->user)
+        s->user = mem_copy_text(sasl_user(x));
+    switch (result) {
+    case SASL_CHALLENGE:
+        auth_say(a, &(struct talk){.type = TALK_CHALLENGE, .id = s->id, .text = {out}, .fd = -1});
+        break;
+    case SASL_PASSWORD:
+        s->sasl = NULL;
+        check_password(a, s, span_of(sasl_user(x)), span_of(sasl_password(x)));
+        end_exchange(a, x);
+        break;
+    case SASL_DONE:
+        sasl_shown(a, s);
+        break;
+    case SASL_FAILED:
+        if (err.kind == ERR_TEMP)
+            log_error("sasl", "%s", err.text);
+        auth_check_fail(a, s, err.kind == ERR_TEMP ? ERR_TEMP : ERR_AUTH);
+        break;
+    }
+}
+
+static void sasl_start(struct auth *a, struct auth_session *s, const struct talk *t)
+{
+    struct err err = {0};
+    if (a->exchanges >= EXCHANGES_MAX) {
+        auth_check_fail(a, s, ERR_LIMIT);
+        return;
+    }
+    s->sasl = sasl_begin(a->sasl, t->text[0], find_for_sasl, a, &err);
+    if (!s->sasl) {
+        auth_check_fail(a, s, ERR_AUTH);
+        return;
+    }
+    a->exchanges++;
+    s->step = AUTH_SASL;
+    sasl_go(a, s, t->num[1] & TALK_HAS_INITIAL ? t->text[1] : (struct span){NULL, 0});
+}
+
+/* ---- all of them */
+
+/* A mechanism or PASS that shows the password is refused here too unless the way was safe: the door's machine has said so
+ * already, and a door that has been taken over gains nothing by asking. */
+static bool way_is_safe(const struct talk *t)
+{
+    return t->num[1] & (TALK_TLS | TALK_CLEAR_ALLOWED);
+}
+
+static void step(struct auth *a, struct talk_id id, const struct talk *t)
+{
+    struct auth_session *s = auth_find(a, id);
+    if (!s || s->step != AUTH_SASL) { /* auth has been started anew meanwhile */
+        auth_say(a, &(struct talk){.type = TALK_DENIED, .id = id, .num = {ERR_TEMP}, .fd = -1});
+        return;
+    }
+    s->started = clock_ms();
+    sasl_go(a, s, t->text[1]);
+}
+
+void auth_check_begin(struct auth *a, const struct talk *t)
+{
+    enum pop3_auth_how how = (enum pop3_auth_how)t->num[0];
+    if (how == POP3_AUTH_SASL_STEP) {
+        step(a, t->id, t);
+        return;
+    }
+    struct auth_session *s = auth_add(a, t->id);
+    s->started = clock_ms();
+    s->flags = t->num[1];
+    snprintf(s->address, sizeof s->address, "%.*s", (int)t->text[2].n, t->text[2].p);
+    if (a->stopping)
+        auth_check_fail(a, s, ERR_TEMP);
+    else if (how == POP3_AUTH_SASL_BEGIN)
+        sasl_start(a, s, t);
+    else {
+        s->user = mem_copy(t->text[0].p, t->text[0].n);
+        if (how == POP3_AUTH_APOP)
+            check_apop(a, s, t);
+        else if (how == POP3_AUTH_PASS && way_is_safe(t))
+            check_password(a, s, t->text[0], t->text[1]);
+        else
+            auth_check_fail(a, s, ERR_AUTH);
+    }
+}
+
+void auth_check_init(struct auth *a)
+{
+    a->failure_timer = loop_timer_new(a->loop, answer_failures, a);
+    a->pool = pool_new(a->loop, (unsigned)a->start.conf.password_threads, (unsigned)a->start.conf.password_waiting);
+}

@@ -1,0 +1,259 @@
+/* auth_grant: which mail process gets a session, and the road there: EXPECT to the mail process first, then GRANTED to the door.
+ *
+ * A mail process serves one uid and gid; with mail_sessions = 1 each session gets a process of its own, which Landlock holds to that
+ * one maildrop. Whoever has none waits until the master has started it. */
+#include "daemon/auth_state.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* A mail process that has been asked for, and who waits for it. */
+struct auth_need {
+    uint32_t token, uid, gid;
+    bool single;
+    struct waiting {
+        struct talk_id id;
+        char *where;
+    } *waiting;
+    unsigned count;
+    struct auth_need *next;
+};
+
+enum { IDLE_CHECK_MS = 1000 };
+
+/* ---- sessions of a worker */
+
+static void hold(struct auth *a, struct auth_session *s, struct auth_worker *w)
+{
+    s->worker = w;
+    s->step = AUTH_RUNNING;
+    s->started = clock_ms();
+    w->sessions++;
+    a->running++;
+}
+
+void auth_release(struct auth *a, struct auth_session *s)
+{
+    struct auth_worker *w = s->worker;
+    s->worker = NULL;
+    a->running--;
+    if (--w->sessions > 0)
+        return;
+    w->idle_since = clock_ms();
+    loop_timer_set(a->idle_timer, IDLE_CHECK_MS);
+}
+
+static void send_there(struct auth *a, struct auth_session *s, struct auth_worker *w, const char *where)
+{
+    hold(a, s, w);
+    /* In this order: the mail process must know before the door can come to it. */
+    talk_send(w->chan, &(struct talk){.type = TALK_EXPECT,
+                                      .id = s->id,
+                                      .num = {w->uid, w->gid},
+                                      .text = {span_of(s->user), span_of(where), span_of(s->address)},
+                                      .fd = -1});
+    auth_say(a, &(struct talk){.type = TALK_GRANTED, .id = s->id, .num = {w->number}, .fd = -1});
+}
+
+/* ---- needs */
+
+static struct auth_need *need_new(struct auth *a, const struct user *u, bool single)
+{
+    struct auth_need *n = mem_alloc(sizeof *n);
+    *n = (struct auth_need){.token = ++a->tokens, .uid = u->uid, .gid = u->gid, .single = single, .next = a->needs};
+    a->needs = n;
+    talk_send(a->master, &(struct talk){.type = TALK_NEED,
+                                        .num = {n->token, n->uid, n->gid, single},
+                                        .text = {span_of(u->where)},
+                                        .fd = -1});
+    return n;
+}
+
+static struct auth_need *need_take(struct auth *a, uint32_t token)
+{
+    struct auth_need **at = &a->needs;
+    while (*at && (*at)->token != token)
+        at = &(*at)->next;
+    struct auth_need *n = *at;
+    if (n)
+        *at = n->next;
+    return n;
+}
+
+static void need_free(struct auth_need *n)
+{
+    for (unsigned i = 0; i < n->count; i++)
+        mem_free(n->waiting[i].where);
+    mem_free(n->waiting);
+    mem_free(n);
+}
+
+static struct auth_need *need_for(struct auth *a, const struct user *u)
+{
+    bool single = a->start.conf.mail_sessions == 1;
+    for (struct auth_need *n = a->needs; n && !single; n = n->next)
+        if (n->uid == u->uid && n->gid == u->gid && !n->single && n->count < a->start.conf.mail_sessions)
+            return n;
+    return need_new(a, u, single);
+}
+
+static void wait_for(struct auth_need *n, struct auth_session *s, const struct user *u)
+{
+    n->waiting = mem_resize(n->waiting, (n->count + 1) * sizeof *n->waiting);
+    n->waiting[n->count++] = (struct waiting){s->id, mem_copy_text(u->where)};
+    s->step = AUTH_NEED;
+}
+
+static struct auth_worker *worker_for(struct auth *a, const struct user *u)
+{
+    if (a->start.conf.mail_sessions == 1)
+        return NULL;
+    for (struct auth_worker *w = a->workers; w; w = w->next)
+        if (w->uid == u->uid && w->gid == u->gid && !w->single && !w->retiring &&
+            w->sessions < a->start.conf.mail_sessions)
+            return w;
+    return NULL;
+}
+
+void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
+{
+    if (s->sasl) {
+        sasl_end(s->sasl);
+        s->sasl = NULL;
+        a->exchanges--;
+    }
+    if (!s->user)
+        s->user = mem_copy_text(u->name);
+    if (u->uid == 0 || u->uid < a->start.conf.first_uid) {
+        log_error("refused", "user=%s has uid %u, below first_uid", log_quote_text(u->name), u->uid);
+        auth_check_fail(a, s, ERR_PERM);
+    } else if (a->running >= a->start.conf.connections || !a->master)
+        auth_check_fail(a, s, ERR_LIMIT);
+    else {
+        struct auth_worker *w = worker_for(a, u);
+        if (w)
+            send_there(a, s, w, u->where);
+        else
+            wait_for(need_for(a, u), s, u);
+    }
+}
+
+/* ---- mail processes */
+
+static void worker_message(void *arg, const void *p, size_t n, int fd);
+static void worker_closed(void *arg);
+static const struct chan_events worker_events = {worker_message, worker_closed};
+
+static void worker_free(struct auth_worker *w)
+{
+    struct auth *a = w->auth;
+    struct auth_worker **at = &a->workers;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    chan_free(w->chan);
+    mem_free(w);
+    if (a->stopping && !a->workers && !a->doors)
+        loop_stop(a->loop);
+}
+
+static void worker_closed(void *arg)
+{
+    struct auth_worker *w = arg;
+    struct auth *a = w->auth;
+    struct auth_session *s;
+    do { /* the sessions inside have ended with it */
+        size_t at = 0;
+        while ((s = map_next(&a->sessions, &at)) && s->worker != w)
+            continue;
+        if (s)
+            auth_drop(a, s);
+    } while (s);
+    worker_free(w);
+}
+
+/* A mail process that outlived the auth before this one tells what runs in it. */
+static void running(struct auth_worker *w, const struct talk *t)
+{
+    struct auth *a = w->auth;
+    if (auth_find(a, t->id))
+        return;
+    struct auth_session *s = auth_add(a, t->id);
+    s->user = mem_copy(t->text[0].p, t->text[0].n);
+    s->flags = t->num[0];
+    memcpy(s->address, t->text[1].p, t->text[1].n < sizeof s->address ? t->text[1].n : sizeof s->address - 1);
+    hold(a, s, w);
+    s->started -= (uint64_t)t->num[1] * 1000;
+}
+
+static void worker_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct auth_worker *w = arg;
+    struct talk t;
+    if (talk_parse(p, n, fd, ROLE_MAIL, ROLE_AUTH, &t) < 0) {
+        worker_closed(w);
+        return;
+    }
+    struct auth_session *s = auth_find(w->auth, t.id);
+    if (t.type == TALK_RUNNING)
+        running(w, &t);
+    else if (t.type == TALK_ENDED && s && s->worker == w) /* a worker ends only what is its own */
+        auth_drop(w->auth, s);
+}
+
+void auth_worker_came(struct auth *a, const struct talk *t)
+{
+    struct auth_worker *w = mem_alloc(sizeof *w);
+    *w = (struct auth_worker){.auth = a, .number = t->num[0], .uid = t->num[1], .gid = t->num[2], .single = t->id.n != 0,
+                              .idle_since = clock_ms(), .next = a->workers};
+    a->workers = w;
+    w->chan = chan_new(a->loop, t->fd, &worker_events, w);
+    struct auth_need *n = need_take(a, t->num[3]);
+    for (unsigned i = 0; n && i < n->count; i++) {
+        struct auth_session *s = auth_find(a, n->waiting[i].id);
+        if (s && s->step == AUTH_NEED)
+            send_there(a, s, w, n->waiting[i].where);
+    }
+    if (n)
+        need_free(n);
+    loop_timer_set(a->idle_timer, IDLE_CHECK_MS);
+}
+
+void auth_worker_denied(struct auth *a, const struct talk *t)
+{
+    struct auth_need *n = need_take(a, t->num[0]);
+    for (unsigned i = 0; n && i < n->count; i++) {
+        struct auth_session *s = auth_find(a, n->waiting[i].id);
+        if (s && s->step == AUTH_NEED)
+            auth_check_fail(a, s, t->num[1] == ERR_PERM ? ERR_PERM : ERR_TEMP);
+    }
+    if (n)
+        need_free(n);
+}
+
+/* Who has had no session for mail_idle is sent home; one that was for a single session at once. */
+static void retire_idle(void *arg)
+{
+    struct auth *a = arg;
+    uint64_t now = clock_ms();
+    bool more = false;
+    for (struct auth_worker *w = a->workers; w; w = w->next) {
+        if (w->sessions || w->retiring)
+            continue;
+        if (w->single || now - w->idle_since >= a->start.conf.mail_idle) {
+            w->retiring = true;
+            talk_send(w->chan, &(struct talk){.type = TALK_RETIRE, .fd = -1});
+        } else
+            more = true;
+    }
+    if (more)
+        loop_timer_set(a->idle_timer, IDLE_CHECK_MS);
+}
+
+void auth_grant_init(struct auth *a)
+{
+    a->idle_timer = loop_timer_new(a->loop, retire_idle, a);
+}

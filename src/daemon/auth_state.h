@@ -1,0 +1,105 @@
+/* What the files of auth share. Private to them. */
+#ifndef DAEMON_AUTH_STATE_H
+#define DAEMON_AUTH_STATE_H
+
+#include "base/map.h"
+#include "daemon/start.h"
+#include "net/sock.h"
+#include "user/sasl.h"
+#include "user/users.h"
+
+struct auth_door {
+    struct auth *auth;
+    uint64_t generation;
+    struct chan *chan;
+    struct auth_door *next;
+};
+
+struct auth_worker {
+    struct auth *auth;
+    uint32_t number, uid, gid;
+    bool single, retiring;
+    unsigned sessions;   /* expected and running */
+    uint64_t idle_since; /* ms, while sessions = 0 */
+    struct chan *chan;
+    struct auth_worker *next;
+};
+
+enum auth_step {
+    AUTH_CHECK,   /* a thread checks the password */
+    AUTH_SASL,    /* an exchange */
+    AUTH_FAILED,  /* the answer waits for its tick */
+    AUTH_NEED,    /* shown; a mail process is being started */
+    AUTH_RUNNING  /* a mail process expects it or has it */
+};
+
+struct auth_session {
+    struct talk_id id;
+    enum auth_step step;
+    char *user;
+    char address[SOCK_NAME_MAX];
+    uint32_t flags;              /* TALK_TLS … */
+    uint64_t started;            /* ms: of this try; of the log-in when running */
+    struct sasl_session *sasl;
+    struct auth_check *check;    /* AUTH_CHECK */
+    struct auth_worker *worker;  /* AUTH_RUNNING */
+};
+
+struct auth_failure { /* an answer that waits for its tick */
+    struct talk_id id;
+    uint64_t due;
+    enum err_kind kind;
+};
+
+struct auth_remembered;
+
+struct auth {
+    struct start start;
+    struct loop *loop;
+    struct chan *master, *control;
+    struct users *db;
+    const char *db_path;
+    struct sasl *sasl;
+    struct pool *pool;
+    struct auth_door *doors;
+    struct auth_worker *workers;
+    struct auth_need *needs;
+    struct map sessions; /* auth_key(id) → struct auth_session */
+    unsigned running, exchanges;
+    uint32_t tokens;
+    struct auth_failure *failures;
+    size_t n_failures, room_failures;
+    struct loop_timer *failure_timer, *idle_timer;
+    struct auth_remembered *remembered;
+    unsigned char remember_key[32];
+    bool stopping;
+};
+
+/* auth.c */
+uint64_t auth_key(struct talk_id id);
+struct auth_session *auth_find(const struct auth *a, struct talk_id id);
+struct auth_session *auth_add(struct auth *a, struct talk_id id); /* one that exists is dropped first */
+void auth_drop(struct auth *a, struct auth_session *s);
+void auth_say(struct auth *a, const struct talk *t); /* to the door t->id names, if it lives */
+/* The database, opened again if it was broken; NULL with err. */
+struct users *auth_users(struct auth *a, struct err *err);
+
+/* auth_check.c: is he who he says? */
+void auth_check_begin(struct auth *a, const struct talk *verify);
+void auth_check_gone(struct auth *a, struct auth_session *s); /* nobody waits for the answer any more */
+void auth_check_fail(struct auth *a, struct auth_session *s, enum err_kind kind); /* at the common tick, or at once if ours */
+void auth_check_init(struct auth *a);
+
+/* auth_grant.c: which mail process gets him */
+void auth_grant(struct auth *a, struct auth_session *s, const struct user *u);
+void auth_worker_came(struct auth *a, const struct talk *t);
+void auth_worker_denied(struct auth *a, const struct talk *t);
+void auth_grant_init(struct auth *a);
+void auth_release(struct auth *a, struct auth_session *s); /* counts a running session down */
+
+/* auth_remember.c: passwords just verified */
+void auth_remember_init(struct auth *a);
+bool auth_remembers(struct auth *a, const struct user *u, struct span password);
+void auth_remember(struct auth *a, const struct user *u, struct span password);
+
+#endif

@@ -1,0 +1,238 @@
+/* control: see the header. One request per connection; asks auth; few connections at a time. */
+#include "daemon/control.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/control.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "daemon/start.h"
+#include "net/conn.h"
+
+enum { CLIENTS_MAX = 16, CLIENT_MS = 30000, OUT_MAX = 8 << 20 };
+
+struct control {
+    struct start start;
+    struct loop *loop;
+    struct chan *master, *auth;
+    int listen_fd;
+    struct loop_fd *listener;
+    uint32_t owner; /* uid that may ask, beside root */
+    uint32_t tokens;
+    struct map clients; /* token → struct client */
+};
+
+struct client {
+    struct control *control;
+    uint32_t token;
+    struct conn *conn;
+    bool asked, answered;
+};
+
+static void client_free(struct client *k)
+{
+    map_take(&k->control->clients, k->token);
+    conn_free(k->conn);
+    mem_free(k);
+}
+
+static void send_row(struct client *k, const struct control_row *r)
+{
+    buf_add(conn_out(k->conn), r, sizeof *r);
+    conn_flush(k->conn);
+}
+
+static void refuse(struct client *k, enum err_kind kind, const char *text)
+{
+    struct control_row row;
+    struct err err;
+    err_set(&err, kind, "%s", text);
+    control_row_error(&row, &err);
+    k->answered = true;
+    send_row(k, &row);
+    conn_finish(k->conn);
+}
+
+static void ask(struct client *k, const struct control_request *q)
+{
+    struct control *c = k->control;
+    k->asked = true;
+    if (!control_request_ok(q)) {
+        refuse(k, ERR_INPUT, "not a request of this version");
+        return;
+    }
+    if (!c->auth) {
+        refuse(k, ERR_TEMP, "the server is starting or stopping, try again");
+        return;
+    }
+    struct talk t = {.type = q->what == CONTROL_WHO ? TALK_WHO : TALK_KICK, .num = {k->token}, .fd = -1};
+    if (q->what == CONTROL_KICK)
+        t.text[0] = span_of(q->user);
+    talk_send(c->auth, &t);
+}
+
+static void on_input(void *arg)
+{
+    struct client *k = arg;
+    struct buf *in = conn_in(k->conn);
+    struct control_request q;
+    if (k->asked || in->len < sizeof q)
+        return;
+    memcpy(&q, buf_span(in).p, sizeof q);
+    buf_take(in, sizeof q);
+    ask(k, &q);
+}
+
+static void on_nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void on_ended(void *arg, enum conn_end why)
+{
+    (void)why;
+    client_free(arg);
+}
+
+static const struct conn_events client_events = {on_input, on_nothing, on_nothing, on_ended};
+
+/* Only root, or whoever the server runs as. */
+static bool may_ask(const struct control *c, int fd)
+{
+    struct ucred who;
+    socklen_t n = sizeof who;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0)
+        return false;
+    return who.uid == 0 || (!c->start.root && who.uid == c->owner);
+}
+
+static void on_listener(void *arg, bool readable, bool writable)
+{
+    struct control *c = arg;
+    (void)readable;
+    (void)writable;
+    int fd = accept4(c->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (!may_ask(c, fd) || c->clients.count >= CLIENTS_MAX) {
+        close(fd);
+        return;
+    }
+    struct client *k = mem_alloc(sizeof *k);
+    struct conn_limits limits = {sizeof(struct control_request), OUT_MAX, CLIENT_MS, NULL};
+    *k = (struct client){.control = c, .token = ++c->tokens};
+    map_put(&c->clients, k->token, k);
+    k->conn = conn_new(c->loop, fd, &limits, &client_events, k);
+    conn_deadline(k->conn, CLIENT_MS);
+}
+
+/* ---- auth's answers */
+
+static void answer(struct control *c, const struct talk *t)
+{
+    struct client *k = map_get(&c->clients, t->num[0]);
+    struct control_row row;
+    if (!k || k->answered)
+        return;
+    if (t->type == TALK_DONE) {
+        control_row_make(&row, CONTROL_DONE);
+        row.count = t->num[1];
+        k->answered = true;
+        send_row(k, &row);
+        conn_finish(k->conn);
+        return;
+    }
+    control_row_make(&row, CONTROL_ROW);
+    row.uid = t->num[1];
+    row.tls = t->num[2] & TALK_TLS ? 1 : 0;
+    row.started_ms_ago = (uint64_t)t->num[3] * 1000;
+    snprintf(row.user, sizeof row.user, "%.*s", (int)t->text[0].n, t->text[0].p);
+    snprintf(row.address, sizeof row.address, "%.*s", (int)t->text[1].n, t->text[1].p);
+    send_row(k, &row);
+}
+
+static void auth_closed(void *arg)
+{
+    struct control *c = arg;
+    chan_free(c->auth);
+    c->auth = NULL;
+    size_t at = 0;
+    for (struct client *k; (k = map_next(&c->clients, &at));)
+        if (k->asked && !k->answered)
+            refuse(k, ERR_TEMP, "auth has ended meanwhile, try again");
+}
+
+static void auth_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct talk t;
+    if (talk_parse(p, n, fd, ROLE_AUTH, ROLE_CONTROL, &t) < 0)
+        auth_closed(arg);
+    else
+        answer(arg, &t);
+}
+
+static const struct chan_events auth_events = {auth_message, auth_closed};
+
+/* ---- master */
+
+static void master_closed(void *arg)
+{
+    struct control *c = arg;
+    start_watch_log(NULL);
+    loop_stop(c->loop);
+}
+
+static void master_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct control *c = arg;
+    struct talk t;
+    if (talk_parse(p, n, fd, ROLE_MASTER, ROLE_CONTROL, &t) < 0) {
+        master_closed(c);
+        return;
+    }
+    if (start_common(&c->start, &t))
+        return;
+    if (t.type == TALK_AUTH) {
+        if (c->auth)
+            auth_closed(c);
+        c->auth = chan_new(c->loop, t.fd, &auth_events, c);
+    } else if (t.type == TALK_STOP)
+        loop_stop(c->loop);
+    else if (t.fd >= 0)
+        close(t.fd);
+}
+
+static const struct chan_events master_events = {master_message, master_closed};
+
+static void keep(void *arg, const struct talk *t)
+{
+    struct control *c = arg;
+    if (t->type == TALK_LISTEN)
+        c->listen_fd = t->fd;
+    else if (t->fd >= 0)
+        close(t->fd);
+}
+
+int control_run(void)
+{
+    struct control *c = mem_alloc(sizeof *c);
+    c->owner = geteuid();
+    c->listen_fd = -1;
+    signal(SIGPIPE, SIG_IGN);
+    start_role(&c->start, ROLE_CONTROL, keep, c);
+    start_seal(&c->start, start_empty_root(&c->start), NULL, 0);
+    c->loop = loop_new();
+    c->master = chan_new(c->loop, ROLE_FD_MASTER, &master_events, c);
+    start_watch_log(c->master);
+    c->listener = loop_fd_new(c->loop, c->listen_fd, on_listener, c);
+    loop_fd_want(c->listener, true, false);
+    loop_run(c->loop);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,299 @@
+/* door: see the header. Listeners, certificates, and the channels to auth, to the mail processes and to the master. */
+#include "daemon/door.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/door_state.h"
+
+enum { ACCEPT_BATCH = 32, ACCEPT_PAUSE_MS = 100, CROWDED_LOG_MS = 10000 };
+
+static void listen_all(struct door *d, bool on)
+{
+    for (unsigned i = 0; i < d->n_listeners; i++)
+        if (d->listeners[i].source)
+            loop_fd_want(d->listeners[i].source, on, false);
+}
+
+static void accept_again(void *arg)
+{
+    listen_all(arg, true);
+}
+
+void door_crowded(struct door *d, const char *what)
+{
+    uint64_t now = clock_ms();
+    if (d->crowded_logged && now - d->crowded_logged < CROWDED_LOG_MS)
+        return;
+    d->crowded_logged = now;
+    log_warning("crowded", "%s: connections are refused", what);
+}
+
+/* No room: said in clear where the client reads clear text, then closed. */
+static void turn_away(const struct door_listener *l, int fd)
+{
+    static const char text[] = "-ERR [SYS/TEMP] too many connections, try again later\r\n";
+    if (l->service == CONF_POP3)
+        (void)!send(fd, text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+}
+
+static void on_listener(void *arg, bool readable, bool writable)
+{
+    struct door_listener *l = arg;
+    struct door *d = l->door;
+    (void)readable;
+    (void)writable;
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == ECONNABORTED || errno == EINTR))
+            continue;
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+            /* What cannot be accepted stays readable: rest instead of spinning. */
+            door_crowded(d, strerror(errno));
+            listen_all(d, false);
+            loop_timer_set(d->accept_again, ACCEPT_PAUSE_MS);
+            return;
+        }
+        if (fd < 0)
+            return;
+        if (d->sessions.count >= d->start.conf.connections) {
+            door_crowded(d, "connections");
+            turn_away(l, fd);
+            continue;
+        }
+        door_pop3_begin(d, fd, l);
+    }
+}
+
+static void end_if_done(struct door *d)
+{
+    if (d->stopping && d->sessions.count == 0)
+        loop_stop(d->loop);
+}
+
+void door_one_less(struct door *d)
+{
+    end_if_done(d);
+}
+
+static void stop(struct door *d)
+{
+    if (d->stopping)
+        return;
+    d->stopping = true;
+    loop_timer_stop(d->accept_again);
+    for (unsigned i = 0; i < d->n_listeners; i++) {
+        loop_fd_free(d->listeners[i].source);
+        d->listeners[i].source = NULL;
+        close(d->listeners[i].fd);
+    }
+    door_pop3_stop(d);
+    end_if_done(d);
+}
+
+/* ---- certificates */
+
+static void take_key(struct door *d, int key_fd)
+{
+    struct err err;
+    struct tls_context *fresh = NULL;
+    if (d->cert_fd < 0)
+        log_error("tls", "a key without its certificate");
+    else if (tls_context_new(&fresh, d->cert_fd, key_fd, "pop3", &err) < 0)
+        log_error("tls", "%s%s", err.text, d->tls ? ": the old certificate goes on" : "");
+    else {
+        if (d->tls)
+            tls_context_free(d->tls);
+        d->tls = fresh;
+        log_info("tls", "certificate loaded, expires in %lld days", tls_context_expires(fresh) / 86400);
+    }
+    if (d->cert_fd >= 0)
+        close(d->cert_fd);
+    d->cert_fd = -1;
+    close(key_fd);
+}
+
+static void take_certificate(struct door *d, int fd)
+{
+    if (d->cert_fd >= 0)
+        close(d->cert_fd);
+    d->cert_fd = fd;
+}
+
+/* ---- mail processes */
+
+static void worker_message(void *arg, const void *p, size_t n, int fd);
+static void worker_closed(void *arg);
+static const struct chan_events worker_events = {worker_message, worker_closed};
+
+static void worker_closed(void *arg)
+{
+    struct door_worker *w = arg;
+    struct door *d = w->door;
+    uint32_t number = w->number;
+    map_take(&d->workers, number);
+    chan_free(w->chan);
+    mem_free(w);
+    door_pop3_worker_gone(d, number);
+}
+
+static void worker_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct door_worker *w = arg;
+    struct talk t;
+    if (talk_parse(p, n, fd, ROLE_MAIL, ROLE_DOOR, &t) < 0 || t.id.door != w->door->start.generation) {
+        worker_closed(w);
+        return;
+    }
+    struct door_session *s = map_get(&w->door->sessions, t.id.n);
+    if (s && t.type == TALK_TAKEN)
+        door_pop3_taken(s);
+    else if (s && t.type == TALK_REFUSED)
+        door_pop3_refused(s, t.num[0]);
+}
+
+static void take_worker(struct door *d, const struct talk *t)
+{
+    struct door_worker *w = mem_alloc(sizeof *w);
+    *w = (struct door_worker){.door = d, .number = t->num[0]};
+    w->chan = chan_new(d->loop, t->fd, &worker_events, w);
+    map_put(&d->workers, w->number, w);
+    door_pop3_worker_came(d, w->number);
+}
+
+/* ---- auth */
+
+static void auth_closed(void *arg)
+{
+    struct door *d = arg;
+    chan_free(d->auth);
+    d->auth = NULL;
+    door_pop3_auth_gone(d);
+}
+
+static void auth_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct door *d = arg;
+    struct talk t;
+    if (talk_parse(p, n, fd, ROLE_AUTH, ROLE_DOOR, &t) < 0) {
+        auth_closed(d);
+        return;
+    }
+    struct door_session *s = t.id.door == d->start.generation ? map_get(&d->sessions, t.id.n) : NULL;
+    if (!s)
+        return; /* the client has left meanwhile */
+    if (t.type == TALK_CHALLENGE)
+        door_pop3_challenge(s, t.text[0]);
+    else if (t.type == TALK_DENIED)
+        door_pop3_denied(s, t.num[0]);
+    else if (t.type == TALK_GRANTED)
+        door_pop3_granted(s, t.num[0]);
+}
+
+static const struct chan_events auth_events = {auth_message, auth_closed};
+
+static void take_auth(struct door *d, int fd)
+{
+    if (d->auth)
+        auth_closed(d);
+    d->auth = chan_new(d->loop, fd, &auth_events, d);
+}
+
+/* ---- master */
+
+static void master_closed(void *arg)
+{
+    struct door *d = arg;
+    start_watch_log(NULL);
+    chan_free(d->master);
+    d->master = NULL;
+    stop(d); /* running sessions finish, nobody new */
+}
+
+static void master_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct door *d = arg;
+    struct talk t;
+    if (talk_parse(p, n, fd, ROLE_MASTER, ROLE_DOOR, &t) < 0) {
+        master_closed(d);
+        return;
+    }
+    if (start_common(&d->start, &t))
+        return;
+    if (t.type == TALK_AUTH)
+        take_auth(d, t.fd);
+    else if (t.type == TALK_WORKER)
+        take_worker(d, &t);
+    else if (t.type == TALK_CERT)
+        take_certificate(d, t.fd);
+    else if (t.type == TALK_KEY)
+        take_key(d, t.fd);
+    else if (t.type == TALK_STOP)
+        stop(d);
+    else if (t.fd >= 0)
+        close(t.fd);
+}
+
+static const struct chan_events master_events = {master_message, master_closed};
+
+static void keep(void *arg, const struct talk *t)
+{
+    struct door *d = arg;
+    if (t->type == TALK_CERT)
+        take_certificate(d, t->fd);
+    else if (t->type == TALK_KEY)
+        take_key(d, t->fd);
+    else if (t->type == TALK_LISTEN && d->n_listeners < CONF_LISTENERS)
+        d->listeners[d->n_listeners++] =
+            (struct door_listener){.door = d, .fd = t->fd, .service = t->num[0], .cleartext = t->num[1]};
+    else if (t->fd >= 0)
+        close(t->fd);
+}
+
+/* The configured mechanisms in two lists: those that show the password need TLS. */
+static void sort_mechanisms(struct door *d)
+{
+    struct span rest = span_of(d->start.conf.sasl_mechanisms);
+    struct buf lists[2];
+    buf_init(&lists[0], 512, NULL);
+    buf_init(&lists[1], 512, NULL);
+    while (rest.n) {
+        struct span word = span_cut(&rest, ' ');
+        struct buf *b = &lists[span_is(word, "PLAIN") || span_is(word, "LOGIN")];
+        if (word.n && (b->len == 0 || buf_add_text(b, " ")))
+            buf_add_span(b, word);
+    }
+    d->sasl = mem_copy(buf_span(&lists[0]).p, lists[0].len);
+    d->sasl_clear = mem_copy(buf_span(&lists[1]).p, lists[1].len);
+    buf_fini(&lists[0]);
+    buf_fini(&lists[1]);
+}
+
+int door_run(void)
+{
+    struct door *d = mem_alloc(sizeof *d);
+    d->cert_fd = -1;
+    signal(SIGPIPE, SIG_IGN);
+    start_role(&d->start, ROLE_DOOR, keep, d);
+    start_seal(&d->start, start_empty_root(&d->start), NULL, 0);
+    sort_mechanisms(d);
+    d->budget.ceiling = d->start.conf.memory_buffers;
+    d->loop = loop_new();
+    d->accept_again = loop_timer_new(d->loop, accept_again, d);
+    d->master = chan_new(d->loop, ROLE_FD_MASTER, &master_events, d);
+    start_watch_log(d->master);
+    for (unsigned i = 0; i < d->n_listeners; i++)
+        d->listeners[i].source = loop_fd_new(d->loop, d->listeners[i].fd, on_listener, &d->listeners[i]);
+    listen_all(d, true);
+    loop_run(d->loop);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,389 @@
+/* mail: a mail process (bustia-mail): the mailboxes of one uid, for its own logged-in clients. Linked with neither TLS nor SQL; sees the
+ * mail roots (with mail_sessions = 1: one maildrop) and nothing else. This file: its life, and whom it takes in. */
+#include "daemon/mail_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/open.h"
+
+enum { EXPECT_MS = 30000, EARLY_MS = 5000, SWEEP_MS = 1000, TAKEOVER_MS = 50, SESSIONS_EARLY = 256 };
+
+uint64_t mail_key(struct talk_id id)
+{
+    return id.door << 44 ^ id.n;
+}
+
+struct mail_door *mail_door_of(const struct mail *m, uint64_t generation)
+{
+    for (struct mail_door *d = m->doors; d; d = d->next)
+        if (d->generation == generation)
+            return d;
+    return NULL;
+}
+
+void mail_tell_auth(struct mail *m, const struct talk *t)
+{
+    if (m->auth)
+        talk_send(m->auth, t);
+}
+
+void mail_expected_free(struct mail_expected *e)
+{
+    mem_free(e->user);
+    mem_free(e->where);
+    mem_free(e);
+}
+
+void mail_early_free(struct mail_early *e)
+{
+    if (e->fd >= 0)
+        close(e->fd);
+    if (e->unread)
+        mem_wipe(e->unread, e->n_unread);
+    mem_free(e->unread);
+    mem_free(e);
+}
+
+static void end_if_done(struct mail *m)
+{
+    if (m->stopping && m->sessions.count == 0)
+        loop_stop(m->loop);
+}
+
+void mail_session_over(struct mail *m, struct talk_id id)
+{
+    map_take(&m->sessions, mail_key(id));
+    mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = id, .fd = -1});
+    end_if_done(m);
+}
+
+/* ---- whom to expect, and who comes: the two words meet here */
+
+static void refuse(struct mail *m, struct talk_id id, enum err_kind kind)
+{
+    struct mail_door *d = mail_door_of(m, id.door);
+    if (d)
+        talk_send(d->chan, &(struct talk){.type = TALK_REFUSED, .id = id, .num = {kind}, .fd = -1});
+}
+
+/* Whatever auth says: not for another uid than this process has, not outside the roots, not for another store than its one. */
+static int check_expect(const struct mail *m, const struct talk *t, const char *where, struct err *err)
+{
+    if (t->num[0] == 0 || t->num[0] < m->start.conf.first_uid || t->num[0] != geteuid() || t->num[1] != getegid())
+        return err_set(err, ERR_PERM, "uid %u gid %u is not this process's", t->num[0], t->num[1]);
+    if (m->single && strcmp(m->single, where) != 0)
+        return err_set(err, ERR_PERM, "this process is for %s alone", m->single);
+    return store_where_check(m->roots, m->n_roots, where, NULL, err);
+}
+
+static void meet(struct mail *m, struct mail_expected *e, struct mail_early *early)
+{
+    map_take(&m->expected, mail_key(e->id));
+    map_take(&m->early, mail_key(e->id));
+    mail_pop3_begin(m, e, early);
+}
+
+static void expect(struct mail *m, const struct talk *t)
+{
+    struct err err;
+    char *where = mem_copy(t->text[1].p, t->text[1].n);
+    if (check_expect(m, t, where, &err) < 0) {
+        log_error("expect", "refused: store=%s %s", log_quote_text(where), err.text);
+        mem_free(where);
+        struct mail_early *early = map_take(&m->early, mail_key(t->id));
+        if (early)
+            mail_early_free(early);
+        refuse(m, t->id, err.kind);
+        mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = t->id, .fd = -1});
+        return;
+    }
+    if (map_get(&m->expected, mail_key(t->id)) || map_get(&m->sessions, mail_key(t->id))) {
+        mem_free(where); /* an id is never used again */
+        return;
+    }
+    struct mail_expected *e = mem_alloc(sizeof *e);
+    *e = (struct mail_expected){.id = t->id, .where = where, .until = clock_ms() + EXPECT_MS};
+    e->user = mem_copy(t->text[0].p, t->text[0].n);
+    snprintf(e->address, sizeof e->address, "%.*s", (int)t->text[2].n, t->text[2].p);
+    map_put(&m->expected, mail_key(e->id), e);
+    struct mail_early *early = map_get(&m->early, mail_key(e->id));
+    if (early)
+        meet(m, e, early);
+    else
+        loop_timer_set(m->sweep, SWEEP_MS);
+}
+
+static void take(struct mail *m, const struct talk *t)
+{
+    if (map_get(&m->sessions, mail_key(t->id)) || map_get(&m->early, mail_key(t->id)) || m->early.count >= SESSIONS_EARLY) {
+        close(t->fd);
+        return;
+    }
+    if (m->stopping) {
+        refuse(m, t->id, ERR_TEMP);
+        close(t->fd);
+        return;
+    }
+    struct mail_early *early = mem_alloc(sizeof *early);
+    *early = (struct mail_early){.id = t->id, .fd = t->fd, .flags = t->num[0], .n_unread = t->text[1].n,
+                                 .until = clock_ms() + EARLY_MS};
+    early->unread = mem_copy(t->text[1].p, t->text[1].n);
+    snprintf(early->tls, sizeof early->tls, "%.*s", (int)t->text[2].n, t->text[2].p);
+    struct mail_expected *e = map_get(&m->expected, mail_key(t->id));
+    if (e) {
+        meet(m, e, early);
+        return;
+    }
+    map_put(&m->early, mail_key(early->id), early);
+    loop_timer_set(m->sweep, SWEEP_MS);
+}
+
+static void forget_expected(struct mail *m, struct mail_expected *e)
+{
+    map_take(&m->expected, mail_key(e->id));
+    mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = e->id, .fd = -1});
+    mail_expected_free(e);
+}
+
+static void forget_early(struct mail *m, struct mail_early *e)
+{
+    map_take(&m->early, mail_key(e->id));
+    refuse(m, e->id, ERR_TEMP);
+    mail_early_free(e);
+}
+
+/* Expected ones whose door is gone or who never came, and arrivals nobody vouched for. */
+static void sweep(void *arg)
+{
+    struct mail *m = arg;
+    uint64_t now = clock_ms();
+    struct mail_expected *e;
+    struct mail_early *early;
+    size_t at;
+    do {
+        at = 0;
+        while ((e = map_next(&m->expected, &at)) && e->until > now && mail_door_of(m, e->id.door))
+            continue;
+        if (e)
+            forget_expected(m, e);
+    } while (e);
+    do {
+        at = 0;
+        while ((early = map_next(&m->early, &at)) && early->until > now)
+            continue;
+        if (early)
+            forget_early(m, early);
+    } while (early);
+    if (m->expected.count || m->early.count)
+        loop_timer_set(m->sweep, SWEEP_MS);
+}
+
+/* ---- auth */
+
+static void auth_closed(void *arg)
+{
+    struct mail *m = arg;
+    chan_free(m->auth);
+    m->auth = NULL;
+}
+
+static void end_session(struct mail *m, struct talk_id id)
+{
+    struct mail_expected *e = map_get(&m->expected, mail_key(id));
+    struct mail_session *s = map_get(&m->sessions, mail_key(id));
+    if (e)
+        forget_expected(m, e);
+    else if (s)
+        mail_pop3_kick(s);
+    else
+        mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = id, .fd = -1});
+}
+
+static void auth_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct mail *m = arg;
+    struct talk t;
+    if (talk_parse(p, n, fd, ROLE_AUTH, ROLE_MAIL, &t) < 0) {
+        auth_closed(m);
+        return;
+    }
+    if (t.type == TALK_EXPECT)
+        expect(m, &t);
+    else if (t.type == TALK_END)
+        end_session(m, t.id);
+    else if (t.type == TALK_RETIRE) {
+        m->stopping = true;
+        end_if_done(m);
+    }
+}
+
+static const struct chan_events auth_events = {auth_message, auth_closed};
+
+/* A new auth does not know what runs here: it is told. */
+static void take_auth(struct mail *m, int fd)
+{
+    if (m->auth)
+        auth_closed(m);
+    m->auth = chan_new(m->loop, fd, &auth_events, m);
+    size_t at = 0;
+    for (struct mail_session *s; (s = map_next(&m->sessions, &at));) {
+        struct talk t;
+        mail_pop3_describe(s, &t);
+        talk_send(m->auth, &t);
+    }
+}
+
+/* ---- doors */
+
+static void door_closed(void *arg)
+{
+    struct mail_door *d = arg;
+    struct mail *m = d->mail;
+    struct mail_door **at = &m->doors;
+    while (*at != d)
+        at = &(*at)->next;
+    *at = d->next;
+    chan_free(d->chan);
+    mem_free(d);
+    sweep(m); /* grants of a dead generation are dropped */
+}
+
+static void door_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct mail_door *d = arg;
+    struct talk t;
+    if (talk_parse(p, n, fd, ROLE_DOOR, ROLE_MAIL, &t) < 0) {
+        door_closed(d);
+        return;
+    }
+    if (t.id.door != d->generation) { /* a door that speaks for another is not itself any more */
+        close(t.fd);
+        door_closed(d);
+        return;
+    }
+    take(d->mail, &t);
+}
+
+static const struct chan_events door_events = {door_message, door_closed};
+
+static void take_door(struct mail *m, const struct talk *t)
+{
+    struct mail_door *d = mem_alloc(sizeof *d);
+    *d = (struct mail_door){.mail = m, .generation = t->id.door, .next = m->doors};
+    m->doors = d;
+    d->chan = chan_new(m->loop, t->fd, &door_events, d);
+}
+
+/* ---- master */
+
+static void stop(struct mail *m)
+{
+    m->stopping = true;
+    end_if_done(m);
+}
+
+static void master_closed(void *arg)
+{
+    struct mail *m = arg;
+    start_watch_log(NULL);
+    chan_free(m->master);
+    m->master = NULL;
+    stop(m);
+}
+
+static void master_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct mail *m = arg;
+    struct talk t;
+    if (talk_parse(p, n, fd, ROLE_MASTER, ROLE_MAIL, &t) < 0) {
+        master_closed(m);
+        return;
+    }
+    if (start_common(&m->start, &t))
+        return;
+    if (t.type == TALK_DOOR)
+        take_door(m, &t);
+    else if (t.type == TALK_AUTH)
+        take_auth(m, t.fd);
+    else if (t.type == TALK_STOP)
+        stop(m);
+    else if (t.fd >= 0)
+        close(t.fd);
+}
+
+static const struct chan_events master_events = {master_message, master_closed};
+
+/* ---- start */
+
+static void keep(void *arg, const struct talk *t)
+{
+    struct mail *m = arg;
+    if (t->type == TALK_ROOT && m->n_roots < CONF_ROOTS)
+        m->roots[m->n_roots++] = (struct store_root){mem_copy(t->text[0].p, t->text[0].n), t->fd};
+    else if (t->type == TALK_STORE)
+        m->single = mem_copy(t->text[0].p, t->text[0].n);
+    else if (t->fd >= 0)
+        close(t->fd);
+}
+
+/* What Landlock leaves: the roots, or the one maildrop. */
+static unsigned granted(struct mail *m, struct jail_path paths[CONF_ROOTS])
+{
+    unsigned root;
+    struct err err;
+    for (unsigned i = 0; i < m->n_roots; i++)
+        paths[i] = (struct jail_path){m->roots[i].fd, true};
+    if (!m->single)
+        return m->n_roots;
+    if (store_where_check(m->roots, m->n_roots, m->single, &root, &err) < 0) {
+        log_error("start", "%s", err.text);
+        exit(EX_CONFIG);
+    }
+    const char *below = strchr(m->single, ':') + 1 + strlen(m->roots[root].path) + 1;
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    int fd = (int)syscall(SYS_openat2, m->roots[root].fd, below, &how, sizeof how);
+    if (fd < 0) /* answered at each log-in; nothing is granted */
+        return 0;
+    paths[0] = (struct jail_path){fd, true};
+    return 1;
+}
+
+static int mail_run(void)
+{
+    struct mail *m = mem_alloc(sizeof *m);
+    struct jail_path paths[CONF_ROOTS];
+    signal(SIGPIPE, SIG_IGN);
+    start_role(&m->start, ROLE_MAIL, keep, m);
+    unsigned n = granted(m, paths);
+    start_seal(&m->start, start_empty_root(&m->start), paths, n);
+    if (m->single && n)
+        close(paths[0].fd);
+    m->budget.ceiling = m->start.conf.memory_buffers;
+    m->loop = loop_new();
+    loop_threads(m->loop, (unsigned)m->start.conf.store_threads, TAKEOVER_MS);
+    m->sweep = loop_timer_new(m->loop, sweep, m);
+    m->master = chan_new(m->loop, ROLE_FD_MASTER, &master_events, m);
+    start_watch_log(m->master);
+    loop_run(m->loop);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "--role") == 0 && strcmp(argv[2], "mail") == 0)
+        return mail_run();
+    fputs("bustia-mail is started by bustiad\n", stderr);
+    return EX_USAGE;
+}

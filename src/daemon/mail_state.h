@@ -1,0 +1,66 @@
+/* What the files of the mail process share. Private to them. */
+#ifndef DAEMON_MAIL_STATE_H
+#define DAEMON_MAIL_STATE_H
+
+#include "base/map.h"
+#include "daemon/start.h"
+#include "net/conn.h"
+#include "net/sock.h"
+#include "store/store.h"
+
+struct mail_door {
+    struct mail *mail;
+    uint64_t generation;
+    struct chan *chan;
+    struct mail_door *next;
+};
+
+/* What auth has said of a session that a door will bring. Valid once, and not for long. */
+struct mail_expected {
+    struct talk_id id;
+    char *user, *where;
+    char address[SOCK_NAME_MAX];
+    uint64_t until; /* ms */
+};
+
+/* A session that a door has brought before auth's word came (they use different roads). */
+struct mail_early {
+    struct talk_id id;
+    int fd;
+    uint32_t flags;
+    char *unread;
+    size_t n_unread;
+    char tls[16];
+    uint64_t until;
+};
+
+struct mail {
+    struct start start;
+    struct loop *loop;
+    struct chan *master, *auth;
+    struct mail_door *doors;
+    struct store_root roots[CONF_ROOTS];
+    unsigned n_roots;
+    char *single; /* the one store this process is for, or NULL */
+    struct map expected, early, sessions; /* mail_key(id) → … */
+    struct budget budget;
+    struct loop_timer *sweep;
+    bool stopping; /* takes nothing new; ends with its last session */
+};
+
+/* mail.c */
+uint64_t mail_key(struct talk_id id);
+struct mail_door *mail_door_of(const struct mail *m, uint64_t generation);
+void mail_tell_auth(struct mail *m, const struct talk *t);
+void mail_session_over(struct mail *m, struct talk_id id); /* tells auth; ends the process if it was the last */
+
+/* mail_pop3.c: a session, from the opening of the maildrop to its end. Takes `e` over, and the early's descriptor and bytes. */
+struct mail_session;
+void mail_pop3_begin(struct mail *m, struct mail_expected *e, struct mail_early *early);
+void mail_pop3_kick(struct mail_session *s);
+void mail_pop3_describe(const struct mail_session *s, struct talk *running); /* texts borrow from the session */
+
+void mail_expected_free(struct mail_expected *e);
+void mail_early_free(struct mail_early *e); /* closes */
+
+#endif

@@ -1,0 +1,248 @@
+/* master: see the header. The order of a start, what roles may ask, signals. */
+#include "daemon/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "check/check.h"
+#include "daemon/jail.h"
+#include "daemon/master_state.h"
+#include "store/open.h"
+
+enum { CONF_FILE_MAX = 1 << 20 };
+
+int master_may_start(const struct conf *c, uint32_t uid, uint32_t gid, const char *where, struct err *err)
+{
+    struct store_root roots[CONF_ROOTS];
+    if (uid == 0 || gid == 0 || uid < c->first_uid)
+        return err_set(err, ERR_PERM, "no mailbox is opened for uid %u, gid %u (first_uid = %llu)", uid, gid,
+                       (unsigned long long)c->first_uid);
+    if (geteuid() != 0 && uid != geteuid())
+        return err_set(err, ERR_PERM, "without root only the mail of uid %u can be served, not uid %u", geteuid(), uid);
+    for (unsigned i = 0; i < c->mail_roots; i++)
+        roots[i] = (struct store_root){c->mail_root[i], -1};
+    return store_where_check(roots, c->mail_roots, where, NULL, err);
+}
+
+/* Reads the file and all that is wrong with it. -1: it could not be read, or something is wrong that forbids a start. */
+static int read_file(const char *file, struct conf *c)
+{
+    struct conf_problems problems = {0};
+    char *text = mem_alloc(CONF_FILE_MAX);
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, CONF_FILE_MAX);
+    if (n < 0) {
+        log_error("configuration", "%s: %s", file, strerror(errno));
+        n = 0;
+        conf_problem_add(&problems, 0, true, "cannot be read");
+    }
+    if (fd >= 0)
+        close(fd);
+    conf_read(c, (struct span){text, (size_t)n}, &problems);
+    mem_free(text);
+    check_server(c, file, &problems);
+    conf_problems_print(&problems, file, stderr);
+    int result = problems.fatal ? -1 : 0;
+    conf_problems_free(&problems);
+    if (result < 0)
+        conf_free(c);
+    return result;
+}
+
+static void need(struct master *m, struct child *c, const struct talk *t)
+{
+    uint32_t token = t->num[0], uid = t->num[1], gid = t->num[2];
+    struct err err;
+    char *where = mem_copy(t->text[0].p, t->text[0].n);
+    if (m->stopping)
+        err_set(&err, ERR_TEMP, "the server is stopping");
+    else if (master_may_start(&m->conf, uid, gid, where, &err) == 0 &&
+             master_start_mail(m, uid, gid, t->num[3] ? where : NULL, token, &err) == 0) {
+        mem_free(where);
+        return;
+    }
+    log_error("need", "uid=%u store=%s refused: %s", uid, log_quote_text(where), err.text);
+    mem_free(where);
+    talk_send(c->chan, &(struct talk){.type = TALK_NO_WORKER, .num = {token, err.kind}, .fd = -1});
+}
+
+static void reopen_log(struct master *m)
+{
+    struct err err;
+    if (master_open_log(m, &m->conf, &err) < 0) {
+        log_error("log", "%s: the old one goes on", err.text);
+        return;
+    }
+    log_open(m->log_fd, m->conf.log == CONF_LOG_SYSLOG ? LOG_TO_SYSLOG : LOG_TO_STREAM, role_name(ROLE_MASTER));
+    master_tell_all(m, &(struct talk){.type = TALK_LOG, .num = {m->conf.log}, .fd = m->log_fd});
+}
+
+void master_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct child *c = arg;
+    struct master *m = c->master;
+    struct talk t;
+    if (talk_parse(p, n, fd, c->role, ROLE_MASTER, &t) < 0) {
+        kill(c->pid, SIGKILL); /* a role that speaks out of turn is not itself any more */
+        return;
+    }
+    if (t.type == TALK_NEED)
+        need(m, c, &t);
+    else if (t.type == TALK_LOG_LOST)
+        reopen_log(m);
+    else if (t.type == TALK_READY)
+        log_info("ready", "role=%s pid=%d uid=%u walls=%s", role_name(c->role), (int)c->pid,
+                 c->role == ROLE_MAIL ? c->uid : 0, log_quote(t.text[0]));
+}
+
+static void say_restart(void *arg, const char *name)
+{
+    (void)arg;
+    if (!conf_reloads(name))
+        log_warning("reload", "%s has changed and takes effect at the next start", name);
+}
+
+static void reload(struct master *m)
+{
+    struct conf fresh;
+    struct err err;
+    if (read_file(m->file, &fresh) < 0) {
+        log_error("reload", "%s has errors: the old configuration goes on", m->file);
+        reopen_log(m);
+        return;
+    }
+    conf_differ(&m->conf, &fresh, say_restart, NULL);
+    conf_keep(&fresh, &m->conf);
+    conf_free(&m->conf);
+    m->conf = fresh;
+    for (unsigned i = 0; i < m->conf.mail_roots; i++)
+        m->roots[i].path = m->conf.mail_root[i];
+    reopen_log(m);
+    if (master_make_conf(m, &err) == 0)
+        master_tell_all(m, &(struct talk){.type = TALK_CONF, .fd = m->conf_fd});
+    struct child *door = master_find(m, ROLE_DOOR);
+    if (master_open_certificate(m, &m->conf, &err) < 0)
+        log_error("reload", "%s: the old certificate goes on", err.text);
+    else if (door)
+        master_tell_certificate(m, door);
+    log_info("reload", "%s read", m->file);
+}
+
+static void deadline(void *arg)
+{
+    struct master *m = arg;
+    for (struct child *c = m->children; c; c = c->next) {
+        log_warning("stop", "role=%s pid=%d is ended at the deadline", role_name(c->role), (int)c->pid);
+        kill(c->pid, SIGKILL);
+    }
+}
+
+static void stop(struct master *m)
+{
+    if (m->stopping) { /* asked twice: now */
+        deadline(m);
+        return;
+    }
+    m->stopping = true;
+    log_info("stop", "running sessions have %llu ms", (unsigned long long)m->conf.drain_timeout);
+    for (unsigned i = 0; i < m->conf.listeners; i++)
+        close(m->listen_fd[i]);
+    master_tell_all(m, &(struct talk){.type = TALK_STOP, .num = {(uint32_t)m->conf.drain_timeout}, .fd = -1});
+    loop_timer_set(m->deadline, m->conf.drain_timeout);
+    if (!m->children)
+        loop_stop(m->loop);
+}
+
+static void on_signal(void *arg, int signo)
+{
+    struct master *m = arg;
+    if (signo == SIGCHLD)
+        master_reap(m);
+    else if (signo == SIGHUP)
+        reload(m);
+    else
+        stop(m);
+}
+
+static void keep(struct master *m)
+{
+    static const enum role roles[KEPT] = {ROLE_AUTH, ROLE_CONTROL, ROLE_DOOR};
+    for (int i = 0; i < KEPT; i++) {
+        m->kept[i] = (struct kept){.role = roles[i], .master = m};
+        master_keep(&m->kept[i]);
+    }
+}
+
+static void more_files(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+        r.rlim_cur = r.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+static int seal(struct master *m)
+{
+    struct jail jail = {.role = ROLE_MASTER, .root = m->root, .chroot_fd = -1, .files = 4096};
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0)
+        jail.files = r.rlim_cur;
+    struct jail_report report;
+    struct err err;
+    char text[128];
+    if (jail_enter(&jail, &report, &err) < 0) {
+        log_error("jail", "%s", err.text);
+        return -1;
+    }
+    jail_report_text(&report, text);
+    log_info("start", "bustiad " BUSTIA_VERSION " pid=%d walls=\"%s\"%s", (int)getpid(), text,
+             m->root ? "" : " (not root: all roles run as one user)");
+    return 0;
+}
+
+static int run(struct master *m)
+{
+    static const int signals[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
+    m->loop = loop_new();
+    m->deadline = loop_timer_new(m->loop, deadline, m);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        loop_signal(m->loop, signals[i], on_signal, m);
+    if (seal(m) < 0)
+        return EX_OSERR;
+    keep(m);
+    loop_run(m->loop);
+    log_info("stop", "ended");
+    return EX_OK;
+}
+
+int master_run(const char *file)
+{
+    struct master m = {.file = file, .conf_fd = -1, .program_fd = -1, .mail_program_fd = -1, .log_fd = -1, .control_fd = -1,
+                       .pid_fd = -1, .cert_fd = -1, .key_fd = -1};
+    struct err err;
+    m.root = geteuid() == 0;
+    signal(SIGPIPE, SIG_IGN);
+    umask(027);
+    log_open(STDERR_FILENO, LOG_TO_STREAM, role_name(ROLE_MASTER));
+    if (read_file(file, &m.conf) < 0)
+        return EX_CONFIG;
+    more_files();
+    int status = EX_CONFIG;
+    if (master_open_log(&m, &m.conf, &err) < 0 || master_open_all(&m, &err) < 0)
+        log_error("start", "%s", err.text);
+    else {
+        log_open(m.log_fd, m.conf.log == CONF_LOG_SYSLOG ? LOG_TO_SYSLOG : LOG_TO_STREAM, role_name(ROLE_MASTER));
+        status = run(&m);
+    }
+    master_close_all(&m);
+    return status;
+}

@@ -1,0 +1,305 @@
+/* master_roles: starts the roles, each a fresh exec, and makes the channels between them before anybody speaks. Runs as root. */
+#include "daemon/master_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/account.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { BACKOFF_FIRST_MS = 200, BACKOFF_MOST_MS = 5000, LIVED_MS = 1000 };
+
+struct child *master_find(const struct master *m, enum role role)
+{
+    for (struct child *c = m->children; c; c = c->next)
+        if (c->role == role && c->chan)
+            return c;
+    return NULL;
+}
+
+static void tell(struct child *c, const struct talk *t)
+{
+    struct talk copy = *t;
+    if (t->fd >= 0)
+        copy.fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
+    if (c->chan && (t->fd < 0 || copy.fd >= 0))
+        talk_send(c->chan, &copy);
+    else if (copy.fd >= 0)
+        close(copy.fd);
+}
+
+void master_tell_all(struct master *m, const struct talk *t)
+{
+    for (struct child *c = m->children; c; c = c->next)
+        tell(c, t);
+}
+
+void master_tell_certificate(struct master *m, struct child *door)
+{
+    if (m->cert_fd < 0)
+        return;
+    tell(door, &(struct talk){.type = TALK_CERT, .fd = m->cert_fd});
+    tell(door, &(struct talk){.type = TALK_KEY, .fd = m->key_fd});
+}
+
+/* In the child: descriptors 0-2 as they are but for stdin, 3 and 4 as role.h says, all others closed on exec. */
+static void become(const struct master *m, enum role role, int sock)
+{
+    const char *name = role == ROLE_MAIL ? "bustia-mail" : "bustiad";
+    char *argv[] = {(char *)name, "--role", (char *)role_name(role), NULL};
+    int program = role == ROLE_MAIL ? m->mail_program_fd : m->program_fd;
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    /* Clear of 3 and 4 first, so that one copy does not close another's source. */
+    sock = fcntl(sock, F_DUPFD_CLOEXEC, 10);
+    int conf = fcntl(m->conf_fd, F_DUPFD_CLOEXEC, 10);
+    program = fcntl(program, F_DUPFD_CLOEXEC, 10);
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(sock, ROLE_FD_MASTER) < 0 || dup2(conf, ROLE_FD_CONF) < 0)
+        _exit(127);
+    syscall(SYS_close_range, ROLE_FD_CONF + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+    setsid(); /* a Ctrl-C at a terminal is for the master alone */
+    syscall(SYS_execveat, program, "", argv, environ, AT_EMPTY_PATH);
+    _exit(127);
+}
+
+static void child_closed(void *arg)
+{
+    struct child *c = arg;
+    chan_free(c->chan);
+    c->chan = NULL;
+}
+
+static const struct chan_events child_events = {master_message, child_closed};
+
+static struct child *spawn(struct master *m, enum role role, struct err *err)
+{
+    int pair[2];
+    if (chan_pair(pair, err) < 0)
+        return NULL;
+    pid_t pid = fork();
+    if (pid == 0)
+        become(m, role, pair[1]);
+    close(pair[1]);
+    if (pid < 0) {
+        close(pair[0]);
+        err_set(err, ERR_TEMP, "fork: %s", strerror(errno));
+        return NULL;
+    }
+    struct child *c = mem_alloc(sizeof *c);
+    *c = (struct child){.master = m, .role = role, .pid = pid, .started = clock_ms(), .next = m->children};
+    m->children = c;
+    c->chan = chan_new(m->loop, pair[0], &child_events, c);
+    tell(c, &(struct talk){.type = TALK_LOG, .num = {m->conf.log}, .fd = m->log_fd});
+    return c;
+}
+
+/* A channel between two roles: each is told of the other's end. */
+static void join(struct child *a, struct talk to_a, struct child *b, struct talk to_b)
+{
+    int pair[2];
+    struct err err;
+    if (!a || !b || !a->chan || !b->chan)
+        return;
+    if (chan_pair(pair, &err) < 0) {
+        log_error("join", "%s", err.text);
+        return;
+    }
+    to_a.fd = pair[0];
+    to_b.fd = pair[1];
+    talk_send(a->chan, &to_a);
+    talk_send(b->chan, &to_b);
+}
+
+static struct talk about_worker(const struct child *c, uint32_t token)
+{
+    return (struct talk){.type = TALK_WORKER, .id = {.n = c->single}, .num = {c->worker, c->uid, c->gid, token}};
+}
+
+static struct talk about_door(const struct child *c)
+{
+    return (struct talk){.type = TALK_DOOR, .id = {.door = c->generation}};
+}
+
+static const struct talk about_auth = {.type = TALK_AUTH};
+
+static void join_door(struct master *m, struct child *door)
+{
+    join(door, about_auth, master_find(m, ROLE_AUTH), about_door(door));
+    for (struct child *c = m->children; c; c = c->next)
+        if (c->role == ROLE_MAIL)
+            join(door, about_worker(c, 0), c, about_door(door));
+}
+
+static void join_auth(struct master *m, struct child *auth)
+{
+    struct child *door = master_find(m, ROLE_DOOR), *control = master_find(m, ROLE_CONTROL);
+    for (struct child *c = m->children; c; c = c->next)
+        if (c->role == ROLE_MAIL)
+            join(c, about_auth, auth, about_worker(c, 0));
+    if (door)
+        join(door, about_auth, auth, about_door(door));
+    join(control, about_auth, auth, (struct talk){.type = TALK_CONTROL});
+}
+
+static void join_control(struct master *m, struct child *control)
+{
+    join(control, about_auth, master_find(m, ROLE_AUTH), (struct talk){.type = TALK_CONTROL});
+}
+
+static void hand_listeners(struct master *m, struct child *c)
+{
+    if (c->role == ROLE_CONTROL) {
+        tell(c, &(struct talk){.type = TALK_LISTEN, .fd = m->control_fd});
+        return;
+    }
+    for (unsigned i = 0; i < m->conf.listeners; i++)
+        tell(c, &(struct talk){.type = TALK_LISTEN,
+                               .num = {m->conf.listen[i].service, m->conf.listen[i].cleartext},
+                               .text = {span_of(m->conf.listen[i].address)},
+                               .fd = m->listen_fd[i]});
+}
+
+static const char *account_of(const struct master *m, enum role role)
+{
+    switch (role) {
+    case ROLE_DOOR:
+        return m->conf.door_user;
+    case ROLE_AUTH:
+        return m->conf.auth_user;
+    case ROLE_CONTROL:
+        return m->conf.control_user;
+    case ROLE_MASTER:
+    case ROLE_MAIL:
+    case ROLES:
+        break;
+    }
+    return "";
+}
+
+static int start_kept(struct master *m, enum role role)
+{
+    struct err err;
+    uint32_t uid = geteuid(), gid = getegid();
+    struct child *c = NULL;
+    if (m->root && account_find(account_of(m, role), &uid, &gid, &err) < 0)
+        goto bad;
+    c = spawn(m, role, &err);
+    if (!c)
+        goto bad;
+    if (role == ROLE_DOOR) {
+        c->generation = ++m->generations;
+        master_tell_certificate(m, c);
+    }
+    if (role != ROLE_AUTH)
+        hand_listeners(m, c);
+    tell(c, &(struct talk){.type = TALK_GO, .id = {.door = c->generation}, .num = {uid, gid, m->root}, .fd = -1});
+    switch (role) {
+    case ROLE_DOOR:
+        join_door(m, c);
+        break;
+    case ROLE_AUTH:
+        join_auth(m, c);
+        break;
+    case ROLE_CONTROL:
+        join_control(m, c);
+        break;
+    case ROLE_MASTER:
+    case ROLE_MAIL:
+    case ROLES:
+        break;
+    }
+    return 0;
+bad:
+    log_error("start", "role=%s %s", role_name(role), err.text);
+    return -1;
+}
+
+int master_start_mail(struct master *m, uint32_t uid, uint32_t gid, const char *store, uint32_t token, struct err *err)
+{
+    struct child *c = spawn(m, ROLE_MAIL, err);
+    if (!c)
+        return -1;
+    c->worker = ++m->workers;
+    c->uid = uid;
+    c->gid = gid;
+    c->single = store != NULL;
+    for (unsigned i = 0; i < m->conf.mail_roots; i++)
+        tell(c, &(struct talk){.type = TALK_ROOT, .text = {span_of(m->roots[i].path)}, .fd = m->roots[i].fd});
+    if (store)
+        tell(c, &(struct talk){.type = TALK_STORE, .text = {span_of(store)}, .fd = -1});
+    tell(c, &(struct talk){.type = TALK_GO, .num = {uid, gid, m->root, c->worker}, .fd = -1});
+    struct child *door = master_find(m, ROLE_DOOR);
+    if (door)
+        join(door, about_worker(c, 0), c, about_door(door));
+    join(c, about_auth, master_find(m, ROLE_AUTH), about_worker(c, token));
+    return 0;
+}
+
+static void start_again(void *arg)
+{
+    struct kept *k = arg;
+    if (!k->master->stopping && start_kept(k->master, k->role) < 0)
+        loop_timer_set(k->timer, BACKOFF_MOST_MS);
+}
+
+void master_keep(struct kept *k)
+{
+    k->timer = loop_timer_new(k->master->loop, start_again, k);
+    start_again(k);
+}
+
+/* At once, unless it ends again and again right after its start. */
+static void restart(struct master *m, const struct child *c)
+{
+    for (int i = 0; i < KEPT; i++) {
+        struct kept *k = &m->kept[i];
+        if (k->role != c->role)
+            continue;
+        k->quick = clock_ms() - c->started < LIVED_MS ? k->quick + 1 : 0;
+        uint64_t wait = 0;
+        if (k->quick > 1)
+            wait = k->quick < 6 ? (uint64_t)BACKOFF_FIRST_MS << (k->quick - 2) : BACKOFF_MOST_MS;
+        loop_timer_set(k->timer, wait);
+    }
+}
+
+static void report_end(const struct child *c, int status, bool wanted)
+{
+    char how[64];
+    if (WIFSIGNALED(status))
+        snprintf(how, sizeof how, "signal %d", WTERMSIG(status));
+    else
+        snprintf(how, sizeof how, "status %d", WEXITSTATUS(status));
+    if (wanted || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+        log_info("ended", "role=%s pid=%d %s", role_name(c->role), (int)c->pid, how);
+    else
+        log_error("ended", "role=%s pid=%d %s", role_name(c->role), (int)c->pid, how);
+}
+
+void master_reap(struct master *m)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct child **at = &m->children;
+        while (*at && (*at)->pid != pid)
+            at = &(*at)->next;
+        struct child *c = *at;
+        if (!c)
+            continue;
+        *at = c->next;
+        report_end(c, status, m->stopping);
+        chan_free(c->chan);
+        if (!m->stopping)
+            restart(m, c);
+        mem_free(c);
+    }
+    if (m->stopping && !m->children)
+        loop_stop(m->loop);
+}

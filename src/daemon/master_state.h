@@ -1,0 +1,74 @@
+/* What the files of the master share. Private to them. */
+#ifndef DAEMON_MASTER_STATE_H
+#define DAEMON_MASTER_STATE_H
+
+#include <sys/types.h>
+
+#include "base/conf.h"
+#include "base/loop.h"
+#include "daemon/role.h"
+#include "daemon/talk.h"
+#include "net/chan.h"
+#include "store/store.h"
+
+struct child {
+    struct master *master;
+    enum role role;
+    pid_t pid;
+    struct chan *chan; /* NULL once it has closed */
+    uint64_t generation; /* door */
+    uint32_t worker, uid, gid; /* mail */
+    bool single;               /* mail, for one store */
+    uint64_t started;
+    struct child *next;
+};
+
+/* A role that is kept alive: when it was started last, and how long to wait if it ends at once. */
+struct kept {
+    enum role role;
+    unsigned quick;  /* ends within a second of its start, in a row */
+    struct loop_timer *timer;
+    struct master *master;
+};
+
+enum { KEPT = 3 };
+
+struct master {
+    struct loop *loop;
+    const char *file;
+    struct conf conf;
+    bool root, stopping;
+    struct child *children;
+    struct kept kept[KEPT];
+    uint64_t generations;
+    uint32_t workers;
+    int conf_fd;                     /* memory file for the roles */
+    int program_fd, mail_program_fd; /* what is executed, opened at the start: an upgrade does not mix versions */
+    int log_fd;
+    int listen_fd[CONF_LISTENERS];
+    int control_fd;
+    int pid_fd;
+    int cert_fd, key_fd; /* -1: no TLS */
+    struct store_root roots[CONF_ROOTS];
+    struct loop_timer *deadline;
+};
+
+/* master_files.c: all that is opened for others */
+int master_open_all(struct master *m, struct err *err);
+int master_open_log(struct master *m, const struct conf *c, struct err *err);
+int master_open_certificate(struct master *m, const struct conf *c, struct err *err);
+int master_make_conf(struct master *m, struct err *err);
+void master_close_all(struct master *m);
+
+/* master_roles.c: children and the channels between them */
+void master_keep(struct kept *k); /* starts it, and again whenever it ends */
+int master_start_mail(struct master *m, uint32_t uid, uint32_t gid, const char *store, uint32_t token, struct err *err);
+void master_reap(struct master *m); /* after SIGCHLD */
+void master_tell_all(struct master *m, const struct talk *t); /* t->fd is copied for each, and stays the caller's */
+void master_tell_certificate(struct master *m, struct child *door);
+struct child *master_find(const struct master *m, enum role role);
+
+/* master.c: what a role says */
+void master_message(void *child, const void *p, size_t n, int fd);
+
+#endif

@@ -1,0 +1,162 @@
+/* talk: the table of messages and their frame. Every role. */
+#include "daemon/talk.h"
+
+#include <assert.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#define TO(role) (1u << (role))
+
+enum fd_rule { FD_NO, FD_YES };
+
+enum { NAME = 256, WHERE = 1024, ADDRESS = 64, SECRET = 16384, UNREAD = 20480, PATH = 4096 };
+
+struct row {
+    const char *name;
+    unsigned from, to; /* sets of roles */
+    enum fd_rule fd;
+    uint16_t max[TALK_TEXTS]; /* bytes of each text */
+};
+
+enum {
+    M = TO(ROLE_MASTER), D = TO(ROLE_DOOR), A = TO(ROLE_AUTH), W = TO(ROLE_MAIL), C = TO(ROLE_CONTROL)
+};
+
+/* clang-format off */
+static const struct row rows[TALK_TYPES] = {
+    /*                    name         from        to             fd       texts */
+    [TALK_LOG]        = { "LOG",       M,          D | A | W | C, FD_YES,  {0} },
+    [TALK_CONF]       = { "CONF",      M,          D | A | W | C, FD_YES,  {0} },
+    [TALK_LISTEN]     = { "LISTEN",    M,          D | C,         FD_YES,  {NAME} },
+    [TALK_CERT]       = { "CERT",      M,          D,             FD_YES,  {0} },
+    [TALK_KEY]        = { "KEY",       M,          D,             FD_YES,  {0} },
+    [TALK_ROOT]       = { "ROOT",      M,          W,             FD_YES,  {PATH} },
+    [TALK_STORE]      = { "STORE",     M,          W,             FD_NO,   {WHERE} },
+    [TALK_GO]         = { "GO",        M,          D | A | W | C, FD_NO,   {0} },
+    [TALK_STOP]       = { "STOP",      M,          D | A | W | C, FD_NO,   {0} },
+    [TALK_AUTH]       = { "AUTH",      M,          D | W | C,     FD_YES,  {0} },
+    [TALK_DOOR]       = { "DOOR",      M,          A | W,         FD_YES,  {0} },
+    [TALK_WORKER]     = { "WORKER",    M,          A | D,         FD_YES,  {0} },
+    [TALK_CONTROL]    = { "CONTROL",   M,          A,             FD_YES,  {0} },
+    [TALK_NO_WORKER]  = { "NO_WORKER", M,          A,             FD_NO,   {0} },
+    [TALK_READY]      = { "READY",     D | A | W | C, M,          FD_NO,   {NAME} },
+    [TALK_LOG_LOST]   = { "LOG_LOST",  D | A | W | C, M,          FD_NO,   {0} },
+    [TALK_NEED]       = { "NEED",      A,          M,             FD_NO,   {WHERE} },
+    [TALK_VERIFY]     = { "VERIFY",    D,          A,             FD_NO,   {NAME, SECRET, ADDRESS, NAME} },
+    [TALK_GONE]       = { "GONE",      D,          A,             FD_NO,   {0} },
+    [TALK_CHALLENGE]  = { "CHALLENGE", A,          D,             FD_NO,   {SECRET} },
+    [TALK_DENIED]     = { "DENIED",    A,          D,             FD_NO,   {0} },
+    [TALK_EXPECT]     = { "EXPECT",    A,          W,             FD_NO,   {NAME, WHERE, ADDRESS} },
+    [TALK_GRANTED]    = { "GRANTED",   A,          D,             FD_NO,   {0} },
+    [TALK_TAKE]       = { "TAKE",      D,          W,             FD_YES,  {ADDRESS, UNREAD, ADDRESS} },
+    [TALK_TAKEN]      = { "TAKEN",     W,          D,             FD_NO,   {0} },
+    [TALK_REFUSED]    = { "REFUSED",   W,          D,             FD_NO,   {0} },
+    [TALK_ENDED]      = { "ENDED",     W,          A,             FD_NO,   {0} },
+    [TALK_RUNNING]    = { "RUNNING",   W,          A,             FD_NO,   {NAME, ADDRESS} },
+    [TALK_END]        = { "END",       A,          W,             FD_NO,   {0} },
+    [TALK_RETIRE]     = { "RETIRE",    A,          W,             FD_NO,   {0} },
+    [TALK_WHO]        = { "WHO",       C,          A,             FD_NO,   {0} },
+    [TALK_KICK]       = { "KICK",      C,          A,             FD_NO,   {NAME} },
+    [TALK_ROW]        = { "ROW",       A,          C,             FD_NO,   {NAME, ADDRESS} },
+    [TALK_DONE]       = { "DONE",      A,          C,             FD_NO,   {0} },
+};
+/* clang-format on */
+
+/* The head of a frame. Same machine, same build: native byte order. */
+struct head {
+    uint32_t type;
+    uint32_t num[TALK_NUMS];
+    uint16_t len[TALK_TEXTS];
+    uint32_t zero; /* keeps what follows aligned, and every byte defined */
+    uint64_t door, n;
+};
+
+const char *talk_name(enum talk_type type)
+{
+    return (unsigned)type < TALK_TYPES ? rows[type].name : "?";
+}
+
+/* Writes the frame into out (CHAN_MAX bytes); returns its length. */
+static size_t frame(const struct talk *m, char *out)
+{
+    struct head h = {.type = m->type, .door = m->id.door, .n = m->id.n};
+    memcpy(h.num, m->num, sizeof h.num);
+    size_t at = sizeof h;
+    for (int i = 0; i < TALK_TEXTS; i++) {
+        assert(m->text[i].n <= rows[m->type].max[i]);
+        h.len[i] = (uint16_t)m->text[i].n;
+        if (m->text[i].n)
+            memcpy(out + at, m->text[i].p, m->text[i].n);
+        at += m->text[i].n;
+    }
+    memcpy(out, &h, sizeof h);
+    return at;
+}
+
+int talk_send(struct chan *c, const struct talk *m)
+{
+    char out[CHAN_MAX];
+    size_t n = frame(m, out);
+    int result = chan_send(c, out, n, m->fd);
+    if (m->type == TALK_VERIFY || m->type == TALK_TAKE)
+        mem_wipe(out, n); /* passwords pass in these */
+    return result;
+}
+
+int talk_send_now(int sock, const struct talk *m)
+{
+    char out[CHAN_MAX];
+    return chan_send_now(sock, out, frame(m, out), m->fd, NULL);
+}
+
+static bool fits(const struct head *h, size_t n, int fd, enum role from, enum role to)
+{
+    if (h->type >= TALK_TYPES || h->zero != 0)
+        return false;
+    const struct row *row = &rows[h->type];
+    if (!(row->from & TO(from)) || !(row->to & TO(to)))
+        return false;
+    if ((row->fd == FD_YES) != (fd >= 0))
+        return false;
+    size_t sum = sizeof *h;
+    for (int i = 0; i < TALK_TEXTS; i++) {
+        if (h->len[i] > row->max[i])
+            return false;
+        sum += h->len[i];
+    }
+    return sum == n;
+}
+
+int talk_parse(const void *p, size_t n, int fd, enum role from, enum role to, struct talk *m)
+{
+    struct head h = {.type = TALK_TYPES};
+    if (n >= sizeof h)
+        memcpy(&h, p, sizeof h);
+    if (n < sizeof h || !fits(&h, n, fd, from, to)) {
+        if (fd >= 0)
+            close(fd);
+        log_error("talk", "refused message %s (%u) of %zu bytes from %s to %s%s", talk_name((enum talk_type)h.type), h.type, n,
+                  role_name(from), role_name(to), fd >= 0 ? " with a descriptor" : "");
+        return -1;
+    }
+    *m = (struct talk){.type = (enum talk_type)h.type, .id = {h.door, h.n}, .fd = fd};
+    memcpy(m->num, h.num, sizeof m->num);
+    const char *at = (const char *)p + sizeof h;
+    for (int i = 0; i < TALK_TEXTS; i++) {
+        m->text[i] = (struct span){at, h.len[i]};
+        at += h.len[i];
+    }
+    return 0;
+}
+
+int talk_receive_now(int sock, char *room, enum role from, enum role to, struct talk *m)
+{
+    size_t n;
+    int fd, got = chan_receive(sock, room, CHAN_MAX, &n, &fd, NULL);
+    if (got <= 0)
+        return got;
+    return talk_parse(room, n, fd, from, to, m) < 0 ? -1 : 1;
+}
