@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/conf_value.h"
+#include "base/control.h"
 
 struct fit {
     const struct conf *c;
@@ -138,6 +139,15 @@ static void fit_store_default(const struct fit *f)
                          c->store_default);
 }
 
+/* The control socket's name must fit into a socket's address (unix(7)). */
+static void fit_run_dir(const struct fit *f)
+{
+    enum { MOST = 107 - sizeof "/" CONTROL_SOCKET + 1 };
+    if (strlen(f->c->run_dir) > MOST)
+        conf_problem_add(f->p, conf_line(f->c, "run_dir"), true, "run_dir is longer than the %d bytes that a socket in it allows",
+                         (int)MOST);
+}
+
 /* ---- the log and the limits */
 
 static void fit_log(const struct fit *f)
@@ -183,6 +193,7 @@ void conf_fit(const struct conf *c, const bool wrong[CONF_OPTIONS], struct conf_
     fit_outside_roots(&f, "run_dir", c->run_dir);
     fit_outside_roots(&f, "pid_file", c->pid_file);
     fit_outside_roots(&f, "log_file", c->log_file);
+    fit_run_dir(&f);
     fit_store_default(&f);
     fit_log(&f);
     fit_limits(&f);

@@ -87,6 +87,8 @@ const char *conf_network_read(struct span text, struct conf_address *network, un
     network->v6 = ip.n && memchr(ip.p, ':', ip.n);
     if (!ip_read(ip, network->v6, network->ip))
         return "is no network; write for instance 192.0.2.0/24, 2001:db8::/32 or ::1";
+    if (network->v6 && v4_mapped(network->ip))
+        return "is an IPv4 network written as IPv6; write it as IPv4, for instance 192.0.2.0/24";
     uint64_t bits = network->v6 ? 128 : 32;
     uint64_t number = bits;
     if (has_prefix && (!span_number(rest, &number) || number > bits))

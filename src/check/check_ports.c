@@ -1,0 +1,78 @@
+/* check_ports: can the addresses be listened on? Binds each and lets it go, without listening, so that no client ever meets it. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/conf_value.h"
+#include "base/mem.h"
+#include "check/check_parts.h"
+
+/* The master holds a lock on its pid file as long as it lives. Its ports are then taken by itself. */
+static bool server_runs(const struct check *k)
+{
+    char path[8192];
+    if (*k->c->pid_file)
+        snprintf(path, sizeof path, "%s", k->c->pid_file);
+    else
+        snprintf(path, sizeof path, "%s/bustiad.pid", k->c->run_dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+    if (fd < 0)
+        return false;
+    bool held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return held;
+}
+
+/* 0, or why it cannot be bound. */
+static int try_bind(const struct conf_address *a)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(a->port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
+    memcpy(&v4.sin_addr, a->ip, sizeof v4.sin_addr);
+    memcpy(&v6.sin6_addr, a->ip, sizeof v6.sin6_addr);
+    int on = 1, wrong = 0;
+    int fd = socket(a->v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (a->v6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(fd, a->v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4, a->v6 ? sizeof v6 : sizeof v4) < 0)
+        wrong = errno;
+    close(fd);
+    return wrong;
+}
+
+static void check_one(const struct check *k, const struct conf_listener *l, bool runs)
+{
+    struct conf_address a;
+    if (conf_address_read(span_of(l->address), &a))
+        return;
+    int wrong = try_bind(&a);
+    if (wrong == EADDRINUSE && !runs)
+        conf_problem_add(k->p, l->line, false,
+                         "listen = %s: another program has the port already; `ss -ltnp sport = :%u` tells which", l->address, a.port);
+    else if (wrong == EACCES)
+        conf_problem_add(k->p, l->line, !runs, "listen = %s: ports below 1024 are root's; start the server as root, or take another port",
+                         l->address);
+    else if (wrong == EADDRNOTAVAIL)
+        conf_problem_add(k->p, l->line, true, "listen = %s: this machine has no such address; `ip address` lists those it has",
+                         l->address);
+    else if (wrong == EAFNOSUPPORT)
+        conf_problem_add(k->p, l->line, true, "listen = %s: this machine has no %s; take it out%s", l->address,
+                         a.v6 ? "IPv6" : "IPv4", l->line ? "" : " by writing the other listen lines down");
+    else if (wrong && wrong != EADDRINUSE)
+        conf_problem_add(k->p, l->line, true, "listen = %s: %s", l->address, strerror(wrong));
+}
+
+void check_ports(const struct check *k)
+{
+    bool runs = server_runs(k);
+    for (unsigned i = 0; i < k->c->listeners; i++)
+        check_one(k, &k->c->listen[i], runs);
+}

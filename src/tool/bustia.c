@@ -1,0 +1,140 @@
+/* bustia: what a person starts: one table of subcommands. */
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "tool/check.h"
+#include "tool/conf.h"
+#include "tool/control.h"
+#include "tool/tool.h"
+#include "tool/user.h"
+
+static int run_user(const struct tool *t, int argc, char **argv)
+{
+    return tool_user(t->conf, argc, argv);
+}
+
+static int run_help(const struct tool *t, int argc, char **argv);
+static int run_version(const struct tool *t, int argc, char **argv);
+
+struct command {
+    const char *word;
+    const char *arguments;
+    const char *about;
+    bool conf; /* needs the server's configuration without errors */
+    tool_fn *run;
+};
+
+/* clang-format off */
+static const struct command commands[] = {
+    {"user",    "add|passwd|set|del|list|show|import …", "who may log in",                          true,  run_user},
+    {"who",     "",                                      "the sessions of the running server",      true,  tool_who},
+    {"kick",    "USER",                                  "ends a user's sessions",                  true,  tool_kick},
+    {"check",   "[--server|--accounts] [FILE]",          "all that is wrong with a configuration",  false, tool_check},
+    {"conf",    "[--sample|--manual]",                   "the configuration as the server reads it, a sample, the manual's list",
+                                                                                                    false, tool_conf},
+    {"help",    "",                                      "this list",                               false, run_help},
+    {"version", "",                                      "the version of this program",             false, run_version},
+};
+/* clang-format on */
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_help(FILE *to)
+{
+    fputs("usage: bustia [-c FILE] COMMAND …\n\n", to);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %s%s%s\n        %s\n", commands[i].word, *commands[i].arguments ? " " : "", commands[i].arguments,
+                commands[i].about);
+    fprintf(to, "\n-c FILE: the server's configuration; else that of $BUSTIA_CONF; else %s\n", BUSTIA_CONF);
+}
+
+static int run_help(const struct tool *t, int argc, char **argv)
+{
+    (void)t;
+    (void)argv;
+    if (argc != 1)
+        return tool_usage("help");
+    print_help(stdout);
+    return EX_OK;
+}
+
+static int run_version(const struct tool *t, int argc, char **argv)
+{
+    (void)t;
+    (void)argv;
+    if (argc != 1)
+        return tool_usage("version");
+    puts("bustia " BUSTIA_VERSION);
+    return EX_OK;
+}
+
+/* Errors of the configuration end the command; its warnings are `bustia check`'s to tell. */
+static int with_conf(const struct command *command, struct tool *t, int argc, char **argv)
+{
+    struct conf c;
+    struct conf_problems problems = {0};
+    struct err err;
+    int status;
+    if (conf_load(&c, t->file, &problems, &err) < 0)
+        status = tool_fail(&err);
+    else if (problems.fatal) {
+        conf_problems_print(&problems, t->file, stderr);
+        status = EX_CONFIG;
+    } else {
+        t->conf = &c;
+        status = command->run(t, argc, argv);
+    }
+    conf_problems_free(&problems);
+    conf_free(&c);
+    return status;
+}
+
+static const char *const *command_words(const char *words[COMMANDS + 1])
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        words[i] = commands[i].word;
+    words[COMMANDS] = NULL;
+    return words;
+}
+
+static int run(struct tool *t, int argc, char **argv)
+{
+    const char *words[COMMANDS + 1];
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(argv[0], commands[i].word) == 0)
+            return commands[i].conf ? with_conf(&commands[i], t, argc, argv) : commands[i].run(t, argc, argv);
+    const char *near = conf_nearest(span_of(argv[0]), command_words(words));
+    fprintf(stderr, "bustia: there is no command \"%s\"%s%s%s\n", argv[0], near ? "; did you mean \"" : "", near ? near : "",
+            near ? "\"?" : "; `bustia help` lists them");
+    return EX_USAGE;
+}
+
+/* What was printed must have arrived: a full disk is no success. */
+static int flushed(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    perror("bustia: output");
+    return status == EX_OK ? EX_IOERR : status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *environment = getenv("BUSTIA_CONF");
+    bool named = environment && *environment;
+    struct tool t = {.file = named ? environment : BUSTIA_CONF};
+    int i = 1;
+    if (i + 1 < argc && strcmp(argv[i], "-c") == 0) {
+        t.file = argv[i + 1];
+        i += 2;
+    }
+    if (i < argc && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0))
+        return flushed(run_help(&t, 1, argv));
+    if (i < argc && strcmp(argv[i], "--version") == 0)
+        return flushed(run_version(&t, 1, argv));
+    if (i == argc || argv[i][0] == '-') {
+        print_help(stderr);
+        return EX_USAGE;
+    }
+    return flushed(run(&t, argc - i, argv + i));
+}

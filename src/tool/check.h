@@ -1,0 +1,9 @@
+/* check: `bustia check`: all that is wrong with a configuration, at once. */
+#ifndef TOOL_CHECK_H
+#define TOOL_CHECK_H
+
+#include "tool/tool.h"
+
+int tool_check(const struct tool *t, int argc, char **argv);
+
+#endif

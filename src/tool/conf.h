@@ -1,0 +1,9 @@
+/* conf: `bustia conf`: the configuration as the server reads it, the sample file, the manual's list. */
+#ifndef TOOL_CONF_H
+#define TOOL_CONF_H
+
+#include "tool/tool.h"
+
+int tool_conf(const struct tool *t, int argc, char **argv);
+
+#endif

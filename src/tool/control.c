@@ -1,0 +1,187 @@
+/* control: see the header. Believes no row before control_row_ok, and prints no byte of a peer unescaped. */
+#include "tool/control.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/control.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/sock.h"
+
+enum { PATIENCE_S = 30 };
+
+static int send_request(int fd, const struct control_request *q, struct err *err)
+{
+    const char *p = (const char *)q;
+    for (size_t sent = 0; sent < sizeof *q;) {
+        ssize_t n = send(fd, p + sent, sizeof *q - sent, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_set(err, ERR_TEMP, "the server cannot be asked: %s", strerror(errno));
+        sent += (size_t)n;
+    }
+    return 0;
+}
+
+static int receive_row(int fd, struct control_row *r, struct err *err)
+{
+    char *p = (char *)r;
+    for (size_t got = 0; got < sizeof *r;) {
+        ssize_t n = recv(fd, p + got, sizeof *r - got, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return err_set(err, ERR_TEMP, "the server has not answered within %d s", PATIENCE_S);
+        if (n < 0)
+            return err_set(err, ERR_TEMP, "the server's answer cannot be read: %s", strerror(errno));
+        if (n == 0)
+            return err_set(err, ERR_TEMP, "the server has ended in the middle of its answer");
+        got += (size_t)n;
+    }
+    if (!control_row_ok(r))
+        return err_set(err, ERR_TEMP, "the server's answer is of another version of bustia; restart the server");
+    return 0;
+}
+
+static int ask(const struct conf *c, const struct control_request *q, struct err *err)
+{
+    struct timeval patience = {.tv_sec = PATIENCE_S};
+    char path[4096 + sizeof CONTROL_SOCKET];
+    snprintf(path, sizeof path, "%s/%s", c->run_dir, CONTROL_SOCKET);
+    int fd = sock_connect_unix(path, err);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (send_request(fd, q, err) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* Gives each row to `fn` until DONE, whose count is *count. */
+static int rows(int fd, void (*fn)(void *arg, const struct control_row *r), void *arg, uint32_t *count, struct err *err)
+{
+    for (;;) {
+        struct control_row r;
+        if (receive_row(fd, &r, err) < 0)
+            return -1;
+        if (r.kind == CONTROL_ERROR) {
+            enum err_kind kind = r.count > ERR_NONE && r.count < ERR_KINDS ? (enum err_kind)r.count : ERR_TEMP;
+            return err_set(err, kind, "%s", log_escape(span_of(r.text)));
+        }
+        if (r.kind == CONTROL_DONE) {
+            *count = r.count;
+            return 0;
+        }
+        fn(arg, &r);
+    }
+}
+
+/* ---- who */
+
+struct table {
+    struct control_row *rows;
+    unsigned count;
+};
+
+static void keep(void *arg, const struct control_row *r)
+{
+    struct table *t = arg;
+    if ((t->count & (t->count - 1)) == 0)
+        t->rows = mem_resize(t->rows, (t->count ? 2 * t->count : 1) * sizeof *t->rows);
+    t->rows[t->count++] = *r;
+}
+
+/* "3:07", "2:15:00": since the log-in. */
+static const char *since(uint64_t ms, char out[32])
+{
+    uint64_t s = ms / 1000;
+    if (s < 3600)
+        snprintf(out, 32, "%" PRIu64 ":%02" PRIu64, s / 60, s % 60);
+    else
+        snprintf(out, 32, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60, s % 60);
+    return out;
+}
+
+static int wider(int width, const char *text)
+{
+    int n = (int)strlen(log_escape(span_of(text)));
+    return n > width ? n : width;
+}
+
+static void print_table(const struct table *t)
+{
+    int user = (int)strlen("USER"), address = (int)strlen("ADDRESS");
+    char time[32];
+    for (unsigned i = 0; i < t->count; i++) {
+        user = wider(user, t->rows[i].user);
+        address = wider(address, t->rows[i].address);
+    }
+    printf("%-*s  %-*s  TLS  %8s  %6s  %7s  UID\n", user, "USER", address, "ADDRESS", "SINCE", "READ", "DELETED");
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct control_row *r = &t->rows[i];
+        printf("%-*s  ", user, log_escape(span_of(r->user)));
+        printf("%-*s  %-3s  %8s  %6" PRIu64 "  %7" PRIu64 "  %" PRIu32 "\n", address, log_escape(span_of(r->address)),
+               r->tls ? "yes" : "no", since(r->started_ms_ago, time), r->read, r->deleted, r->uid);
+    }
+}
+
+int tool_who(const struct tool *t, int argc, char **argv)
+{
+    struct control_request q;
+    struct table table = {NULL, 0};
+    struct err err;
+    uint32_t count = 0;
+    (void)argv;
+    if (argc != 1)
+        return tool_usage("who");
+    control_request_make(&q, CONTROL_WHO, "");
+    int fd = ask(t->conf, &q, &err);
+    if (fd < 0)
+        return tool_fail(&err);
+    int result = rows(fd, keep, &table, &count, &err);
+    close(fd);
+    if (result == 0 && count != table.count)
+        result = err_set(&err, ERR_TEMP, "the server names %u sessions and has told %u", count, table.count);
+    if (result == 0)
+        print_table(&table);
+    mem_free(table.rows);
+    return result == 0 ? EX_OK : tool_fail(&err);
+}
+
+/* ---- kick */
+
+static void ignore(void *arg, const struct control_row *r)
+{
+    (void)arg;
+    (void)r;
+}
+
+int tool_kick(const struct tool *t, int argc, char **argv)
+{
+    struct control_request q;
+    struct err err;
+    uint32_t count = 0;
+    if (argc != 2 || !argv[1][0])
+        return tool_usage("kick USER");
+    if (!control_request_make(&q, CONTROL_KICK, argv[1])) {
+        err_set(&err, ERR_INPUT, "a user's name is never longer than %d bytes", CONTROL_USER - 1);
+        return tool_fail(&err);
+    }
+    int fd = ask(t->conf, &q, &err);
+    if (fd < 0)
+        return tool_fail(&err);
+    int result = rows(fd, ignore, NULL, &count, &err);
+    close(fd);
+    if (result < 0)
+        return tool_fail(&err);
+    printf("%" PRIu32 " session%s of %s ended\n", count, count == 1 ? "" : "s", log_escape(span_of(argv[1])));
+    return EX_OK;
+}
