@@ -89,9 +89,3 @@ void *map_next(const struct map *m, size_t *at)
     }
     return NULL;
 }
-
-void *map_any(const struct map *m)
-{
-    size_t at = 0;
-    return m->count ? map_next(m, &at) : NULL;
-}

@@ -19,7 +19,4 @@ void *map_take(struct map *m, uint64_t key); /* removes and returns it; NULL: no
 /* Walks all values: *at begins at 0; NULL at the end. The map must not change meanwhile. */
 void *map_next(const struct map *m, size_t *at);
 
-/* Any value, or NULL when empty: for loops that take out all. */
-void *map_any(const struct map *m);
-
 #endif

@@ -1,0 +1,40 @@
+#!/usr/bin/python3
+"""Writes the seeds of fuzz_talk: a well-formed frame of each type, and some that are not. usage: corpus_talk.py DIR"""
+import os
+import struct
+import sys
+
+TYPES = 33
+ROLES = 5
+
+
+def frame(kind, texts=(b"", b"", b"", b""), zero=0):
+    return (struct.pack("=I4I4HIQQ", kind, 1, 2, 3, 4, *[len(t) for t in texts], zero, 7, 9) + b"".join(texts))
+
+
+def main():
+    out = sys.argv[1]
+    os.makedirs(out, exist_ok=True)
+    seeds = {}
+    for kind in range(TYPES):
+        for frm in range(ROLES):
+            for to in range(ROLES):
+                if frm == to:
+                    continue
+                for fd in (0, 128):
+                    way = (frm + 6 * to)
+                    way = next(b for b in range(fd, fd + 128) if b % 6 == frm and b // 6 % 6 == to)
+                    seeds["%02d-%d-%d-%d" % (kind, frm, to, fd)] = bytes([way]) + frame(kind)
+    verify = next(b for b in range(128) if b % 6 == 1 and b // 6 % 6 == 2)
+    seeds["texts"] = bytes([verify]) + frame(17, (b"anna", b"secret", b"::1", b"<1@h>"))
+    seeds["long"] = bytes([verify]) + frame(17, (b"a" * 300, b"", b"", b""))
+    seeds["zero"] = bytes([verify]) + frame(17, zero=1)
+    seeds["short"] = bytes([verify]) + frame(17)[:20]
+    seeds["type"] = bytes([verify]) + frame(99)
+    seeds["tail"] = bytes([verify]) + frame(17) + b"x"
+    for name, data in seeds.items():
+        with open(os.path.join(out, name), "wb") as f:
+            f.write(data)
+
+
+main()

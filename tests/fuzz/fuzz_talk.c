@@ -1,0 +1,82 @@
+/* Messages between the roles, as a role that has been taken over might send them.
+ * Fuzzes: src/daemon/talk.c
+ *
+ * Byte 0: who says it to whom, and whether with a descriptor; then the frame. What is understood must come out the same when it
+ * is sent on, by both ways of sending. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/talk.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int pair[2] = {-1, -1};
+static struct chan *chan;
+static struct loop *loop;
+
+static void message(void *arg, const void *p, size_t n, int fd)
+{
+    (void)arg;
+    (void)p;
+    (void)n;
+    if (fd >= 0)
+        close(fd);
+}
+
+static void closed(void *arg)
+{
+    (void)arg;
+    abort();
+}
+
+static const struct chan_events events = {message, closed};
+
+static void set_up(void)
+{
+    struct err err;
+    if (loop)
+        return;
+    log_open(open("/dev/null", O_WRONLY), LOG_TO_STREAM, "fuzz");
+    loop = loop_new();
+    if (chan_pair(pair, &err) < 0)
+        abort();
+    chan = chan_new(loop, pair[0], &events, NULL);
+}
+
+static void compare(const struct talk *m, enum role from, enum role to)
+{
+    static char room[CHAN_MAX];
+    struct talk got;
+    if (talk_receive_now(pair[1], room, from, to, &got) != 1)
+        abort();
+    if (got.type != m->type || got.id.door != m->id.door || got.id.n != m->id.n || memcmp(got.num, m->num, sizeof got.num) != 0)
+        abort();
+    for (int i = 0; i < TALK_TEXTS; i++)
+        if (!span_equal(got.text[i], m->text[i]))
+            abort();
+    if (got.fd >= 0)
+        close(got.fd);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct talk m;
+    set_up();
+    if (size < 1 || size > CHAN_MAX)
+        return 0;
+    enum role from = data[0] % 6 % ROLES, to = data[0] / 6 % 6 % ROLES;
+    int fd = data[0] >= 128 ? open("/dev/null", O_RDONLY) : -1;
+    (void)talk_name((enum talk_type)size);
+    if (talk_parse(data + 1, size - 1, fd, from, to, &m) < 0)
+        return 0;
+    if (talk_send_now(pair[0], &m) < 0)
+        abort();
+    compare(&m, from, to);
+    if (talk_send(chan, &m) < 0) /* closes m.fd */
+        abort();
+    compare(&m, from, to);
+    return 0;
+}
