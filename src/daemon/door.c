@@ -284,6 +284,7 @@ int door_run(void)
     d->cert_fd = -1;
     signal(SIGPIPE, SIG_IGN);
     start_role(&d->start, ROLE_DOOR, keep, d);
+    tls_init(); /* what OpenSSL wants from files, it takes now */
     start_seal(&d->start, start_empty_root(&d->start), NULL, 0);
     sort_mechanisms(d);
     d->budget.ceiling = d->start.conf.memory_buffers;

@@ -59,9 +59,10 @@ static void end(struct door_session *s, const char *how)
 {
     struct door *d = s->door;
     if (how && s->step != STEP_RELAY)
-        log_info("connection", "addr=%s tls=%s commands=%u errors=%u time=%.3f end=%s", s->address,
+        log_info("connection", "addr=%s tls=%s commands=%u errors=%u time=%.3f end=%s%s%s", s->address,
                  conn_is_tls(s->conn) ? "yes" : "no", s->pop3.count.commands, s->pop3.count.errors,
-                 (double)(clock_ms() - s->started) / 1000, how);
+                 (double)(clock_ms() - s->started) / 1000, how, *conn_trouble(s->conn) ? " why=" : "",
+                 *conn_trouble(s->conn) ? log_quote_text(conn_trouble(s->conn)) : "");
     forget_at_auth(s);
     if (s->waits_tls)
         d->tls_waiting--;
