@@ -51,9 +51,8 @@ const struct tls_stream *conn_tls(const struct conn *c); /* NULL when plain */
 
 /* Call after adding to conn_out: writes what the socket takes now; the rest goes when it can. */
 void conn_flush(struct conn *c);
-/* Stops and resumes `input` (e.g. while auth decides). A peer that goes away meanwhile is noticed when `watch` is set: `ended` with
- * CONN_EOF (unless unread commands wait in conn_in: then it comes after them) or CONN_RESET. For that, bytes may still be read
- * into conn_in up to its ceiling; `input` is called for those on conn_resume. Without `watch` unread bytes stay in the socket. */
+/* Stops and resumes `input` (e.g. while auth decides); conn_in stays as it is meanwhile. With `watch` a peer that goes away is
+ * still noticed: `ended` with CONN_EOF or CONN_RESET. (If he sent more commands before, it is noticed behind them.) */
 void conn_pause(struct conn *c, bool watch);
 void conn_resume(struct conn *c);
 

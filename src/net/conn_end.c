@@ -69,8 +69,9 @@ static bool finish_go_on(struct conn *c)
     if (!c->said_bye) {
         c->said_bye = true;
         c->stream->bye(c);
+        conn_push(c);
     } else {
-        conn_linger(c, CONN_DONE);
+        conn_linger(c, (enum conn_end)c->end_later);
     }
     return true;
 }

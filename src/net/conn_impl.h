@@ -1,6 +1,7 @@
 /* conn_impl: what the files of conn share; nobody else includes it.
  *
- *   conn.c         life, events, time, input and output, plain sockets
+ *   conn_life.c    beginning and end, what is due and when, the owner's handlers
+ *   conn_open.c    input and output, plain sockets
  *   conn_end.c     the end of a connection in good order
  *   conn_tls.c     STLS and TLS records (alone, so that a process without TLS does not link it)
  *   conn_relay.c   a TLS stream joined with a socketpair (likewise)
@@ -22,6 +23,7 @@ struct conn_stream {
     enum conn_io (*write)(struct conn *c, const void *p, size_t n, size_t *took);
     size_t (*unsent)(const struct conn *c); /* bytes it took, but the socket did not */
     bool (*pending)(const struct conn *c);  /* bytes to read without the socket becoming readable */
+    void (*watch)(struct conn *c);          /* readable while paused: is the peer still there? */
     void (*bye)(struct conn *c);
     void (*free)(struct conn *c);
 };
@@ -47,10 +49,11 @@ struct conn {
     const struct conn_stage *stage;
     const struct conn_stream *stream;
     struct tls_stream *tls;
-    struct tls_context *tls_ctx; /* while the handshake is still to begin */
+    struct tls_context *tls_context; /* while the handshake is still to begin */
     struct conn_relay *relay;
     char *trouble; /* the sentence behind `ended`, or NULL */
     struct buf in, out;
+    struct buf ahead; /* read while paused, to see whether the peer is still there */
     uint64_t bytes_in, bytes_out;
     uint64_t deadline_at, stall_at, armed_at; /* clock_ms; 0: none */
     unsigned write_stall_ms;
@@ -61,6 +64,7 @@ struct conn {
     bool dead;           /* conn_free was called while it was held */
     bool kick;           /* conn_settle is to run although no event comes */
     bool paused, watch;
+    bool secured; /* `secure` is due */
     bool said_bye;
     bool eof;     /* the peer sends no more */
     bool unseen;  /* bytes came that `input` was not called for */
@@ -71,6 +75,7 @@ struct conn {
 enum { CONN_NO_END = -1, CONN_PIECE = 4096, CONN_LINGER_MS = 2000 };
 
 extern const struct conn_stage conn_stage_open, conn_stage_lent;
+extern const struct conn_stream conn_plain;
 
 void conn_settle(struct conn *c);          /* in a frame that holds c */
 void conn_enter(struct conn *c);           /* holds c */
@@ -83,7 +88,9 @@ void conn_set_trouble(struct conn *c, const char *text);
 void conn_push(struct conn *c);            /* writes what the socket takes now of conn_out */
 bool conn_waits_to_send(const struct conn *c);
 void conn_note_progress(struct conn *c, bool progress); /* the write stall, after every try to send */
+bool conn_pull(struct conn *c, struct buf *into); /* reads a piece: true if bytes came; notes the end */
 enum conn_io conn_plain_read(struct conn *c, void *p, size_t n, size_t *got);
+enum conn_io conn_plain_write(struct conn *c, const void *p, size_t n, size_t *took);
 /* Throws away what the peer still says, shuts down and waits for its end, then `ended(end)`. */
 void conn_linger(struct conn *c, enum conn_end end);
 

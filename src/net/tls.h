@@ -1,31 +1,50 @@
-/* tls: OpenSSL contexts and streams, the one place that names OpenSSL. TLS 1.2 and above, ALPN "pop3" (RFC 8314, RFC 7301). */
+/* tls: OpenSSL contexts and streams, the one place that names OpenSSL. TLS 1.2 and above, ALPN "pop3" (RFC 8314, RFC 7301).
+ *
+ * A stream gathers the records it makes and gives them to the socket in one piece: the largest single gain on a download. What
+ * the socket does not take it keeps; so tls_write takes bytes only when nothing is kept. */
 #ifndef NET_TLS_H
 #define NET_TLS_H
 
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
 
+enum { TLS_PIECE = 128 * 1024 }; /* the most that tls_write takes at once */
+
 struct tls_context;
 struct tls_stream;
+
+/* Loads everything that OpenSSL would else open files for, or ask the system for, later on: to be called before the process gives
+ * up its rights. Contexts may then be made behind its walls. */
+void tls_init(void);
 
 /* From descriptors of a PEM chain and its key (read from their start, not closed). Errors are worded for an administrator:
  * unreadable, not PEM, key does not fit the certificate. */
 int tls_context_new(struct tls_context **c, int cert_fd, int key_fd, const char *alpn, struct err *err);
 /* Streams made before keep the context they were made with. Counted: the last stream ends it. */
+struct tls_context *tls_context_ref(struct tls_context *c);
 void tls_context_free(struct tls_context *c);
 /* Seconds until the certificate expires (negative: it has). */
 long long tls_context_expires(const struct tls_context *c);
 
+/* FAILED: err's kind is ERR_TEMP if the socket broke, else ERR_INPUT. */
 enum tls_result { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_CLOSED, TLS_FAILED };
 
 /* A server's stream over a non-blocking socket, which stays the caller's. */
 struct tls_stream *tls_accept_new(struct tls_context *c, int fd);
+/* What the stream keeps counts here; when it is used up, the stream takes small pieces. */
+void tls_budget(struct tls_stream *s, struct budget *budget);
 enum tls_result tls_handshake(struct tls_stream *s, struct err *err);
 enum tls_result tls_read(struct tls_stream *s, void *p, size_t n, size_t *got, struct err *err);
-/* Partial writes are possible; after WANT_* the same bytes must come again (they may have moved). */
+/* Partial writes are possible. n may be 0: sends what is kept. OK: *took are on their way or kept; WANT_WRITE: nothing was taken,
+ * something is still kept. */
 enum tls_result tls_write(struct tls_stream *s, const void *p, size_t n, size_t *took, struct err *err);
+size_t tls_unsent(const struct tls_stream *s); /* bytes that are kept */
+/* How many bytes are worth giving to tls_write now: 0 while something is kept, else as many as the socket seems to have room for,
+ * at least one record. */
+size_t tls_room(const struct tls_stream *s);
 bool tls_pending(const struct tls_stream *s);  /* bytes wait inside, the socket may not become readable */
 enum tls_result tls_bye(struct tls_stream *s); /* close_notify, once */
 const char *tls_version(const struct tls_stream *s); /* "TLSv1.3" */

@@ -1,12 +1,7 @@
-/* conn: see the header; conn_impl.h says how its files share the work. Door, worker and control role. */
-#include "net/conn.h"
-
-#include <assert.h>
-#include <errno.h>
+/* conn_life: how a conn begins and ends, what is due and when; calls the owner. Door, worker and control role. */
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,52 +20,6 @@ const char *conn_end_text(enum conn_end end)
 {
     return end_texts[end];
 }
-
-/* ---- plain sockets */
-
-enum conn_io conn_plain_read(struct conn *c, void *p, size_t n, size_t *got)
-{
-    ssize_t r;
-    do
-        r = recv(c->fd, p, n, MSG_DONTWAIT);
-    while (r < 0 && errno == EINTR);
-    if (r < 0)
-        return errno == EAGAIN ? CONN_IO_AGAIN : CONN_IO_RESET;
-    *got = (size_t)r;
-    return r == 0 ? CONN_IO_EOF : CONN_IO_OK;
-}
-
-static enum conn_io plain_write(struct conn *c, const void *p, size_t n, size_t *took)
-{
-    ssize_t r;
-    if (n == 0)
-        return CONN_IO_OK;
-    do
-        r = send(c->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (r < 0 && errno == EINTR);
-    if (r < 0)
-        return errno == EAGAIN ? CONN_IO_AGAIN : CONN_IO_RESET;
-    *took = (size_t)r;
-    return *took < n ? CONN_IO_AGAIN : CONN_IO_OK;
-}
-
-static size_t plain_unsent(const struct conn *c)
-{
-    return 0;
-}
-
-static bool plain_pending(const struct conn *c)
-{
-    return false;
-}
-
-static void plain_nothing(struct conn *c)
-{
-}
-
-static const struct conn_stream plain = {
-    conn_plain_read, plain_write, plain_unsent, plain_pending, plain_nothing, plain_nothing,
-};
 
 /* ---- what is due, and when */
 
@@ -133,21 +82,22 @@ void conn_leave(struct conn *c)
         mem_free(c);
 }
 
-/* After ended the owner may take his time to free the conn. */
-static void over_ready(struct conn *c, bool readable, bool writable)
+/* Nothing happens: another process has the socket; or it has ended, and the owner takes his time to free the conn. */
+static void idle_ready(struct conn *c, bool readable, bool writable)
 {
 }
 
-static bool over_go_on(struct conn *c)
+static bool idle_go_on(struct conn *c)
 {
     return false;
 }
 
-static void over_wants(const struct conn *c, bool *read, bool *write)
+static void idle_wants(const struct conn *c, bool *read, bool *write)
 {
 }
 
-static const struct conn_stage stage_over = {over_ready, over_go_on, over_wants};
+static const struct conn_stage stage_over = {idle_ready, idle_go_on, idle_wants};
+const struct conn_stage conn_stage_lent = {idle_ready, idle_go_on, idle_wants};
 
 static void end(struct conn *c)
 {
@@ -155,6 +105,8 @@ static void end(struct conn *c)
     c->deadline_at = c->stall_at = 0;
     loop_fd_free(c->source); /* the descriptor may be closed elsewhere before the owner frees us */
     c->source = NULL;
+    if (c->relay)
+        c->relay->stop(c);
     c->ev->ended(c->arg, (enum conn_end)c->end_due);
 }
 
@@ -224,148 +176,6 @@ static void on_timer(void *arg)
     conn_leave(c);
 }
 
-/* ---- output */
-
-bool conn_waits_to_send(const struct conn *c)
-{
-    return c->out.len || c->stream->unsent(c);
-}
-
-void conn_note_progress(struct conn *c, bool progress)
-{
-    if (!c->blocked || !c->write_stall_ms)
-        c->stall_at = 0;
-    else if (progress || !c->stall_at)
-        c->stall_at = clock_ms() + c->write_stall_ms;
-}
-
-void conn_push(struct conn *c)
-{
-    if (!conn_waits_to_send(c))
-        return;
-    size_t before = c->stream->unsent(c), took = 0;
-    struct span out = buf_span(&c->out);
-    enum conn_io io = c->stream->write(c, out.p, out.n, &took);
-    buf_take(&c->out, took);
-    c->bytes_out += took;
-    c->blocked = io == CONN_IO_AGAIN;
-    conn_note_progress(c, took || c->stream->unsent(c) < before);
-    if (io == CONN_IO_OK)
-        c->drained = true;
-    else if (io != CONN_IO_AGAIN)
-        conn_set_io_end(c, io);
-}
-
-void conn_flush(struct conn *c)
-{
-    if (c->stage != &conn_stage_open || c->blocked || c->end_due != CONN_NO_END)
-        return;
-    conn_push(c);
-    conn_changed(c, c->drained || c->end_due != CONN_NO_END);
-}
-
-/* ---- open: bytes pass both ways */
-
-static bool may_read(const struct conn *c)
-{
-    /* Half of the output's ceiling: a peer that does not read is not read from, and an answer still finds room. */
-    return !c->eof && (!c->paused || c->watch) && buf_room(&c->in) > 0 &&
-           c->out.len + c->stream->unsent(c) <= c->out.max / 2;
-}
-
-static void pull(struct conn *c)
-{
-    char piece[CONN_PIECE];
-    size_t room = buf_room(&c->in), got = 0;
-    enum conn_io io = c->stream->read(c, piece, room < sizeof piece ? room : sizeof piece, &got);
-    if (io == CONN_IO_OK) {
-        bool added = buf_add(&c->in, piece, got);
-        assert(added);
-        mem_wipe(piece, got); /* it may be a password */
-        c->bytes_in += got;
-        c->unseen = true;
-    } else if (io == CONN_IO_EOF) {
-        c->eof = true;
-    } else if (io != CONN_IO_AGAIN) {
-        conn_set_io_end(c, io);
-    }
-}
-
-static void open_ready(struct conn *c, bool readable, bool writable)
-{
-    if (writable && conn_waits_to_send(c))
-        conn_push(c);
-    if (readable && c->end_due == CONN_NO_END && may_read(c))
-        pull(c);
-}
-
-static bool open_go_on(struct conn *c)
-{
-    if (c->unseen && !c->paused) {
-        c->unseen = false;
-        c->ev->input(c->arg);
-        return true;
-    }
-    if (c->drained) {
-        c->drained = false;
-        if (conn_waits_to_send(c))
-            return true;
-        c->ev->drained(c->arg);
-        return true;
-    }
-    if (may_read(c) && c->stream->pending(c)) {
-        pull(c);
-        return true;
-    }
-    /* Who closes his half still gets his answers; commands that wait for the owner are still his to see. */
-    if (c->eof && !conn_waits_to_send(c) && (!c->paused || c->in.len == 0))
-        conn_set_end(c, CONN_EOF);
-    return false;
-}
-
-static void open_wants(const struct conn *c, bool *read, bool *write)
-{
-    *read = may_read(c);
-    *write = conn_waits_to_send(c);
-}
-
-const struct conn_stage conn_stage_open = {open_ready, open_go_on, open_wants};
-
-void conn_pause(struct conn *c, bool watch)
-{
-    c->paused = true;
-    c->watch = watch;
-    conn_changed(c, false);
-}
-
-/* ---- lent: another process has the socket */
-
-const struct conn_stage conn_stage_lent = {over_ready, over_go_on, over_wants};
-
-int conn_lend(struct conn *c)
-{
-    assert(c->stage == &conn_stage_open && !c->tls && !conn_waits_to_send(c));
-    int copy = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
-    if (copy < 0)
-        return -1;
-    /* Out of the loop before it is passed: a copy elsewhere would keep the registration alive. */
-    loop_fd_free(c->source);
-    c->source = NULL;
-    c->stage = &conn_stage_lent;
-    c->drained = c->kick = false;
-    return copy;
-}
-
-void conn_resume(struct conn *c)
-{
-    if (c->stage == &conn_stage_lent) {
-        c->stage = &conn_stage_open;
-        conn_join_loop(c);
-    }
-    c->paused = c->watch = false;
-    conn_changed(c, c->unseen || c->eof || c->stream->pending(c));
-}
-
 void conn_deadline(struct conn *c, uint64_t ms)
 {
     if (c->stage == &stage_over || c->end_later != CONN_NO_END)
@@ -385,12 +195,13 @@ struct conn *conn_new(struct loop *l, int fd, const struct conn_limits *limits, 
                        .ev = ev,
                        .arg = arg,
                        .stage = &conn_stage_open,
-                       .stream = &plain,
+                       .stream = &conn_plain,
                        .write_stall_ms = limits->write_stall_ms,
                        .fd = fd,
                        .end_due = CONN_NO_END,
                        .end_later = CONN_NO_END};
     buf_init(&c->in, limits->in_max, limits->budget);
+    buf_init(&c->ahead, CONN_PIECE, limits->budget);
     buf_init(&c->out, limits->out_max, limits->budget);
     (void)fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on our own socketpairs, which need none */
@@ -407,10 +218,14 @@ void conn_free(struct conn *c)
     c->dead = true;
     loop_fd_free(c->source);
     loop_timer_free(c->timer);
+    if (c->relay)
+        c->relay->stop(c);
     c->stream->free(c);
     close(c->fd);
     buf_wipe(&c->in);
     buf_fini(&c->in);
+    buf_wipe(&c->ahead);
+    buf_fini(&c->ahead);
     buf_fini(&c->out);
     mem_free(c->trouble);
     if (--c->held == 0)

@@ -1,0 +1,196 @@
+/* conn_relay: joins a TLS client with the process that serves him. Door only.
+ *
+ * Towards the client no byte is taken from the socketpair before the TLS stream can take it whole; towards the worker
+ * at most conn_in's ceiling is held. So each side is read only as fast as the other one reads. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "net/conn_impl.h"
+
+enum { FAIR = 256 * 1024 }; /* bytes moved for one wake-up: other sources have their turn */
+
+struct relay {
+    struct conn_relay head;
+    struct loop_fd *source;
+    int fd;
+    bool ended; /* the worker sends no more */
+    bool deaf;  /* the worker reads no more */
+    bool shut;  /* the worker knows that the client sends no more */
+};
+
+static struct relay *relay_of(const struct conn *c)
+{
+    return (struct relay *)c->relay;
+}
+
+/* ---- worker to client */
+
+/* Working memory of the one handler that runs; nothing stays in it. */
+static char scratch[TLS_PIECE];
+
+static void down(struct conn *c)
+{
+    struct relay *r = relay_of(c);
+    for (size_t moved = 0; moved < FAIR && !r->ended && !c->out.len && c->end_due == CONN_NO_END;) {
+        struct err err;
+        size_t took, room = tls_room(c->tls);
+        if (!room)
+            break;
+        ssize_t n = recv(r->fd, scratch, room, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            break;
+        if (n <= 0) {
+            r->ended = true;
+            break;
+        }
+        if (tls_write(c->tls, scratch, (size_t)n, &took, &err) != TLS_OK) {
+            conn_set_trouble(c, err.text);
+            conn_set_io_end(c, err.kind == ERR_TEMP ? CONN_IO_RESET : CONN_IO_TLS);
+            break;
+        }
+        assert(took == (size_t)n);
+        moved += took;
+        c->bytes_out += took;
+        c->blocked = tls_unsent(c->tls) > 0;
+        conn_note_progress(c, true);
+        if (took < room)
+            break; /* that was all */
+    }
+}
+
+/* ---- client to worker */
+
+/* How many bytes are done with. */
+static size_t give(struct relay *r, const char *p, size_t n)
+{
+    if (r->deaf)
+        return n;
+    ssize_t sent = send(r->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0)
+        return (size_t)sent;
+    r->deaf = errno != EAGAIN && errno != EINTR;
+    return r->deaf ? n : 0;
+}
+
+static void give_kept(struct relay *r, struct buf *b)
+{
+    struct span kept = buf_span(b);
+    if (kept.n)
+        buf_take(b, give(r, kept.p, kept.n));
+}
+
+static bool may_take(const struct conn *c)
+{
+    return !c->eof && !c->in.len && !c->ahead.len && c->end_due == CONN_NO_END;
+}
+
+static void up(struct conn *c)
+{
+    struct relay *r = relay_of(c);
+    give_kept(r, &c->ahead);
+    if (!c->ahead.len)
+        give_kept(r, &c->in);
+    for (size_t moved = 0; moved < FAIR && may_take(c);) {
+        size_t got = 0, room = buf_room(&c->in);
+        enum conn_io io = c->stream->read(c, scratch, room < sizeof scratch ? room : sizeof scratch, &got);
+        if (io == CONN_IO_AGAIN)
+            break;
+        if (io == CONN_IO_EOF)
+            c->eof = true;
+        else if (io != CONN_IO_OK)
+            conn_set_io_end(c, io);
+        if (io != CONN_IO_OK)
+            break;
+        c->bytes_in += got;
+        moved += got;
+        size_t given = give(r, scratch, got);
+        bool kept = buf_add(&c->in, scratch + given, got - given);
+        assert(kept);
+        if (!c->stream->pending(c))
+            break;
+    }
+    if (c->eof && !c->in.len && !c->ahead.len && !r->shut) {
+        r->shut = true;
+        (void)shutdown(r->fd, SHUT_WR);
+    }
+}
+
+/* ---- events */
+
+static void relay_ready(struct conn *c, bool readable, bool writable)
+{
+    if (writable) {
+        conn_push(c);
+        down(c);
+    }
+    if (readable)
+        up(c);
+}
+
+static void on_pair(void *arg, bool readable, bool writable)
+{
+    struct conn *c = arg;
+    conn_enter(c);
+    if (readable)
+        down(c);
+    if (writable)
+        up(c);
+    conn_leave(c);
+}
+
+static bool relay_go_on(struct conn *c)
+{
+    struct relay *r = relay_of(c);
+    if (may_take(c) && c->stream->pending(c)) {
+        up(c);
+        return true;
+    }
+    if (!r->ended)
+        return false;
+    /* The rest is sent, then close_notify. */
+    conn_finish(c);
+    if (c->eof)
+        c->end_later = CONN_EOF; /* the client was first */
+    return true;
+}
+
+static void relay_wants(const struct conn *c, bool *read, bool *write)
+{
+    struct relay *r = relay_of(c);
+    *read = may_take(c);
+    *write = conn_waits_to_send(c);
+    loop_fd_want(r->source, !r->ended && !conn_waits_to_send(c), c->in.len || c->ahead.len);
+}
+
+static const struct conn_stage stage_relay = {relay_ready, relay_go_on, relay_wants};
+
+static void stop(struct conn *c)
+{
+    struct relay *r = relay_of(c);
+    loop_fd_free(r->source);
+    close(r->fd);
+    mem_free(r);
+    c->relay = NULL;
+}
+
+void conn_relay(struct conn *c, int fd)
+{
+    if (c->stage != &conn_stage_open) { /* it ends already */
+        close(fd);
+        return;
+    }
+    assert(c->tls);
+    struct relay *r = mem_alloc(sizeof *r);
+    *r = (struct relay){.head = {stop}, .fd = fd};
+    r->source = loop_fd_new(c->loop, fd, on_pair, c);
+    c->relay = &r->head;
+    c->stage = &stage_relay;
+    c->deadline_at = 0;
+    c->paused = c->unseen = c->drained = false;
+    buf_wipe(&c->in);
+    conn_changed(c, true);
+}

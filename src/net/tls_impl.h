@@ -1,0 +1,32 @@
+/* tls_impl: what tls_context.c and tls_stream.c share; nobody else includes it. */
+#ifndef NET_TLS_IMPL_H
+#define NET_TLS_IMPL_H
+
+#include <openssl/ssl.h>
+
+#include "net/tls.h"
+
+enum {
+    TLS_RECORD = 16384,
+    TLS_RECORD_COST = 256, /* what a record adds at most, header, nonce, padding and tag */
+    TLS_GATHER = (TLS_PIECE / TLS_RECORD + 1) * (TLS_RECORD + TLS_RECORD_COST)
+};
+
+struct tls_context {
+    SSL_CTX *ssl;
+    BIO_METHOD *bio;
+    unsigned refs;
+    unsigned char alpn[32]; /* as on the wire: length and name */
+    unsigned alpn_len;
+    long long expires; /* seconds since 1970 */
+    /* Records on their way into the socket. All streams share it: it is empty whenever no call of tls_* runs. */
+    size_t gathered;
+    unsigned char *gather; /* TLS_GATHER bytes */
+};
+
+/* How streams reach their sockets. */
+BIO_METHOD *tls_bio_method(void);
+/* "tls: what OpenSSL says", of the first error in its queue. */
+void tls_word(struct err *err, enum err_kind kind, const char *prefix);
+
+#endif
