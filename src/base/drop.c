@@ -1,0 +1,51 @@
+/* drop: see the header. Stores fill it, pop3_server reads and marks it. */
+#include "base/drop.h"
+
+void drop_init(struct drop *d)
+{
+    *d = (struct drop){0};
+    arena_init(&d->arena);
+}
+
+void drop_fini(struct drop *d)
+{
+    arena_fini(&d->arena);
+    mem_free(d->messages);
+    drop_init(d);
+}
+
+unsigned drop_add(struct drop *d, uint64_t octets, struct span uid)
+{
+    if (d->count == d->room) {
+        d->room = d->room ? d->room * 2 : 32;
+        d->messages = mem_resize(d->messages, d->room * sizeof *d->messages);
+    }
+    d->messages[d->count] = (struct drop_message){.octets = octets, .uid = arena_copy(&d->arena, uid.p, uid.n)};
+    d->octets += octets;
+    return d->count++;
+}
+
+bool drop_has(const struct drop *d, unsigned msg)
+{
+    return msg < d->count && !d->messages[msg].deleted;
+}
+
+bool drop_mark(struct drop *d, unsigned msg)
+{
+    if (!drop_has(d, msg))
+        return false;
+    d->messages[msg].deleted = true;
+    d->deleted++;
+    d->octets -= d->messages[msg].octets;
+    return true;
+}
+
+void drop_reset(struct drop *d)
+{
+    for (unsigned i = 0; d->deleted && i < d->count; i++)
+        if (d->messages[i].deleted) {
+            d->messages[i].deleted = false;
+            d->deleted--;
+            d->octets += d->messages[i].octets;
+        }
+}

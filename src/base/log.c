@@ -1,0 +1,292 @@
+/* log: see the header. Every process writes its lines itself, to the descriptor that the master gave it. */
+#include "base/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum { LINE = 2048, QUOTES = 8 };
+
+static const struct {
+    const char *name;
+    int priority;
+} levels[] = {
+    [LOG_L_ERROR] = {"error", LOG_MAIL | LOG_ERR},
+    [LOG_L_WARNING] = {"warning", LOG_MAIL | LOG_WARNING},
+    [LOG_L_INFO] = {"info", LOG_MAIL | LOG_INFO},
+    [LOG_L_DEBUG] = {"debug", LOG_MAIL | LOG_DEBUG},
+};
+
+/* How a line gets out without ever waiting for a reader that does not read. */
+enum way { BY_WRITE /* a file */, BY_SEND /* a socket */, BY_POLL /* a pipe or a terminal */ };
+
+static struct {
+    int fd;
+    enum log_kind kind;
+    enum way way;
+    const char *role;
+    void (*on_failure)(void);
+} to = {.fd = STDERR_FILENO, .kind = LOG_TO_STREAM, .way = BY_POLL, .role = "start"};
+
+static _Atomic enum log_level ceiling = LOG_L_INFO;
+static _Atomic unsigned lost; /* lines since the last that got out */
+static _Atomic bool torn;     /* the last one got out in part: its end is still to come */
+static pthread_mutex_t polling = PTHREAD_MUTEX_INITIALIZER;
+
+void log_open(int fd, enum log_kind kind, const char *role)
+{
+    struct stat st;
+    to.fd = fd;
+    to.kind = kind;
+    to.role = role;
+    to.way = BY_POLL;
+    if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
+        to.way = BY_SEND;
+    else if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        to.way = BY_WRITE;
+    signal(SIGPIPE, SIG_IGN); /* the reader of a pipe may go at any moment */
+}
+
+void log_level_set(enum log_level level)
+{
+    ceiling = level;
+}
+
+void log_on_failure(void (*fn)(void))
+{
+    to.on_failure = fn;
+}
+
+/* ---- escaping */
+
+/* Length of the UTF-8 character at s and its number; 0: none begins here (RFC 3629 §4). */
+static size_t utf8(struct span s, uint32_t *number)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned char c = (unsigned char)s.p[0];
+    size_t n = c < 0x80 ? 1 : c < 0xC0 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF8 ? 4 : 0;
+    if (n == 0 || n > s.n)
+        return 0;
+    uint32_t v = n == 1 ? c : c & (0x7Fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if (((unsigned char)s.p[i] & 0xC0) != 0x80)
+            return 0;
+        v = v << 6 | ((unsigned char)s.p[i] & 0x3F);
+    }
+    *number = v;
+    return v < least[n] || v > 0x10FFFF || (v >= 0xD800 && v < 0xE000) ? 0 : n;
+}
+
+/* Controls of both kinds, line ends and changes of direction: what could make a line look like another. */
+static bool deceives(uint32_t v)
+{
+    return v < 0x20 || (v >= 0x7F && v < 0xA0) || (v >= 0x2028 && v <= 0x202E) || (v >= 0x2066 && v <= 0x2069);
+}
+
+/* Writes `s` escaped to out, at most `room` bytes, characters and escapes whole. Returns how many; *all: nothing was
+ * cut. */
+static size_t escape(struct span s, const char *also, char *out, size_t room, bool *all)
+{
+    size_t used = 0;
+    while (s.n) {
+        uint32_t v = 0;
+        size_t n = utf8(s, &v);
+        bool plain = n && !deceives(v) && (v >= 0x80 || v == 0 || !strchr(also, (int)v));
+        size_t take = n ? n : 1, width = plain ? n : 4 * take;
+        if (width > room - used)
+            break;
+        if (plain)
+            memcpy(out + used, s.p, n);
+        else
+            for (size_t i = 0; i < take; i++) {
+                static const char digits[] = "0123456789abcdef";
+                unsigned char c = (unsigned char)s.p[i];
+                memcpy(out + used + 4 * i, (char[]){'\\', 'x', digits[c >> 4], digits[c & 15]}, 4);
+            }
+        used += width;
+        s = span_from(s, take);
+    }
+    *all = s.n == 0;
+    return used;
+}
+
+/* `mark` stands on both sides, "" for none. */
+static const char *quoted(struct span text, const char *mark)
+{
+    static const char more[] = "…";
+    static _Thread_local char ring[QUOTES][LOG_QUOTED + sizeof more];
+    static _Thread_local unsigned turn;
+    char *out = ring[turn++ % QUOTES];
+    size_t edge = strlen(mark);
+    bool all;
+    memcpy(out, mark, edge);
+    size_t n = edge + escape(text, "\"\\", out + edge, LOG_QUOTED - 2 * edge, &all);
+    if (!all) { /* again, with room for the sign that says so */
+        n = edge + escape(text, "\"\\", out + edge, LOG_QUOTED - 2 * edge - (sizeof more - 1), &all);
+        memcpy(out + n, more, sizeof more - 1);
+        n += sizeof more - 1;
+    }
+    memcpy(out + n, mark, edge + 1);
+    return out;
+}
+
+const char *log_quote(struct span text)
+{
+    return quoted(text, "\"");
+}
+
+const char *log_quote_text(const char *text)
+{
+    return quoted(span_of(text ? text : ""), "\"");
+}
+
+const char *log_escape(struct span text)
+{
+    return quoted(text, "");
+}
+
+/* ---- lines */
+
+/* UTC, by the proleptic Gregorian calendar. Not gmtime: that reads the time zone's file, which a sealed role has not.
+ */
+static int stamp(char *out, size_t room)
+{
+    struct timespec now = clock_wall();
+    int64_t days = now.tv_sec / 86400, second = now.tv_sec % 86400;
+    int64_t since = days + 719468; /* from 0000-03-01: the leap day ends the year */
+    int64_t era = since / 146097, day = since % 146097;
+    int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    day -= 365 * year + year / 4 - year / 100;
+    int64_t month = (5 * day + 2) / 153;
+    day -= (153 * month + 2) / 5;
+    year += era * 400 + (month >= 10);
+    month += month < 10 ? 3 : -9;
+    return snprintf(out, room, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)year, (int)month, (int)day + 1,
+                    (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60), (int)(now.tv_nsec / 1000000));
+}
+
+static size_t head(enum log_level level, const char *event, char *out, size_t room)
+{
+    char when[40];
+    int n;
+    if (to.kind == LOG_TO_SYSLOG) {
+        n = snprintf(out, room, "<%d>bustiad[%d]: %s %s: ", levels[level].priority, (int)getpid(), to.role, event);
+    } else {
+        stamp(when, sizeof when);
+        n = snprintf(out, room, "%s bustiad[%d] %s %s %s: ", when, (int)getpid(), to.role, levels[level].name, event);
+    }
+    return n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
+}
+
+/* A pipe has room for a whole line of ours if it is writable at all (PIPE_BUF is more). */
+static ssize_t write_polled(const char *line, size_t n)
+{
+    struct pollfd p = {.fd = to.fd, .events = POLLOUT};
+    ssize_t wrote = -1;
+    pthread_mutex_lock(&polling);
+    int ready = poll(&p, 1, 0);
+    if (ready == 0)
+        errno = EAGAIN;
+    else if (ready > 0 && p.revents & (POLLERR | POLLNVAL))
+        errno = EPIPE;
+    else if (ready > 0)
+        wrote = write(to.fd, line, n);
+    pthread_mutex_unlock(&polling);
+    return wrote;
+}
+
+static ssize_t out(const char *line, size_t n)
+{
+    ssize_t wrote = -1;
+    do {
+        switch (to.way) {
+        case BY_WRITE:
+            wrote = write(to.fd, line, n);
+            break;
+        case BY_SEND:
+            wrote = send(to.fd, line, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+            break;
+        case BY_POLL:
+            wrote = write_polled(line, n);
+            break;
+        }
+    } while (wrote < 0 && errno == EINTR);
+    return wrote;
+}
+
+static void failed(void)
+{
+    static _Thread_local bool inside; /* what is called may log, too */
+    if (inside || !to.on_failure)
+        return;
+    inside = true;
+    to.on_failure();
+    inside = false;
+}
+
+/* false: it is lost. */
+static bool put(enum log_level level, const char *event, const char *text)
+{
+    char buffer[1 + LINE], *line = buffer + 1;
+    bool all;
+    size_t n = head(level, event, line, LINE / 2);
+    n += escape(span_of(text), "", line + n, LINE - 1 - n, &all);
+    if (to.kind == LOG_TO_STREAM)
+        line[n++] = '\n';
+    if (atomic_exchange(&torn, false)) {
+        *--line = '\n';
+        n++;
+    }
+    ssize_t wrote = out(line, n);
+    if (wrote < 0) {
+        lost++;
+        if (errno != EAGAIN)
+            failed();
+        return false;
+    }
+    torn = (size_t)wrote < n && to.kind == LOG_TO_STREAM;
+    return true;
+}
+
+__attribute__((format(printf, 3, 0))) static void say(enum log_level level, const char *event, const char *format,
+                                                      va_list args)
+{
+    char text[LINE];
+    int error = errno; /* log_…(strerror(errno)) then `return -1` must not change it */
+    vsnprintf(text, sizeof text, format, args);
+    if (put(level, event, text)) {
+        unsigned missing = atomic_exchange(&lost, 0);
+        if (missing) {
+            snprintf(text, sizeof text, "lines=%u", missing);
+            put(LOG_L_WARNING, "lost", text);
+        }
+    }
+    errno = error;
+}
+
+#define SAY(name, level)                                                                                               \
+    void name(const char *event, const char *format, ...)                                                              \
+    {                                                                                                                  \
+        if (level > ceiling)                                                                                           \
+            return;                                                                                                    \
+        va_list args;                                                                                                  \
+        va_start(args, format);                                                                                        \
+        say(level, event, format, args);                                                                               \
+        va_end(args);                                                                                                  \
+    }
+
+SAY(log_error, LOG_L_ERROR)
+SAY(log_warning, LOG_L_WARNING)
+SAY(log_info, LOG_L_INFO)
+SAY(log_debug, LOG_L_DEBUG)
