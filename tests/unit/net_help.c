@@ -1,0 +1,180 @@
+/* net_help: see the header. */
+#include "net_help.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What a test cannot go on without. */
+#define MUST(condition) ((condition) ? (void)0 : abort())
+
+int memory_file(const void *p, size_t n)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC);
+    MUST(fd >= 0 && write(fd, p, n) == (ssize_t)n);
+    return fd;
+}
+
+static int file_of(BIO *bio)
+{
+    char *p;
+    long n = BIO_get_mem_data(bio, &p);
+    int fd = memory_file(p, (size_t)n);
+    BIO_free(bio);
+    return fd;
+}
+
+void make_pair(int bits, long valid_s, int *cert_fd, int *key_fd)
+{
+    EVP_PKEY *key = bits ? EVP_RSA_gen((unsigned)bits) : EVP_EC_gen("P-256");
+    X509 *cert = X509_new();
+    MUST(key && cert);
+    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+    X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(cert), valid_s);
+    X509_set_pubkey(cert, key);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1, 0);
+    X509_set_issuer_name(cert, X509_get_subject_name(cert));
+    MUST(X509_sign(cert, key, EVP_sha256()) > 0);
+    BIO *bio = BIO_new(BIO_s_mem());
+    MUST(PEM_write_bio_X509(bio, cert));
+    *cert_fd = file_of(bio);
+    bio = BIO_new(BIO_s_mem());
+    MUST(PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL));
+    *key_fd = file_of(bio);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+}
+
+struct tls_context *make_context(void)
+{
+    struct tls_context *c;
+    struct err err;
+    int cert, key;
+    make_pair(0, 86400, &cert, &key);
+    MUST(tls_context_new(&c, cert, key, "pop3", &err) == 0);
+    close(cert);
+    close(key);
+    return c;
+}
+
+SSL *client_new(int fd, int min, int max, const char *alpn)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    MUST(ctx);
+    SSL_CTX_set_min_proto_version(ctx, min);
+    SSL_CTX_set_max_proto_version(ctx, max);
+    if (max && max < TLS1_2_VERSION)
+        SSL_CTX_set_cipher_list(ctx, "ALL:@SECLEVEL=0");
+    SSL *ssl = SSL_new(ctx);
+    SSL_CTX_free(ctx);
+    MUST(ssl && SSL_set_fd(ssl, fd));
+    if (alpn)
+        SSL_set_alpn_protos(ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn));
+    SSL_set_connect_state(ssl);
+    return ssl;
+}
+
+void client_free(SSL *ssl)
+{
+    SSL_free(ssl);
+}
+
+struct run {
+    struct loop *l;
+    struct loop_timer *tick;
+    const bool *flag;
+    unsigned left;
+};
+
+static void on_tick(void *arg)
+{
+    struct run *r = arg;
+    if ((r->flag && *r->flag) || r->left-- == 0)
+        loop_stop(r->l);
+    else
+        loop_timer_set(r->tick, 1);
+}
+
+bool run_until(struct loop *l, const bool *flag, unsigned ms)
+{
+    struct run r = {.l = l, .flag = flag, .left = ms};
+    r.tick = loop_timer_new(l, on_tick, &r);
+    loop_timer_set(r.tick, 0);
+    loop_run(l);
+    loop_timer_free(r.tick);
+    return flag && *flag;
+}
+
+void run_for(struct loop *l, unsigned ms)
+{
+    run_until(l, NULL, ms);
+}
+
+static void small_buffers(int fd, int bytes)
+{
+    if (bytes) {
+        MUST(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) == 0);
+        MUST(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes) == 0);
+    }
+}
+
+void tcp_pair(int fds[2], int bytes)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    small_buffers(listener, bytes);
+    MUST(bind(listener, (struct sockaddr *)&a, sizeof a) == 0 && listen(listener, 1) == 0);
+    MUST(getsockname(listener, (struct sockaddr *)&a, &n) == 0);
+    fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    small_buffers(fds[1], bytes);
+    MUST(connect(fds[1], (struct sockaddr *)&a, n) == 0);
+    fds[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    MUST(fds[0] >= 0);
+    close(listener);
+}
+
+void unix_pair(int fds[2])
+{
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+}
+
+unsigned open_descriptors(void)
+{
+    unsigned n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    MUST(d);
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+static char byte_at(size_t i)
+{
+    return (char)(i * 2654435761u >> 13);
+}
+
+void fill(char *p, size_t n, size_t offset)
+{
+    for (size_t i = 0; i < n; i++)
+        p[i] = byte_at(offset + i);
+}
+
+bool matches(const char *p, size_t n, size_t offset)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != byte_at(offset + i))
+            return false;
+    return true;
+}
