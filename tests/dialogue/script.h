@@ -1,0 +1,66 @@
+/* script: a dialogue as data. A file tells first what the server knows and offers, then what is said.
+ *
+ *   # …                      a comment
+ *   user NAME PASSWORD       may log in (the password is the rest of the line)
+ *   apop NAME SECRET         may use APOP
+ *   fault NAME KIND          the right password leads to this refusal: busy, temp, perm, limit
+ *   stamp <…>                APOP is offered
+ *   sasl WORDS               mechanisms that need no encryption
+ *   sasl-clear WORDS         mechanisms that show the password
+ *   tls                      STLS is offered;  tls-active: inside TLS already
+ *   no-clear                 passwords are not taken outside TLS
+ *   commit KIND LEFT         how the removal at QUIT ends
+ *   message UID [KIND]       a message; KIND: opening it fails so (gone, temp)
+ *   |text                    a line of the message, ended by LF
+ *
+ *   C: text                  the client's line, ended by CRLF
+ *   S: text                  the server's line, ended by CRLF
+ *   E: text                  what the machine wanted then: tls, cancelled, remove N…, closed
+ *   A: KIND text             the owner ends the session with this reason
+ *   --                       the client has waited for all answers so far
+ *
+ * Escapes in texts: \r \n \0 \t \\ \xNN, \{300 ab} = "ab" 300 times, \c at the end = no line end. */
+#ifndef TESTS_DIALOGUE_SCRIPT_H
+#define TESTS_DIALOGUE_SCRIPT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct script_user {
+    char *name, *password, *secret; /* NULL: not by this way */
+    enum err_kind fault;
+};
+
+struct script_message {
+    char *uid;
+    struct buf text;
+    enum err_kind fault;
+};
+
+enum script_what { SCRIPT_CLIENT, SCRIPT_SERVER, SCRIPT_EVENT, SCRIPT_ABORT, SCRIPT_WAIT };
+
+struct script_item {
+    enum script_what what;
+    enum err_kind kind; /* SCRIPT_ABORT */
+    char *bytes;        /* with the line end; events without */
+    size_t n;
+    unsigned line;
+};
+
+struct script {
+    struct script_user *users;
+    struct script_message *messages;
+    struct script_item *items;
+    unsigned user_count, message_count, item_count;
+    char *stamp, *sasl, *sasl_clear;
+    bool tls, tls_active, no_clear;
+    enum err_kind commit;
+    size_t commit_left;
+};
+
+/* Ends the program with a sentence if the file is not well formed. */
+void script_read(struct script *s, const char *path);
+void script_free(struct script *s);
+struct script_user *script_user(const struct script *s, struct span name); /* or NULL */
+
+#endif

@@ -1,0 +1,395 @@
+/* pop3_server: what dialogues cannot show: what it asks of its owner, how little room it needs, what it forgets.
+ * The replies themselves are in tests/dialogue. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "guard.h"
+#include "wire/pop3_server.h"
+
+static const struct pop3_offer offer = {.implementation = "bustia",
+                                        .stamp = "<1@x>",
+                                        .sasl = "SCRAM-SHA-256 SCRAM-SHA-1",
+                                        .sasl_clear = "PLAIN LOGIN",
+                                        .tls_offered = true,
+                                        .clear_allowed = true};
+
+struct session {
+    struct pop3_server m;
+    struct buf in, out;
+    struct drop drop;
+};
+
+static void drain(struct session *s)
+{
+    buf_take(&s->out, s->out.len);
+}
+
+static void begin(struct session *s, size_t room)
+{
+    buf_init(&s->in, 1 << 16, NULL);
+    buf_init(&s->out, room, NULL);
+    drop_init(&s->drop);
+    pop3_server_init(&s->m, &offer, &s->out);
+    drain(s);
+}
+
+static void log_in(struct session *s, size_t room, unsigned messages)
+{
+    buf_init(&s->in, 1 << 20, NULL);
+    buf_init(&s->out, room, NULL);
+    drop_init(&s->drop);
+    for (unsigned i = 0; i < messages; i++) {
+        char uid[20];
+        snprintf(uid, sizeof uid, "u%u", i);
+        drop_add(&s->drop, i * 10, span_of(uid));
+    }
+    pop3_server_resume(&s->m, &offer, span_of("ann"), &s->drop, &s->out);
+    drain(s);
+}
+
+static void end(struct session *s)
+{
+    pop3_server_fini(&s->m);
+    drop_fini(&s->drop);
+    buf_fini(&s->in);
+    buf_fini(&s->out);
+}
+
+static enum pop3_want say(struct session *s, const char *text)
+{
+    assert_true(buf_add_text(&s->in, text));
+    return pop3_server_feed(&s->m, &s->in, &s->out);
+}
+
+static void expect_out(struct session *s, const char *text)
+{
+    struct span out = buf_span(&s->out);
+    if (!span_is(out, text))
+        fail_msg("got \"%.*s\", want \"%s\"", (int)out.n, out.p, text);
+    drain(s);
+}
+
+/* ---- what WANT_AUTH asks */
+
+static void expect_auth(const struct session *s, enum pop3_auth_how how, const char *user, const char *mechanism,
+                        const char *secret, bool has_initial)
+{
+    const struct pop3_auth *a = &s->m.auth;
+    assert_int_equal(a->how, how);
+    assert_true(span_is(a->user, user));
+    assert_true(span_is(a->mechanism, mechanism));
+    assert_true(span_is(a->secret, secret));
+    assert_int_equal(a->has_initial, has_initial);
+}
+
+static void test_asks(void **state)
+{
+    struct session s;
+    begin(&s, 4096);
+    assert_int_equal(say(&s, "USER ann\r\nPASS  a b \r\n"), POP3_WANT_AUTH);
+    expect_auth(&s, POP3_AUTH_PASS, "ann", "", " a b ", false);
+    pop3_server_denied(&s.m, ERR_AUTH, &s.out);
+    assert_int_equal(say(&s, "APOP bob 0123456789abcdef0123456789abcdef\r\n"), POP3_WANT_AUTH);
+    expect_auth(&s, POP3_AUTH_APOP, "bob", "", "0123456789abcdef0123456789abcdef", false);
+    pop3_server_denied(&s.m, ERR_AUTH, &s.out);
+    assert_int_equal(say(&s, "auth pLain\r\n"), POP3_WANT_AUTH);
+    expect_auth(&s, POP3_AUTH_SASL_BEGIN, "", "PLAIN", "", false);
+    pop3_server_challenge(&s.m, span_of(""), &s.out);
+    assert_int_equal(say(&s, "Zm9v\r\n"), POP3_WANT_AUTH);
+    expect_auth(&s, POP3_AUTH_SASL_STEP, "", "", "foo", false);
+    pop3_server_denied(&s.m, ERR_AUTH, &s.out);
+    assert_int_equal(say(&s, "AUTH scram-sha-1 =\r\n"), POP3_WANT_AUTH);
+    expect_auth(&s, POP3_AUTH_SASL_BEGIN, "", "SCRAM-SHA-1", "", true);
+    pop3_server_challenge(&s.m, span_of("x"), &s.out);
+    assert_int_equal(say(&s, "*\r\nAUTH login Zm9v\r\n"), POP3_WANT_AUTH);
+    expect_auth(&s, POP3_AUTH_SASL_CANCEL, "", "", "", false);
+    /* No answer is awaited: feed goes on. */
+    assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), POP3_WANT_AUTH);
+    expect_auth(&s, POP3_AUTH_SASL_BEGIN, "", "LOGIN", "foo", true);
+    end(&s);
+}
+
+/* The queue may grow, and move, while the owner decides: what he was asked stays. */
+static void test_asked_stays(void **state)
+{
+    struct session s;
+    char more[3000];
+    memset(more, 'x', sizeof more);
+    begin(&s, 4096);
+    assert_int_equal(say(&s, "USER ann\r\nPASS sesame\r\nSTAT\r\n"), POP3_WANT_AUTH);
+    assert_true(buf_add(&s.in, more, sizeof more));
+    expect_auth(&s, POP3_AUTH_PASS, "ann", "", "sesame", false);
+    assert_memory_equal(buf_span(&s.in).p, "STAT\r\nxxx", 9); /* unread bytes travel with the hand-over */
+    pop3_server_granted(&s.m);
+    assert_int_equal(s.m.state, POP3_ENDED);
+    /* The worker may still refuse: then this machine goes on. */
+    drain(&s);
+    pop3_server_denied(&s.m, ERR_BUSY, &s.out);
+    expect_out(&s, "-ERR [IN-USE] The maildrop is open in another session\r\n");
+    assert_int_equal(s.m.state, POP3_AUTHORIZATION);
+    assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), POP3_WANT_INPUT);
+    end(&s);
+}
+
+/* ---- secrets */
+
+static bool holds(const struct buf *b, const char *secret)
+{
+    return b->mem && memmem(b->mem, b->cap, secret, strlen(secret));
+}
+
+static void test_forgets(void **state)
+{
+    static const char *const lines[] = {
+        "PASS sesame\r\n",                                 /* refused: no USER */
+        "USER ann\r\nPASS sesame\r\n",                     /* and alone in the queue */
+        "USER ann\r\nPASS sesame\r\nNOOP\r\nNOOP\r\nhalf", /* with others behind it */
+        "PASS sesame sesame sesame\r\n",                   /**/
+        "PAS sesame\r\n",                                  /* mistyped */
+        "AUTH PLAIN sesame==\r\n",                         /* in base64 */
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct session s;
+        begin(&s, 4096);
+        if (say(&s, lines[i]) == POP3_WANT_AUTH) {
+            assert_false(holds(&s.in, "sesame"));
+            pop3_server_denied(&s.m, ERR_AUTH, &s.out);
+        }
+        assert_null(s.m.sasl_text);
+        assert_int_equal(s.m.auth.secret.n, 0);
+        assert_false(holds(&s.in, "sesame"));
+        end(&s);
+    }
+}
+
+static void test_forgets_user(void **state)
+{
+    static const char none[POP3_NAME_MAX + 1];
+    struct session s;
+    begin(&s, 4096);
+    assert_int_equal(say(&s, "USER ann\r\nPASS x\r\n"), POP3_WANT_AUTH);
+    pop3_server_denied(&s.m, ERR_AUTH, &s.out);
+    assert_memory_equal(s.m.user, none, sizeof none);
+    assert_int_equal(say(&s, "USER ann\r\nSTLS\r\nPASS x\r\n"), POP3_WANT_TLS);
+    assert_int_equal(s.in.len, 0);
+    pop3_server_secured(&s.m);
+    assert_memory_equal(s.m.user, none, sizeof none);
+    assert_true(s.m.offer.tls_active);
+    end(&s);
+}
+
+/* ---- room */
+
+/* 100,000 messages, a third of them deleted, through 2 KiB: every row once, in order, and never more memory. */
+static void test_long_listing(void **state)
+{
+    enum { COUNT = 100000, ROOM = 2048 };
+    struct session s;
+    log_in(&s, ROOM, COUNT);
+    for (unsigned i = 0; i < COUNT; i += 3)
+        drop_mark(&s.drop, i);
+    char *got = mem_alloc(4 << 20), row[60];
+    size_t n = 0, waits = 0;
+    enum pop3_want want = say(&s, "UIDL\r\n");
+    for (;;) {
+        memcpy(got + n, buf_span(&s.out).p, s.out.len);
+        n += s.out.len;
+        drain(&s);
+        assert_in_range(s.out.cap, 0, ROOM);
+        if (want != POP3_WANT_ROOM)
+            break;
+        waits++;
+        want = pop3_server_feed(&s.m, &s.in, &s.out);
+    }
+    assert_int_equal(want, POP3_WANT_INPUT);
+    assert_in_range(waits, n / ROOM, n / (ROOM - 100) + 1); /* the room is used, too */
+
+    const char *p = strstr(got, "\r\n") + 2;
+    for (unsigned i = 0; i < COUNT; i++) {
+        int length = snprintf(row, sizeof row, "%u u%u\r\n", i + 1, i);
+        if (i % 3 == 0)
+            continue;
+        assert_memory_equal(p, row, (size_t)length);
+        p += length;
+    }
+    assert_string_equal(p, ".\r\n");
+    mem_free(got);
+    end(&s);
+}
+
+/* A command is not run before there is room for its reply: who does not read is not served. */
+static void test_waits_for_room(void **state)
+{
+    struct session s;
+    log_in(&s, POP3_REPLY_MAX + 20, 3);
+    assert_int_equal(say(&s, "DELE 1\r\nDELE 2\r\nNOOP\r\n"), POP3_WANT_ROOM);
+    assert_int_equal(s.drop.deleted, 1);
+    assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), POP3_WANT_ROOM);
+    assert_int_equal(s.drop.deleted, 1);
+    drain(&s);
+    assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), POP3_WANT_ROOM);
+    assert_int_equal(s.drop.deleted, 2);
+    drain(&s);
+    assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), POP3_WANT_INPUT);
+    expect_out(&s, "+OK Still here\r\n");
+    end(&s);
+}
+
+/* Others use the common budget up between the question and its answer: the answer finds its room all the same. */
+static void test_room_is_kept(void **state)
+{
+    struct budget budget = {0, 100000};
+    struct session s;
+    log_in(&s, 1 << 16, 1);
+    buf_fini(&s.out);
+    buf_init(&s.out, 1 << 16, &budget);
+    char filling[3000] = "";
+    buf_add(&s.out, filling, sizeof filling);
+    assert_int_equal(say(&s, "RETR 1\r\n"), POP3_WANT_BODY);
+    budget.used += budget.ceiling;
+    pop3_server_body_begin(&s.m, 0, &s.out);
+    assert_int_equal(s.out.len, sizeof filling + strlen("+OK 0 octets\r\n"));
+    end(&s);
+}
+
+/* No status line is longer than 512 octets (RFC 2449 §4), whatever it is made of. */
+static void test_reply_length(void **state)
+{
+    char text[2000];
+    memset(text, 'A', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    struct pop3_offer wide = {.implementation = text, .stamp = text, .sasl = text, .sasl_clear = text};
+    wide.clear_allowed = true;
+    struct session s;
+    begin(&s, 1 << 16);
+    pop3_server_init(&s.m, &wide, &s.out);
+    assert_int_equal(say(&s, "CAPA\r\nAUTH\r\n"), POP3_WANT_INPUT);
+    pop3_server_abort(&s.m, ERR_TEMP, text, &s.out);
+    struct span out = buf_span(&s.out);
+    while (out.n) {
+        struct span line = span_cut(&out, '\n');
+        assert_in_range(line.n, 2, POP3_REPLY_MAX - 1);
+        assert_int_equal(line.p[line.n - 1], '\r');
+    }
+    end(&s);
+}
+
+/* ---- the end */
+
+static void test_after_quit(void **state)
+{
+    struct session s;
+    log_in(&s, 4096, 2);
+    assert_int_equal(say(&s, "DELE 1\r\nQUIT\r\nDELE 2\r\nNOOP\r\n"), POP3_WANT_COMMIT);
+    assert_int_equal(s.m.state, POP3_UPDATE);
+    assert_int_equal(s.drop.deleted, 1);
+    drain(&s);
+    pop3_server_committed(&s.m, ERR_NONE, 0, &s.out);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), POP3_WANT_CLOSE);
+    expect_out(&s, "+OK Bye, 1 message(s) removed\r\n");
+    assert_int_equal(s.m.state, POP3_ENDED);
+    assert_int_equal(s.drop.deleted, 1);
+    end(&s);
+}
+
+/* Where a line would become part of a message or a list, the end is silent. */
+static void test_abort_is_silent(void **state)
+{
+    struct session s;
+    log_in(&s, POP3_REPLY_MAX, 1000);
+    assert_int_equal(say(&s, "LIST\r\n"), POP3_WANT_ROOM);
+    drain(&s);
+    pop3_server_abort(&s.m, ERR_TEMP, "x", &s.out);
+    expect_out(&s, "");
+    assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), POP3_WANT_CLOSE);
+    end(&s);
+
+    log_in(&s, 4096, 1);
+    assert_int_equal(say(&s, "RETR 1\r\n"), POP3_WANT_BODY);
+    pop3_server_body_begin(&s.m, 0, &s.out);
+    drain(&s);
+    pop3_server_abort(&s.m, ERR_TEMP, "x", &s.out);
+    expect_out(&s, "");
+    end(&s);
+
+    /* and where there is no room for it */
+    log_in(&s, 600, 1);
+    assert_int_equal(say(&s, "NOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\n"), POP3_WANT_ROOM);
+    size_t before = s.out.len;
+    pop3_server_abort(&s.m, ERR_TEMP, "x", &s.out);
+    assert_int_equal(s.out.len, before);
+    end(&s);
+
+    /* but not while the owner is asked */
+    log_in(&s, 4096, 1);
+    assert_int_equal(say(&s, "RETR 1\r\n"), POP3_WANT_BODY);
+    pop3_server_abort(&s.m, ERR_TEMP, "x", &s.out);
+    expect_out(&s, "-ERR [SYS/TEMP] x\r\n");
+    end(&s);
+}
+
+static void test_counts(void **state)
+{
+    struct session s;
+    log_in(&s, 4096, 2);
+    assert_int_equal(say(&s, "NOOP\r\nFROB\r\nRETR 9\r\nRETR 1\r\n"), POP3_WANT_BODY);
+    pop3_server_body_begin(&s.m, 0, &s.out);
+    pop3_server_body_end(&s.m);
+    assert_int_equal(say(&s, "TOP 1 0\r\n"), POP3_WANT_BODY);
+    assert_true(s.m.top);
+    assert_int_equal(s.m.top_lines, 0);
+    assert_int_equal(s.m.msg, 0);
+    pop3_server_body_begin(&s.m, 0, &s.out);
+    pop3_server_body_end(&s.m);
+    assert_int_equal(say(&s, "RETR 2\r\n"), POP3_WANT_BODY);
+    assert_int_equal(s.m.msg, 1);
+    assert_false(s.m.top);
+    pop3_server_body_failed(&s.m, ERR_GONE, &s.out);
+    assert_int_equal(s.m.count.commands, 6);
+    assert_int_equal(s.m.count.errors, 3);
+    assert_int_equal(s.m.count.read, 1);
+    end(&s);
+}
+
+/* ---- names that stand in the reply to a log-in */
+
+static void test_names(void **state)
+{
+    static const struct {
+        const char *name, *shown;
+    } names[] = {{"ann", "ann"},         {"a b", "a b"},           {"a.b+c@example.test", "a.b+c@example.test"},
+                 {"[AUTH]", "maildrop"}, {" a", "maildrop"},       {"", "maildrop"},
+                 {"a\r\nb", "maildrop"}, {"\xc3\xb1", "maildrop"}, {"a\x7f", "maildrop"},
+                 {"%s%n", "%s%n"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct session s;
+        char want[100], *name = guard_copy(names[i].name, strlen(names[i].name));
+        log_in(&s, 4096, 2);
+        pop3_server_resume(&s.m, &offer, (struct span){name, strlen(names[i].name)}, &s.drop, &s.out);
+        snprintf(want, sizeof want, "+OK %s has 2 message(s) (10 octets)\r\n", names[i].shown);
+        expect_out(&s, want);
+        guard_free(name);
+        end(&s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_asks),         cmocka_unit_test(test_asked_stays),
+        cmocka_unit_test(test_forgets),      cmocka_unit_test(test_forgets_user),
+        cmocka_unit_test(test_long_listing), cmocka_unit_test(test_waits_for_room),
+        cmocka_unit_test(test_room_is_kept), cmocka_unit_test(test_reply_length),
+        cmocka_unit_test(test_after_quit),   cmocka_unit_test(test_abort_is_silent),
+        cmocka_unit_test(test_counts),       cmocka_unit_test(test_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
