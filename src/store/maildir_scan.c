@@ -14,6 +14,7 @@
 enum {
     GRAIN_NS = 10000000,    /* the kernel stamps by its tick: at most 10 ms behind the clock */
     COARSE_NS = 2000000000, /* file systems that keep whole seconds */
+    PASSES_PATIENT = 3,     /* these wait until a change would show */
     PASSES_ENOUGH = 5,      /* the least without one that counts */
     PASSES_IDLE = 2,        /* of which so many at the end met nothing missed before */
     PASSES_MOST = 40,       /* then it ends, */
@@ -78,13 +79,14 @@ static bool sharp(const struct stamps *s, struct timespec start, struct timespec
 }
 
 /* The stamps before a pass. When they are too fresh to tell a later change by, a tick's patience is cheaper
- * than another pass. */
-static int first_stamps(const struct maildir_box *m, struct stamps *s, struct timespec *start, struct err *err)
+ * than another pass; where they stay fresh it is vain. */
+static int first_stamps(const struct maildir_box *m, unsigned n, struct stamps *s, struct timespec *start,
+                        struct err *err)
 {
     if (read_stamps(m, s, err) < 0)
         return -1;
     *start = clock_wall();
-    if (sharp(s, *start, *start))
+    if (n > PASSES_PATIENT || sharp(s, *start, *start))
         return 0;
     nanosleep(&(struct timespec){.tv_nsec = GRAIN_NS}, NULL);
     *start = clock_wall();
@@ -113,12 +115,12 @@ static int read_dir(struct maildir_box *m, enum maildir_dir dir, see_fn *see, vo
     return 0;
 }
 
-/* new/ before cur/: what is moved meanwhile is moved that way. *counts: both stood still. */
-static int pass(struct maildir_box *m, see_fn *see, void *arg, bool *counts, struct err *err)
+/* The n-th pass. new/ before cur/: what is moved meanwhile is moved that way. *counts: both stood still. */
+static int pass(struct maildir_box *m, unsigned n, see_fn *see, void *arg, bool *counts, struct err *err)
 {
     struct stamps before, after;
     struct timespec start;
-    if (first_stamps(m, &before, &start, err) < 0 || read_dir(m, MAILDIR_NEW, see, arg, err) < 0 ||
+    if (first_stamps(m, n, &before, &start, err) < 0 || read_dir(m, MAILDIR_NEW, see, arg, err) < 0 ||
         read_dir(m, MAILDIR_CUR, see, arg, err) < 0 || read_stamps(m, &after, err) < 0)
         return -1;
     *counts = sharp(&before, start, clock_wall());
@@ -139,6 +141,21 @@ struct sight {
     long entry;    /* in the table, or MAILDIR_NONE */
 };
 
+static const char *odd(const struct sight *s)
+{
+    static const struct {
+        mode_t type;
+        const char *what;
+    } kinds[] = {{S_IFLNK, "a symbolic link"}, {S_IFDIR, "a directory"}, {S_IFIFO, "a FIFO"},
+                 {S_IFSOCK, "a socket"},       {S_IFCHR, "a device"},    {S_IFBLK, "a device"}};
+    if (s->error)
+        return s->error == ENAMETOOLONG ? "its name is too long" : "it cannot be examined";
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if ((s->mode & S_IFMT) == kinds[i].type)
+            return kinds[i].what;
+    return S_ISREG(s->mode) ? NULL : "not a regular file";
+}
+
 /* A file that is known keeps its entry without a system call. A new one is asked for its inode, because some
  * file systems invent those that readdir tells; if it was renamed in that moment, readdir is believed, since
  * nothing is served from here but what its own descriptor shows to be that inode. */
@@ -153,7 +170,7 @@ static bool identify(struct maildir_box *m, enum maildir_dir dir, const struct d
         s->name.n = MAILDIR_NAME_MAX;
         maildir_name_read(s->name, &s->parts);
     }
-    bool regular = d->d_type == DT_REG || d->d_type == DT_UNKNOWN; /* else the number has passed to another file */
+    bool regular = d->d_type == DT_REG || d->d_type == DT_UNKNOWN;
     s->entry = regular ? maildir_table_find(&m->table, s->parts.base, s->inode) : MAILDIR_NONE;
     if (s->entry != MAILDIR_NONE || s->error)
         return true;
@@ -163,27 +180,14 @@ static bool identify(struct maildir_box *m, enum maildir_dir dir, const struct d
         s->mode = st.st_mode;
         s->mtime = nanoseconds(st.st_mtim);
         s->entry = maildir_table_find(&m->table, s->parts.base, s->inode);
+        if (s->entry != MAILDIR_NONE && !m->table.entries[s->entry].odd != !odd(s))
+            s->entry = MAILDIR_NONE; /* the number has passed from a message to something else, or back */
     } else if (errno != ENOENT) {
         s->error = errno;
     } else if (d->d_type != DT_REG) {
         return false;
     }
     return true;
-}
-
-static const char *odd(const struct sight *s)
-{
-    static const struct {
-        mode_t type;
-        const char *what;
-    } kinds[] = {{S_IFLNK, "a symbolic link"}, {S_IFDIR, "a directory"}, {S_IFIFO, "a FIFO"},
-                 {S_IFSOCK, "a socket"},       {S_IFCHR, "a device"},    {S_IFBLK, "a device"}};
-    if (s->error)
-        return s->error == ENAMETOOLONG ? "its name is too long" : "it cannot be examined";
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if ((s->mode & S_IFMT) == kinds[i].type)
-            return kinds[i].what;
-    return S_ISREG(s->mode) ? NULL : "not a regular file";
 }
 
 /* ---- the scan */
@@ -217,7 +221,7 @@ int maildir_scan(struct maildir_box *m, struct err *err)
     for (unsigned n = 1;; n++) {
         bool counts;
         scan.missed = 0;
-        if (pass(m, see_listed, &scan, &counts, err) < 0)
+        if (pass(m, n, see_listed, &scan, &counts, err) < 0)
             return -1;
         idle = scan.missed ? 0 : idle + 1;
         if (counts)
@@ -278,7 +282,7 @@ int maildir_search(struct maildir_box *m, maildir_met_fn *met, void *arg, struct
     for (unsigned n = 1; search.wanted; n++) {
         bool counts;
         search.met_now = 0;
-        if (pass(m, see_wanted, &search, &counts, err) < 0)
+        if (pass(m, n, see_wanted, &search, &counts, err) < 0)
             return -1;
         search.idle = search.met_now ? 0 : search.idle + 1;
         if ((counts && search.idle) || (n >= PASSES_ENOUGH && search.idle > PASSES_IDLE)) {
