@@ -1,0 +1,63 @@
+/* fuzz_conf: the configuration's reader. Fuzzes: src/base/conf.c
+ *
+ * Whatever was read must print as something that reads as the same, and what is wrong must be told in order of lines. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/conf.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char *printed(const struct conf *c, size_t *n)
+{
+    char *text = NULL;
+    FILE *to = open_memstream(&text, n);
+    if (!to)
+        abort();
+    conf_print(c, to);
+    fclose(to);
+    return text;
+}
+
+static void must_not_differ(void *arg, const char *name)
+{
+    (void)arg;
+    fprintf(stderr, "%s is not read as it is printed\n", name);
+    abort();
+}
+
+static void must_be_in_order(const struct conf_problems *p)
+{
+    unsigned fatal = 0;
+    for (unsigned i = 0; i < p->count; i++) {
+        fatal += p->list[i].fatal;
+        if ((i > 0 && p->list[i - 1].line > p->list[i].line) || strpbrk(p->list[i].text, "\n\x1b"))
+            abort();
+    }
+    if (fatal != p->fatal)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct conf c, again;
+    struct conf_problems problems = {0}, after = {0};
+    size_t n;
+    if (size > 1 << 16)
+        return 0;
+    conf_read(&c, (struct span){(const char *)data, size}, &problems);
+    must_be_in_order(&problems);
+    char *text = printed(&c, &n);
+    conf_read(&again, (struct span){text, n}, &after);
+    conf_differ(&c, &again, must_not_differ, NULL);
+    if (problems.fatal == 0 && after.fatal > 0)
+        abort();
+    free(text);
+    conf_free(&c);
+    conf_free(&again);
+    conf_problems_free(&problems);
+    conf_problems_free(&after);
+    return 0;
+}
