@@ -1,10 +1,13 @@
 /* jail: gives up rights for good. One row per role (jail.c): what it may still call, see and use. The one place that names
  * libseccomp; Landlock by its system calls.
  *
- * Order: limits, Landlock, empty chroot, groups, gid, uid, no_new_privs, seccomp; then it checks that nothing can be taken back. */
+ * Order: limits, no_new_privs, Landlock, empty chroot, capabilities, groups, gid, uid; then it checks that nothing of this can be
+ * taken back, and last comes seccomp. */
 #ifndef DAEMON_JAIL_H
 #define DAEMON_JAIL_H
 
+#include <stdbool.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -27,6 +30,7 @@ struct jail {
 
 /* What could be done, for the log and `check`. */
 struct jail_report {
+    enum role role; /* the master changes neither its user nor its root directory and has no Landlock: its children would inherit it */
     bool user, chrooted, no_new_privs, seccomp;
     int landlock_abi; /* 0: the kernel has none */
 };
@@ -34,7 +38,7 @@ struct jail_report {
 /* 0: sealed; -1: something required is missing: the caller must end. */
 int jail_enter(const struct jail *j, struct jail_report *report, struct err *err);
 
-/* "user chroot no_new_privs seccomp landlock=4", with "no-…" for what is missing. out: 128 bytes. */
+/* "user chroot no_new_privs seccomp landlock=4", with "no-…" for what this role should have and has not. out: 128 bytes. */
 void jail_report_text(const struct jail_report *r, char out[128]);
 
 /* Which walls this kernel can give, without entering: for `bustia check`. */

@@ -99,8 +99,7 @@ void master_message(void *arg, const void *p, size_t n, int fd)
     else if (t.type == TALK_LOG_LOST)
         reopen_log(m);
     else if (t.type == TALK_READY)
-        log_info("ready", "role=%s pid=%d uid=%u walls=%s", role_name(c->role), (int)c->pid,
-                 c->role == ROLE_MAIL ? c->uid : 0, log_quote(t.text[0]));
+        log_info("ready", "role=%s pid=%d uid=%u walls=%s", role_name(c->role), (int)c->pid, c->uid, log_quote(t.text[0]));
 }
 
 static void say_restart(void *arg, const char *name)

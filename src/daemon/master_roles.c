@@ -192,6 +192,8 @@ static int start_kept(struct master *m, enum role role)
     c = spawn(m, role, &err);
     if (!c)
         goto bad;
+    c->uid = uid;
+    c->gid = gid;
     if (role == ROLE_DOOR) {
         c->generation = ++m->generations;
         master_tell_certificate(m, c);
