@@ -1,0 +1,239 @@
+/* jail_seccomp: the allow-lists. A filter outlives exec and the children's own come on top of the master's, so the master has every
+ * row of the others beside its own. Reading the tables: what is listed for a role it may call, where a row has conditions only with
+ * such arguments. What leads out of a process (new ones, sockets, signals to others, executable memory, namespaces, io_uring,
+ * which works outside the calls that a filter sees) stands nowhere but in the master's rows, or nowhere at all. */
+#include "daemon/jail_seccomp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    MASTER = 1 << ROLE_MASTER,
+    DOOR = 1 << ROLE_DOOR,
+    AUTH = 1 << ROLE_AUTH,
+    MAIL = 1 << ROLE_MAIL,
+    CONTROL = 1 << ROLE_CONTROL,
+    ALL = MASTER | DOOR | AUTH | MAIL | CONTROL
+};
+
+/* clang-format off */
+
+/* ---- calls that need no look at their arguments */
+
+/* Descriptors that are there already, the loop, memory, threads' locks, time, and the end. */
+static const int base[] = {
+    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(dup), SCMP_SYS(dup3),
+    SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg),
+    SCMP_SYS(shutdown), SCMP_SYS(getpeername), SCMP_SYS(getsockname),
+    SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(lseek), SCMP_SYS(pread64), /* fstat(3) of glibc 2.36 is newfstatat(fd, "") */
+    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
+    SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
+    SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_getaffinity), SCMP_SYS(getcpu),
+    SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time),
+    SCMP_SYS(getrandom), SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(getrusage),
+    SCMP_SYS(getpid), SCMP_SYS(getppid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
+    SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall),
+    SCMP_SYS(exit), SCMP_SYS(exit_group),
+};
+
+static const int peers[] = {SCMP_SYS(accept4)};
+
+/* Files below what Landlock and the root directory leave. */
+static const int files[] = {
+    SCMP_SYS(openat), SCMP_SYS(statx), SCMP_SYS(pwrite64), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(unlinkat),
+};
+
+/* SQLite's: its database, journal and shared memory. */
+static const int database[] = {
+    SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(unlink), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+    SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getcwd),
+};
+
+/* The store's. */
+static const int maildrops[] = {
+    SCMP_SYS(openat2), SCMP_SYS(getdents64), SCMP_SYS(flock), SCMP_SYS(mkdirat), SCMP_SYS(sendfile), SCMP_SYS(fadvise64),
+};
+
+static const int shared_memory[] = {SCMP_SYS(memfd_create), SCMP_SYS(ftruncate)};
+
+/* Ports, keys, logs; what ld.so and the start of a role need; what a role's own jail needs. */
+static const int master[] = {
+    SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(vfork), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(kill), SCMP_SYS(tgkill),
+    SCMP_SYS(setsid), SCMP_SYS(getsid), SCMP_SYS(setpgid), SCMP_SYS(getpgid), SCMP_SYS(getpgrp), SCMP_SYS(getpriority), SCMP_SYS(setpriority),
+    SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(arch_prctl), SCMP_SYS(set_tid_address), SCMP_SYS(membarrier),
+    SCMP_SYS(dup2), SCMP_SYS(pipe), SCMP_SYS(close_range), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(signalfd4),
+    SCMP_SYS(timerfd_gettime), SCMP_SYS(rt_sigtimedwait), SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigsuspend),
+    SCMP_SYS(open), SCMP_SYS(creat), SCMP_SYS(mkdir), SCMP_SYS(rmdir), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+    SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(chmod), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(chown), SCMP_SYS(fchown),
+    SCMP_SYS(lchown), SCMP_SYS(fchownat), SCMP_SYS(umask), SCMP_SYS(utimensat), SCMP_SYS(statfs), SCMP_SYS(fstatfs), SCMP_SYS(getdents),
+    SCMP_SYS(chdir), SCMP_SYS(fchdir), SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch),
+    SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
+    SCMP_SYS(chroot), SCMP_SYS(setgroups), SCMP_SYS(getgroups), SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setresuid), SCMP_SYS(setresgid),
+    SCMP_SYS(getresuid), SCMP_SYS(getresgid), SCMP_SYS(capget), SCMP_SYS(capset), SCMP_SYS(prctl), SCMP_SYS(prlimit64),
+    SCMP_SYS(getrlimit), SCMP_SYS(setrlimit), SCMP_SYS(seccomp),
+    SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule), SCMP_SYS(landlock_restrict_self),
+};
+
+#define LIST(l) l, sizeof(l) / sizeof(l)[0]
+static const struct {
+    unsigned roles;
+    const int *calls;
+    size_t n;
+} lists[] = {
+    {ALL,             LIST(base)},
+    {DOOR | CONTROL,  LIST(peers)},
+    {AUTH | MAIL,     LIST(files)},
+    {AUTH,            LIST(database)},
+    {MAIL,            LIST(maildrops)},
+    {DOOR | MAIL,     LIST(shared_memory)},
+    {MASTER,          LIST(master)},
+};
+
+/* ---- calls whose arguments matter */
+
+#define IS(arg, value)          {arg, SCMP_CMP_EQ, value, 0}
+#define BITS(arg, mask, value)  {arg, SCMP_CMP_MASKED_EQ, mask, value}
+
+#define NAMESPACES (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+#define A_THREAD   (CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)
+#define SET_ID     06000 /* set-user-ID, set-group-ID */
+
+static const struct {
+    unsigned roles;
+    int call;
+    unsigned n;
+    struct scmp_arg_cmp if_[2];
+} rows[] = {
+    /* No memory that can be executed. */
+    {ALL,            SCMP_SYS(mmap),       1, {BITS(2, PROT_EXEC, 0)}},
+    {ALL,            SCMP_SYS(mprotect),   1, {BITS(2, PROT_EXEC, 0)}},
+    /* Threads, never processes; for the master processes, never namespaces. */
+    {AUTH | MAIL,    SCMP_SYS(clone),      1, {BITS(0, A_THREAD | NAMESPACES, A_THREAD)}},
+    {MASTER,         SCMP_SYS(clone),      1, {BITS(0, NAMESPACES, 0)}},
+    {MASTER,         SCMP_SYS(unshare),    1, {IS(0, CLONE_THREAD)}}, /* "am I alone?", see jail.c */
+    {ALL,            SCMP_SYS(prctl),      1, {IS(0, PR_SET_NAME)}},
+    {ALL,            SCMP_SYS(prlimit64),  2, {IS(0, 0), IS(2, 0)}}, /* reads one's own */
+    /* Not F_SETOWN or F_SETSIG, which send signals. */
+    {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_GETFD)}},
+    {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_SETFD)}},
+    {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_GETFL)}},
+    {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_SETFL)}},
+    {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_DUPFD)}},
+    {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_DUPFD_CLOEXEC)}},
+    {DOOR | MAIL,    SCMP_SYS(fcntl),      1, {IS(1, F_ADD_SEALS)}},
+    {DOOR | MAIL,    SCMP_SYS(fcntl),      1, {IS(1, F_GET_SEALS)}},
+    {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_GETLK)}},
+    {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_SETLK)}},
+    {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_SETLKW)}},
+    {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_OFD_GETLK)}},
+    {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_OFD_SETLK)}},
+    {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_OFD_SETLKW)}},
+    {AUTH,           SCMP_SYS(fchmod),     1, {BITS(1, SET_ID, 0)}},
+    /* Sockets come from the master or from accept; a role makes only pairs. */
+    {ALL,            SCMP_SYS(socketpair), 1, {IS(0, AF_UNIX)}},
+    {MASTER,         SCMP_SYS(socket),     1, {IS(0, AF_UNIX)}},
+    {MASTER,         SCMP_SYS(socket),     1, {IS(0, AF_INET)}},
+    {MASTER,         SCMP_SYS(socket),     1, {IS(0, AF_INET6)}},
+    {MASTER,         SCMP_SYS(socket),     1, {IS(0, AF_NETLINK)}}, /* libc's look-up of addresses */
+    {ALL,            SCMP_SYS(getsockopt), 1, {IS(1, SOL_SOCKET)}},
+    {ALL,            SCMP_SYS(getsockopt), 1, {IS(1, IPPROTO_TCP)}},
+    {ALL,            SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_SNDBUF)}},
+    {ALL,            SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_RCVBUF)}},
+    {ALL,            SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_KEEPALIVE)}},
+    {ALL,            SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_LINGER)}},
+    {ALL,            SCMP_SYS(setsockopt), 2, {IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY)}},
+    {ALL,            SCMP_SYS(setsockopt), 2, {IS(1, IPPROTO_TCP), IS(2, TCP_CORK)}},
+    {ALL,            SCMP_SYS(setsockopt), 2, {IS(1, IPPROTO_TCP), IS(2, TCP_QUICKACK)}},
+    {ALL,            SCMP_SYS(setsockopt), 2, {IS(1, IPPROTO_TCP), IS(2, TCP_USER_TIMEOUT)}},
+    {ALL,            SCMP_SYS(setsockopt), 2, {IS(1, IPPROTO_TCP), IS(2, TCP_NOTSENT_LOWAT)}},
+    {MASTER,         SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_SNDBUFFORCE)}},
+    {MASTER,         SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_RCVBUFFORCE)}},
+    {MASTER,         SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_REUSEADDR)}},
+    {MASTER,         SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_REUSEPORT)}},
+    {MASTER,         SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_PASSCRED)}},
+    {MASTER,         SCMP_SYS(setsockopt), 2, {IS(1, IPPROTO_IPV6), IS(2, IPV6_V6ONLY)}},
+    {MASTER,         SCMP_SYS(setsockopt), 2, {IS(1, IPPROTO_TCP), IS(2, TCP_DEFER_ACCEPT)}},
+    /* Questions to a terminal; never TIOCSTI, which types into it. */
+    {MASTER,         SCMP_SYS(ioctl),      1, {IS(1, TCGETS)}},
+    {MASTER,         SCMP_SYS(ioctl),      1, {IS(1, TIOCGWINSZ)}},
+    {MASTER,         SCMP_SYS(ioctl),      1, {IS(1, FIONREAD)}},
+};
+/* clang-format on */
+
+static bool for_role(unsigned roles, enum role role)
+{
+    return role == ROLE_MASTER || roles & 1u << role;
+}
+
+static int add_lists(scmp_filter_ctx filter, enum role role)
+{
+    int r = 0;
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (size_t k = 0; for_role(lists[i].roles, role) && k < lists[i].n && r == 0; k++)
+            r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, lists[i].calls[k], 0);
+    return r;
+}
+
+static int add_rows(scmp_filter_ctx filter, enum role role)
+{
+    int r = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && r == 0; i++)
+        if (for_role(rows[i].roles, role))
+            r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rows[i].call, rows[i].n, rows[i].if_);
+    return r;
+}
+
+/* abort(3) signals its own thread; the master may signal others. */
+static int add_abort(scmp_filter_ctx filter, enum role role)
+{
+    if (role == ROLE_MASTER)
+        return 0;
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+}
+
+static int build(scmp_filter_ctx filter, enum role role)
+{
+    int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (r == 0)
+        r = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
+    if (r == 0)
+        r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    if (r == 0)
+        r = add_lists(filter, role);
+    if (r == 0)
+        r = add_rows(filter, role);
+    return r ? r : add_abort(filter, role);
+}
+
+bool jail_seccomp_possible(void)
+{
+    uint32_t action = SECCOMP_RET_ERRNO;
+    return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
+int jail_seccomp_enter(enum role role, struct err *err)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    if (!filter)
+        return err_set(err, ERR_PERM, "seccomp: the library cannot make a filter");
+    int r = build(filter, role);
+    if (r == 0)
+        r = seccomp_load(filter);
+    seccomp_release(filter);
+    return r ? err_set(err, ERR_PERM, "seccomp: filter of %s: %s", role_name(role), strerror(-r)) : 0;
+}
