@@ -12,27 +12,46 @@ struct sasl_session; /* one per exchange */
 
 /* `mechanisms`: a white-list of "PLAIN LOGIN SCRAM-SHA-1 SCRAM-SHA-256"; unknown words: ERR_CONFIG. */
 int sasl_new(struct sasl **s, const char *mechanisms, struct err *err);
-void sasl_free(struct sasl *s);
+void sasl_free(struct sasl *s); /* NULL is allowed; after its sessions */
 bool sasl_has(const struct sasl *s, struct span mechanism);
 
-/* Looks a user up for SCRAM: fills u (freed by sasl) and returns 0, or -1 with ERR_GONE / ERR_TEMP. For ERR_GONE a false
- * salt is made that is always the same for one name, so that the exchange looks the same and fails at its end. */
+/* The key that false salts are made with: the database's (users_key), so that they stay when the process is started
+ * again. Without it: a random one. */
+void sasl_salt_key(struct sasl *s, const unsigned char key[USERS_KEY]);
+
+/* Looks a user up for SCRAM: fills u (freed by sasl) and returns 0, or -1 with ERR_GONE / ERR_TEMP. For ERR_GONE, and
+ * for who has no SCRAM keys, a false salt is made that is always the same for one name, so that the exchange looks the
+ * same and fails at its end. Who is disabled is the caller's to refuse, after SASL_DONE. */
 typedef int sasl_find_fn(void *arg, struct span name, struct user *u, struct err *err);
 
 enum sasl_result {
     SASL_CHALLENGE, /* send *out and await a response */
     SASL_PASSWORD,  /* check user and password (PLAIN, LOGIN): sasl_user, sasl_password */
     SASL_DONE,      /* shown: sasl_user is who he says (SCRAM: after the client has answered the server's signature) */
-    SASL_FAILED     /* not shown; err says how (ERR_AUTH, ERR_TEMP) */
+    SASL_FAILED     /* not shown; err says how (ERR_AUTH, ERR_TEMP; ERR_INPUT: no well-formed message) */
 };
 
+/* NULL with ERR_INPUT: no such mechanism here. */
 struct sasl_session *sasl_begin(struct sasl *s, struct span mechanism, sasl_find_fn *find, void *arg, struct err *err);
 
-/* One step; `in` is decoded (no base64). First step without an initial response: in.p = NULL. *out is owned by the session,
- * until the next call. An authorization identity other than the user's own is SASL_FAILED. */
+/* One step; `in` is decoded (no base64). First step without an initial response: in.p = NULL (an empty initial
+ * response, "=", has a p). *out is owned by the session, until the next call. An authorization identity other than the
+ * user's own is SASL_FAILED. After PASSWORD, DONE or FAILED every further step is SASL_FAILED. */
 enum sasl_result sasl_step(struct sasl_session *x, struct span in, struct span *out, struct err *err);
-const char *sasl_user(const struct sasl_session *x);
-const char *sasl_password(const struct sasl_session *x);
-void sasl_end(struct sasl_session *x); /* wipes; NULL is allowed */
+const char *sasl_user(const struct sasl_session *x);     /* NULL until it is known */
+const char *sasl_password(const struct sasl_session *x); /* as sent, not prepared; NULL without one */
+void sasl_end(struct sasl_session *x);                   /* wipes; NULL is allowed */
+
+/* ---- what secret needs of libgsasl; may be called from several threads */
+
+enum sasl_hash { SASL_SHA1, SASL_SHA256 };
+
+/* The SASLprep form (RFC 4013) of a text without NUL; NULL if SASLprep does not permit it, nothing would be left, or it
+ * has more than SASL_PREPARE_MAX bytes. Free with user_wipe. */
+enum { SASL_PREPARE_MAX = 511 };
+char *sasl_prepare(struct span text);
+
+/* SCRAM's keys (RFC 5802 §3) of a prepared password, under a fresh salt: "iterations:salt64:stored64:server64". */
+char *sasl_scram_keys(enum sasl_hash hash, const char *prepared, struct err *err);
 
 #endif

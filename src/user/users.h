@@ -1,4 +1,6 @@
-/* users: who may log in, in SQLite (WAL). The only SQL about people. */
+/* users: who may log in, in SQLite (WAL). The only SQL about people.
+ *
+ * Used by auth (which reads) and by `bustia user` (which writes). A handle is used by one thread at a time. */
 #ifndef USER_USERS_H
 #define USER_USERS_H
 
@@ -6,8 +8,9 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "user/name.h"
 
-enum { USER_NAME_MAX = 249, USER_WHERE_MAX = 1024 };
+enum { USER_WHERE_MAX = 1024 };
 
 /* One person. All text is NUL-terminated and belongs to the struct (user_free). "" = none. */
 struct user {
@@ -22,28 +25,38 @@ struct user {
 };
 
 void user_free(struct user *u); /* wipes secrets; leaves zeroes */
+void user_wipe(char *text);     /* wipes and frees one text of a user; NULL is allowed */
 
 struct users;
 
-/* Opens the database. create: makes file and tables if missing (mode 0600). ERR_TEMP: locked or broken. */
-int users_open(struct users **db, const char *path, bool create, struct err *err);
-void users_close(struct users *db);
+/* Makes an empty file (mode 0600) for a database where there is none, for an owner ((uid_t)-1: the caller). 0 also when
+ * there is a file already: then its owner stays as it is. */
+int users_make(const char *path, uint32_t uid, uint32_t gid, struct err *err);
 
-/* 0: found; -1 with ERR_GONE: nobody of this name; ERR_TEMP: trouble. Names are compared bytewise as given
- * after users_fold. Reads the database each time (a prepared statement), so that a change takes effect at once. */
+/* Opens the database. create: makes file and tables if missing (mode 0600). Needs nothing but the path and its
+ * directory (writable: WAL). ERR_GONE: no such file, or nobody has made the tables; ERR_TEMP: locked, broken, not
+ * permitted; ERR_CONFIG: it is another program's, or a newer version's. */
+int users_open(struct users **db, const char *path, bool create, struct err *err);
+void users_close(struct users *db); /* NULL is allowed */
+
+/* 0: found; -1 with ERR_GONE: nobody of this name; ERR_TEMP: trouble. Names are compared bytewise, as given. Who is
+ * disabled is found too. Reads the database each time (a prepared statement), so that a change takes effect at once,
+ * also when the file has been put back from a backup. */
 int users_find(struct users *db, struct span name, struct user *u, struct err *err);
 
-int users_add(struct users *db, const struct user *u, struct err *err); /* ERR_INPUT: exists, bad name */
+int users_add(struct users *db, const struct user *u, struct err *err);    /* ERR_INPUT: exists, bad name */
 int users_change(struct users *db, const struct user *u, struct err *err); /* by name; ERR_GONE */
-int users_del(struct users *db, struct span name, struct err *err);
-/* Calls fn for each in order of name until it returns non-zero. */
+int users_del(struct users *db, struct span name, struct err *err);        /* ERR_GONE */
+/* Calls fn for each in order of name until it returns non-zero. fn must not change the database. */
 int users_each(struct users *db, int (*fn)(void *arg, const struct user *u), void *arg, struct err *err);
-/* Several changes as one. */
+/* Several changes as one. After a change or a commit that failed only users_rollback is of use. */
 int users_begin(struct users *db, struct err *err);
 int users_commit(struct users *db, struct err *err);
 void users_rollback(struct users *db);
 
-/* A name is 1..249 bytes of valid UTF-8 without control characters, spaces, '/', and not "." or "..". */
-int users_check_name(struct span name, struct err *err);
+/* A random key that was made with the database and stays: for SCRAM's false salts (sasl_salt_key), which would betray
+ * who does not exist if they changed when a process is started again. */
+enum { USERS_KEY = 32 };
+int users_key(struct users *db, unsigned char key[USERS_KEY], struct err *err);
 
 #endif
