@@ -1,0 +1,196 @@
+/* jail_probe_files: tries files and sockets. */
+#include "daemon/jail_probe_row.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* ---- files */
+
+static int open_passwd(const struct place *p)
+{
+    return closed(open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+}
+
+static int open_other(const struct place *p)
+{
+    return closed(open(p->other_mail, O_RDONLY | O_CLOEXEC));
+}
+
+static int climb_to_other(const struct place *p)
+{
+    return closed(openat(p->dir, p->climbing, O_RDONLY | O_CLOEXEC));
+}
+
+static int open_memory_of_parent(const struct place *p)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)p->parent);
+    return closed(open(path, O_RDONLY | O_CLOEXEC));
+}
+
+static int open_granted(const struct place *p)
+{
+    return closed(openat(p->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+static int open_up(const struct place *p)
+{
+    return closed(openat(p->dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+static int open2(int dir, const char *path, uint64_t resolve)
+{
+    struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = resolve};
+    return closed((int)syscall(SYS_openat2, dir, path, &how, sizeof how));
+}
+
+static int open2_up(const struct place *p)
+{
+    return open2(p->dir, "..", 0);
+}
+
+static int open2_up_beneath(const struct place *p)
+{
+    return open2(p->dir, "..", RESOLVE_BENEATH);
+}
+
+static int open2_none(const struct place *p)
+{
+    return open2(-1, ".", 0);
+}
+
+static int create_in_tmp(const struct place *p)
+{
+    char path[48];
+    snprintf(path, sizeof path, "/tmp/bustia-probe-%d", (int)getpid());
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int error = closed(fd);
+    if (fd >= 0)
+        unlink(path);
+    return error;
+}
+
+static int symlink_in_granted(const struct place *p)
+{
+    return done(symlinkat("/etc/passwd", p->dir, ".bustia-probe/symlink"));
+}
+
+static int fifo_in_granted(const struct place *p)
+{
+    return done(mknodat(p->dir, ".bustia-probe/fifo", S_IFIFO | 0600, 0));
+}
+
+static int link_in_granted(const struct place *p)
+{
+    return done(linkat(AT_FDCWD, "/etc/passwd", p->dir, ".bustia-probe/link", 0));
+}
+
+static int open_by_handle(const struct place *p)
+{
+    return done(syscall(SYS_open_by_handle_at, -1, NULL, 0));
+}
+
+/* ---- sockets */
+
+static int socket_of(int domain)
+{
+    return closed(socket(domain, (domain == AF_NETLINK ? SOCK_RAW : SOCK_STREAM) | SOCK_CLOEXEC, 0));
+}
+
+static int socket_inet(const struct place *p)
+{
+    return socket_of(AF_INET);
+}
+
+static int socket_unix(const struct place *p)
+{
+    return socket_of(AF_UNIX);
+}
+
+static int socket_netlink(const struct place *p)
+{
+    return socket_of(AF_NETLINK);
+}
+
+static int socket_packet(const struct place *p)
+{
+    return socket_of(AF_PACKET);
+}
+
+static int connect_none(const struct place *p)
+{
+    struct sockaddr a = {.sa_family = AF_INET};
+    return done(connect(-1, &a, sizeof a));
+}
+
+static int bind_none(const struct place *p)
+{
+    struct sockaddr a = {.sa_family = AF_INET};
+    return done(bind(-1, &a, sizeof a));
+}
+
+static int pair_of_own(const struct place *p)
+{
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+        return errno;
+    close(fds[0]);
+    close(fds[1]);
+    return 0;
+}
+
+static int attach_filter(const struct place *p)
+{
+    return done(setsockopt(-1, SOL_SOCKET, SO_ATTACH_FILTER, NULL, 0));
+}
+
+static int small_buffer(const struct place *p)
+{
+    int size = 4096;
+    return done(setsockopt(-1, SOL_SOCKET, SO_SNDBUF, &size, sizeof size));
+}
+
+/* clang-format off */
+static const struct probe_row rows[] = {
+    /* files */
+    {"open /etc/passwd",                  open_passwd,           NO_FILES, {EPERM}, 0},
+    {"open /etc/passwd",                  open_passwd,           FILES,    {EACCES, ENOENT}, HIDDEN},
+    {"open /etc/passwd",                  open_passwd,           MASTER,   {0}, 0},
+    {"open another's mail",               open_other,            NO_FILES, {EPERM}, NEEDS_OTHER},
+    {"open another's mail",               open_other,            FILES,    {EACCES, ENOENT}, NEEDS_OTHER | HIDDEN},
+    {"open another's mail by ..",         climb_to_other,        FILES,    {EACCES, ENOENT}, NEEDS_DIR | NEEDS_OTHER | BENEATH},
+    {"open /proc/PARENT/mem",             open_memory_of_parent, NO_FILES, {EPERM}, 0},
+    {"open /proc/PARENT/mem",             open_memory_of_parent, FILES,    {EACCES, ENOENT}, 0},
+    {"open what is granted",              open_granted,          FILES,    {0}, NEEDS_DIR | BY_MODE},
+    {"open .. of it",                     open_up,               AUTH,     {EACCES}, NEEDS_DIR | BENEATH | NOT_AS_ROOT},
+    {"open .. of it",                     open_up,               MAIL,     {EACCES}, NEEDS_DIR | BENEATH},
+    {"openat2 .. of it",                  open2_up,              MAIL,     {EACCES}, NEEDS_DIR | BENEATH},
+    {"openat2 .. of it, beneath",         open2_up_beneath,      MAIL,     {EXDEV}, NEEDS_DIR},
+    {"openat2",                           open2_none,            DOOR | AUTH | CONTROL, {EPERM}, 0},
+    {"create in /tmp",                    create_in_tmp,         NO_FILES, {EPERM}, 0},
+    {"create in /tmp",                    create_in_tmp,         FILES,    {EACCES, ENOENT}, HIDDEN},
+    {"symlinkat in what is granted",      symlink_in_granted,    FILES,    {EPERM}, NEEDS_DIR},
+    {"mknodat in what is granted",        fifo_in_granted,       FILES,    {EPERM}, NEEDS_DIR},
+    {"linkat into what is granted",       link_in_granted,       FILES,    {EPERM}, NEEDS_DIR},
+    {"open_by_handle_at",                 open_by_handle,        ALL,      {EPERM}, 0},
+    /* sockets */
+    {"socket AF_INET",                    socket_inet,           CHILDREN, {EPERM}, 0},
+    {"socket AF_INET",                    socket_inet,           MASTER,   {0}, 0},
+    {"socket AF_UNIX",                    socket_unix,           CHILDREN, {EPERM}, 0},
+    {"socket AF_UNIX",                    socket_unix,           MASTER,   {0}, 0},
+    {"socket AF_NETLINK",                 socket_netlink,        CHILDREN, {EPERM}, 0},
+    {"socket AF_PACKET",                  socket_packet,         ALL,      {EPERM}, 0},
+    {"connect",                           connect_none,          CHILDREN, {EPERM}, 0},
+    {"bind",                              bind_none,             CHILDREN, {EPERM}, 0},
+    {"bind",                              bind_none,             MASTER,   {EBADF}, 0},
+    {"socketpair AF_UNIX",                pair_of_own,           ALL,      {0}, 0},
+    {"setsockopt SO_ATTACH_FILTER",       attach_filter,         ALL,      {EPERM}, 0},
+    {"setsockopt SO_SNDBUF",              small_buffer,          ALL,      {EBADF}, 0},
+};
+/* clang-format on */
+
+const struct probe_table probe_files = {rows, sizeof rows / sizeof rows[0]};
