@@ -51,7 +51,9 @@ static const struct store_root *root_of(const struct store_root *roots, unsigned
 {
     const struct store_root *best = NULL;
     for (unsigned i = 0; i < n_roots; i++)
-        if (is_below(path, roots[i].path) && (!best || strlen(roots[i].path) > strlen(best->path)))
+        if (span_is(path, roots[i].path))
+            return NULL; /* a root is nobody's maildrop, even below another one */
+        else if (is_below(path, roots[i].path) && (!best || strlen(roots[i].path) > strlen(best->path)))
             best = &roots[i];
     return best;
 }
