@@ -164,6 +164,11 @@ void conf_size_print(uint64_t bytes, FILE *to)
 
 /* ---- paths and words */
 
+static bool blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
 char *conf_path_read(struct span text, const char **why)
 {
     *why = "is not absolute; write it from the root, beginning with \"/\"";
@@ -189,6 +194,11 @@ char *conf_path_read(struct span text, const char **why)
     }
     if (!n)
         path[n++] = '/';
+    if (blank(path[n - 1])) { /* "/srv/ /": no line could say it again */
+        *why = "ends with a blank; write it without";
+        mem_free(path);
+        return NULL;
+    }
     *why = NULL;
     return path;
 }
@@ -199,11 +209,6 @@ bool conf_path_below(const char *path, const char *folder)
     if (n == 1 && folder[0] == '/')
         return path[0] == '/';
     return n && strncmp(path, folder, n) == 0 && (path[n] == '\0' || path[n] == '/');
-}
-
-static bool blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
 }
 
 struct span conf_word(struct span *s)

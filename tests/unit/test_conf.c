@@ -251,6 +251,7 @@ static const struct wrong wrongs[] = {
     {"cleartext_networks = ::1 0.0.0.0/0", "f:3: warning: cleartext_networks has 0.0.0.0/0 in it: passwords are taken without TLS from everywhere\n"},
     /* folders */
     {"mail_root = mail", "f:3: error: mail_root = \"mail\" is not absolute; write it from the root, beginning with \"/\"\n"},
+    {"mail_root = /srv/ /", "f:3: error: mail_root = \"/srv/ /\" ends with a blank; write it without\n"},
     {"mail_root = /a/../b", "f:3: error: mail_root = \"/a/../b\" has \"..\" in it; write the path without it\n"},
     {"mail_root = //./", "f:3: error: mail_root = \"//./\" holds the system itself; name a folder that holds nothing but mail\n"},
     {"mail_root = /etc/mail", "f:3: error: mail_root = \"/etc/mail\" holds the system itself; name a folder that holds nothing but mail\n"},
