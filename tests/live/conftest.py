@@ -1,0 +1,62 @@
+"""What the live tests share: a server that is up, one of their own for those that break it, and other mail programs."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from bed import TOP, Bed  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "asan: runs again on the build with the sanitizers")
+    config.addinivalue_line("markers", "root: needs root")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+@pytest.fixture(scope="session")
+def bed():
+    """one server for every test that leaves it as it was; each uses users of its own"""
+    b = Bed()
+    yield b
+    b.close()
+
+
+@pytest.fixture
+def own_bed():
+    """own_bed("option=value", …): a server for this test alone"""
+    beds = []
+
+    def make(*options, stock=False):
+        beds.append(Bed(options, stock))
+        return beds[-1]
+
+    yield make
+    for b in beds:
+        b.close()
+
+
+@pytest.fixture(scope="session")
+def peer():
+    """peer("package", …): the words before a command that run it with these packages unpacked, not installed"""
+    tried = {}
+
+    def words(*packages):
+        prefix = [TOP + "/tests/peer", *packages, "--"]
+        if packages not in tried:
+            tried[packages] = subprocess.run(prefix + ["true"], capture_output=True, text=True)
+        p = tried[packages]
+        if p.returncode in (75, 77) and os.environ.get("CI") != "true":
+            pytest.skip("%s: %s" % (" ".join(packages), p.stderr.strip().splitlines()[-1]))
+        assert p.returncode == 0, p.stderr
+        return prefix
+
+    return words
