@@ -180,7 +180,7 @@ static bool lead(struct loop *l)
     while (!l->stop) {
         apply_changes(l);
         bool busy = calls_ready(l->calls) || !TAILQ_EMPTY(&l->ready);
-        event_base_loop(l->base, EVLOOP_NO_EXIT_ON_EMPTY | (busy ? EVLOOP_NONBLOCK : EVLOOP_ONCE));
+        event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (busy ? EVLOOP_NONBLOCK : 0));
         for (struct ready *r; !l->stop && (r = TAILQ_FIRST(&l->ready));) {
             unset_ready(l, r);
             r->run(r);
