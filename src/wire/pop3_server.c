@@ -125,6 +125,11 @@ enum pop3_want pop3_server_feed(struct pop3_server *m, struct buf *in, struct bu
     }
 }
 
+bool pop3_server_in_line(const struct pop3_server *m, const struct buf *in)
+{
+    return (m->step == STEP_COMMAND || m->step == STEP_RESPONSE) && (m->line.discarding || in->len > 0);
+}
+
 /* ---- the owner's answers */
 
 void pop3_server_challenge(struct pop3_server *m, struct span challenge, struct buf *out)

@@ -15,7 +15,14 @@
  *   WANT_COMMIT   UPDATE: remove what is marked in the drop and unlock, then pop3_server_committed
  *   WANT_CLOSE    send what is in `out`, then close
  *
- * After a want other than INPUT and ROOM, feed may be called again only after the matching answer. */
+ * After a want other than INPUT and ROOM, feed may be called again only after the matching answer; but SASL_CANCEL
+ * awaits none, and feed goes on at once.
+ *
+ * Strict where a client cannot be meant otherwise: one space before each argument (spaces at the end are forgiven), no
+ * surplus arguments, no NUL or lone CR in a command. PASS takes the rest of its line, spaces included. Any number of
+ * errors is answered; count.errors lets the owner hang up.
+ *
+ * A line of AUTHORIZATION is overwritten in `in` when it has been read. */
 #ifndef WIRE_POP3_SERVER_H
 #define WIRE_POP3_SERVER_H
 
@@ -94,7 +101,8 @@ struct pop3_server {
 /* AUTHORIZATION: writes the greeting into `out` (RFC 1939 §4). */
 void pop3_server_init(struct pop3_server *m, const struct pop3_offer *offer, struct buf *out);
 
-/* TRANSACTION at once, after a hand-over: writes "+OK user has N message(s) (M octets)". `drop` stays the owner's. */
+/* TRANSACTION at once, after a hand-over: writes "+OK user has N message(s) (M octets)", without the name if it is not
+ * printable ASCII. `drop` stays the owner's and lives until pop3_server_committed. */
 void pop3_server_resume(struct pop3_server *m, const struct pop3_offer *offer, struct span user, struct drop *drop,
                         struct buf *out);
 
@@ -105,9 +113,12 @@ void pop3_server_fini(struct pop3_server *m);
  * or complete command per reply: a pipelining client is served in order (RFC 2449 §6.6). */
 enum pop3_want pop3_server_feed(struct pop3_server *m, struct buf *in, struct buf *out);
 
+/* A line has begun and not ended: the time it may take runs (what is over-long is not kept in `in`, but counts). */
+bool pop3_server_in_line(const struct pop3_server *m, const struct buf *in);
+
 /* The owner's answers. Each writes its reply into `out`. */
 void pop3_server_challenge(struct pop3_server *m, struct span challenge, struct buf *out); /* "+ base64" */
-/* "-ERR [code] text" by err's table; still AUTHORIZATION. */
+/* "-ERR [code] text" by err's table; still AUTHORIZATION. Also after pop3_server_granted, if the worker refuses. */
 void pop3_server_denied(struct pop3_server *m, enum err_kind kind, struct buf *out);
 void pop3_server_granted(struct pop3_server *m); /* the worker says +OK; this machine has ended */
 void pop3_server_secured(struct pop3_server *m); /* TLS is up: what was known before is forgotten (RFC 2595 §4) */
@@ -116,7 +127,8 @@ void pop3_server_body_end(struct pop3_server *m); /* after the body and its fina
 void pop3_server_body_failed(struct pop3_server *m, enum err_kind kind, struct buf *out);
 /* ERR_NONE: all marked are removed, durably. Else `left` of them may still be there. Then WANT_CLOSE. */
 void pop3_server_committed(struct pop3_server *m, enum err_kind kind, size_t left, struct buf *out);
-/* The owner ends the session with a reason ("-ERR [SYS/TEMP] …", where the protocol allows one). */
+/* The owner ends the session with a reason ("-ERR [SYS/TEMP] …", where the protocol allows one: not inside a list or a
+ * message, nor between STLS and TLS, nor without room). Then WANT_CLOSE. */
 void pop3_server_abort(struct pop3_server *m, enum err_kind kind, const char *text, struct buf *out);
 
 #endif

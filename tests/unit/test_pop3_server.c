@@ -281,6 +281,29 @@ static void test_reply_length(void **state)
     end(&s);
 }
 
+/* The owner's clock for a line runs from its first octet to its end, also while an over-long one is thrown away. */
+static void test_in_line(void **state)
+{
+    struct session s;
+    char endless[300];
+    memset(endless, 'A', sizeof endless - 1);
+    endless[sizeof endless - 1] = '\0';
+    begin(&s, 4096);
+    assert_false(pop3_server_in_line(&s.m, &s.in));
+    say(&s, "NO");
+    assert_true(pop3_server_in_line(&s.m, &s.in));
+    say(&s, "OP\r\n");
+    assert_false(pop3_server_in_line(&s.m, &s.in));
+    say(&s, endless);
+    assert_int_equal(s.in.len, 0);
+    assert_true(pop3_server_in_line(&s.m, &s.in));
+    say(&s, "\n");
+    assert_false(pop3_server_in_line(&s.m, &s.in));
+    assert_int_equal(say(&s, "QUIT\r\nNOOP"), POP3_WANT_CLOSE);
+    assert_false(pop3_server_in_line(&s.m, &s.in));
+    end(&s);
+}
+
 /* ---- the end */
 
 static void test_after_quit(void **state)
@@ -390,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_room_is_kept), cmocka_unit_test(test_reply_length),
         cmocka_unit_test(test_after_quit),   cmocka_unit_test(test_abort_is_silent),
         cmocka_unit_test(test_counts),       cmocka_unit_test(test_names),
+        cmocka_unit_test(test_in_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
