@@ -113,14 +113,17 @@ static int no_passphrase(char *room, int size, int writing, void *asked)
 
 static int use_key(struct tls_context *c, BIO *pem, struct err *err)
 {
+    static const char mark[] = "PRIVATE KEY-----";
+    char *text;
+    long n = BIO_get_mem_data(pem, &text);
+    if (!memmem(text, (size_t)n, mark, sizeof mark - 1))
+        return err_set(err, ERR_CONFIG, "the key file holds no private key in PEM form");
     bool asked = false;
     EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_passphrase, &asked);
     if (!key && asked) {
         ERR_clear_error();
         return err_set(err, ERR_CONFIG, "the key is encrypted; a server needs one without a passphrase");
     }
-    if (!key && at_end_of_pem())
-        return err_set(err, ERR_CONFIG, "the key file holds no private key in PEM form");
     if (key && X509_check_private_key(SSL_CTX_get0_certificate(c->ssl), key) != 1) {
         ERR_clear_error();
         EVP_PKEY_free(key);
