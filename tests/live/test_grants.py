@@ -1,0 +1,209 @@
+"""A real mail process, and master, auth and door played by this test: what they must not be able to make it do."""
+import os
+import socket
+import subprocess
+import time
+
+import frames
+import pytest
+
+ROOT = os.geteuid() == 0
+UID = 61011 if ROOT else os.getuid()
+GID = 61011 if ROOT else os.getgid()
+
+
+class Worker:
+    """bustia-mail with a root below a directory; this test holds all its channels"""
+
+    def __init__(self, bed, tmp, single=None, options=""):
+        self.program = os.path.dirname(bed.programs["bustiad"]) + "/bustia-mail"
+        self.root = str(tmp / "mail")
+        os.makedirs(str(tmp / "run/empty"), exist_ok=True)
+        for user in ("anna", "berta"):
+            for sub in ("cur", "new", "tmp"):
+                os.makedirs("%s/%s/%s" % (self.root, user, sub), exist_ok=True)
+            with open("%s/%s/new/1.%s" % (self.root, user, user), "w") as f:
+                f.write("Subject: %s\n\n" % user)
+        if ROOT:
+            for d, subs, files in os.walk(self.root):
+                for name in [d] + [d + "/" + f for f in files]:
+                    os.chown(name, UID, GID)
+            p = str(tmp)
+            while p != "/tmp":  # the numbers of the roles must get through pytest's folders
+                os.chmod(p, 0o755)
+                p = os.path.dirname(p)
+        conf = "mail_root = %s\nrun_dir = %s\nfirst_uid = %d\nusers_db = %s/db/users.db\n%s" % (
+            self.root, tmp / "run", min(1000, UID), tmp, options)
+        self.master, theirs = frames.pair()
+        memory = os.memfd_create("conf")
+        os.write(memory, conf.encode())
+        self.log_path = str(tmp / "log")
+        log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+
+        def descriptors():
+            a, b = os.dup(theirs.fileno()), os.dup(memory)
+            while a in (3, 4):
+                a = os.dup(a)
+            while b in (3, 4):
+                b = os.dup(b)
+            os.dup2(a, 3)
+            os.dup2(b, 4)
+
+        self.process = subprocess.Popen([self.program, "--role", "mail"], preexec_fn=descriptors, pass_fds=(3, 4), stderr=log)
+        theirs.close()
+        root = os.open(self.root, os.O_PATH | os.O_DIRECTORY)
+        frames.send(self.master, "LOG", fd=log)
+        frames.send(self.master, "ROOT", texts=[self.root], fd=root)
+        if single:
+            frames.send(self.master, "STORE", texts=["maildir:%s/%s" % (self.root, single)])
+        frames.send(self.master, "GO", num=[UID, GID, ROOT, 1])
+        assert frames.receive(self.master)[0] == "READY"
+        self.auth, a = frames.pair()
+        self.door, d = frames.pair()
+        frames.send(self.master, "AUTH", fd=a.fileno())
+        frames.send(self.master, "DOOR", door=1, fd=d.fileno())
+        for fd in (log, memory, root):
+            os.close(fd)
+        a.close()
+        d.close()
+
+    def expect(self, n, user="anna", where=None, uid=UID, gid=GID, door=1):
+        frames.send(self.auth, "EXPECT", door=door, n=n, num=[uid, gid],
+                    texts=[user, where or "maildir:%s/%s" % (self.root, user), "127.0.0.1"])
+
+    def take(self, n, door=1, unread=b""):
+        ours, theirs = socket.socketpair()
+        frames.send(self.door, "TAKE", door=door, n=n, texts=["127.0.0.1", unread], fd=theirs.fileno())
+        theirs.close()
+        ours.settimeout(10)
+        return ours
+
+    def log(self):
+        with open(self.log_path) as f:
+            return f.read()
+
+    def close(self):
+        for s in (self.master, self.auth, self.door):
+            s.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+@pytest.fixture
+def worker(bed, tmp_path):
+    made = []
+
+    def make(**kw):
+        made.append(Worker(bed, tmp_path, **kw))
+        return made[-1]
+
+    yield make
+    for w in made:
+        w.close()
+
+
+def test_a_grant_is_honoured_once(worker):
+    w = worker()
+    w.expect(1)
+    client = w.take(1)
+    assert frames.receive(w.door)[0] == "TAKEN"
+    assert client.recv(100).startswith(b"+OK anna has 1 message")
+    again = w.take(1)  # the same id while it runs
+    assert again.recv(100) == b""
+    client.sendall(b"QUIT\r\n")
+    assert client.recv(100).startswith(b"+OK")
+    assert frames.receive(w.auth)[0] == "ENDED"
+    again = w.take(1)  # and after it: nobody vouches for it any more
+    name, door, n, num, _ = frames.receive(w.door, 12)
+    assert (name, n) == ("REFUSED", 1)
+    assert again.recv(100) == b""
+
+
+def test_the_two_words_may_come_in_either_order(worker):
+    w = worker()
+    client = w.take(7)
+    time.sleep(0.2)
+    w.expect(7)
+    assert frames.receive(w.door)[0] == "TAKEN"
+    assert client.recv(100).startswith(b"+OK")
+
+
+@pytest.mark.parametrize("what", ["uid 0", "gid 0", "low uid", "other uid", "/etc", "root itself", "dots", "scheme", "link"])
+def test_forged_grants(worker, what, tmp_path):
+    w = worker()
+    link = w.root + "/link"
+    os.symlink("/etc", link)
+    forged = {
+        "uid 0": dict(uid=0), "gid 0": dict(gid=0), "low uid": dict(uid=33), "other uid": dict(uid=UID + 1),
+        "/etc": dict(where="maildir:/etc"), "root itself": dict(where="maildir:" + w.root),
+        "dots": dict(where="maildir:%s/anna/../../../etc" % w.root), "scheme": dict(where="mbox:%s/anna" % w.root),
+        "link": dict(where="maildir:%s/link" % w.root),
+    }[what]
+    w.expect(1, **forged)
+    client = w.take(1)
+    assert frames.receive(w.door, 12)[0] == "REFUSED"
+    assert frames.receive(w.auth)[0] == "ENDED"
+    assert client.recv(100) == b""
+    w.expect(2)  # and it serves on
+    ok = w.take(2)
+    assert frames.receive(w.door)[0] == "TAKEN"
+    assert ok.recv(100).startswith(b"+OK")
+
+
+def test_single_store(worker):
+    w = worker(single="anna", options="mail_sessions = 1\n")
+    w.expect(1, user="berta")
+    w.take(1)
+    assert frames.receive(w.door, 12)[0] == "REFUSED"
+    w.expect(2)
+    client = w.take(2)
+    assert frames.receive(w.door)[0] == "TAKEN"
+    assert client.recv(100).startswith(b"+OK anna has 1 message")
+
+
+def test_a_door_that_dies_takes_its_grants_along(worker):
+    w = worker()
+    w.expect(1)
+    w.door.close()
+    name, _, n, _, _ = frames.receive(w.auth, 12)
+    assert (name, n) == ("ENDED", 1)
+    w.door, d = frames.pair()
+    frames.send(w.master, "DOOR", door=2, fd=d.fileno())
+    d.close()
+    client = w.take(1, door=2)  # the new door has no use for the old one's number
+    assert frames.receive(w.door, 12)[0] == "REFUSED"
+    assert client.recv(100) == b""
+
+
+def test_a_door_that_speaks_for_another_is_cut_off(worker):
+    w = worker()
+    w.expect(1, door=9)
+    w.take(1, door=9)
+    assert frames.receive(w.door) is None
+
+
+def test_messages_out_of_turn(worker):
+    w = worker()
+    frames.send(w.door, "EXPECT", door=1, n=1, num=[UID, GID], texts=["anna", "maildir:%s/anna" % w.root, "x"])
+    assert frames.receive(w.door) is None  # a door cannot vouch for anybody
+    frames.send(w.auth, "GO")
+    assert frames.receive(w.auth) is None
+    assert "refused message EXPECT" in w.log() and "refused message GO" in w.log()
+
+
+def test_unread_bytes_travel_along(worker):
+    w = worker()
+    w.expect(1)
+    client = w.take(1, unread=b"STAT\r\nQUIT\r\n")
+    assert frames.receive(w.door)[0] == "TAKEN"
+    data = b""
+    while True:
+        more = client.recv(1000)
+        if not more:
+            break
+        data += more
+    assert data.splitlines()[1].startswith(b"+OK 1 ") and len(data.splitlines()) == 3
