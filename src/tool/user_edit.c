@@ -1,0 +1,152 @@
+/* user_edit: see the header. */
+#include "tool/user_edit.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "tool/user_password.h"
+#include "tool/user_place.h"
+#include "user/secret.h"
+
+/* Finds who is to be changed. */
+static int find(struct user_job *job, struct user *u, struct err *err)
+{
+    if (users_check_name(span_of(job->word), err) || user_place_open(job, false, err))
+        return -1;
+    if (users_find(job->db, span_of(job->word), u, err) == 0)
+        return 0;
+    return err->kind == ERR_GONE ? err_set(err, ERR_GONE, "no user %s", job->word) : -1;
+}
+
+static void warn_apop(const struct user *u)
+{
+    if (u->apop && *u->apop)
+        fprintf(stderr, "bustia: note: APOP needs the password itself: it is kept in clear in the users' database\n");
+}
+
+static int exists(struct user_job *job, struct err *err)
+{
+    struct user u;
+    struct err why;
+    if (users_find(job->db, span_of(job->word), &u, &why) == 0) {
+        user_free(&u);
+        return err_set(err, ERR_INPUT, "user %s exists already", job->word);
+    }
+    *err = why;
+    return why.kind == ERR_GONE ? 0 : -1;
+}
+
+/* Everything but the password, checked before anybody is asked for one. */
+static int place(struct user_job *job, struct user *u, struct err *err)
+{
+    u->name = mem_copy_text(job->word);
+    u->where = user_place_fill(job->option.store ? job->option.store : job->conf->store_default, job->word);
+    u->disabled = job->option.disable;
+    if (!job->option.uid && user_place_default_ids(job, &u->uid, &u->gid, err))
+        return -1;
+    return user_place_ids(job, &u->uid, &u->gid, err) || user_place_check(job, u, err) ? -1 : 0;
+}
+
+int user_edit_add(struct user_job *job, struct err *err)
+{
+    struct user u = {0};
+    char *password = NULL;
+    int ret = -1;
+    if (users_check_name(span_of(job->word), err) || place(job, &u, err) || user_place_open(job, true, err) ||
+        exists(job, err))
+        goto out;
+    if (!(password = user_password_get(job, true, err)) || secret_make(&u, password, job->option.apop, err))
+        goto out;
+    if (!job->option.no_maildir && user_place_maildir(job, &u, stdout, err))
+        goto out;
+    if (users_add(job->db, &u, err))
+        goto out;
+    user_password_tell(job, password);
+    warn_apop(&u);
+    ret = 0;
+out:
+    secret_free(password);
+    user_free(&u);
+    return ret;
+}
+
+int user_edit_passwd(struct user_job *job, struct err *err)
+{
+    struct user u = {0};
+    char *password = NULL;
+    int ret = find(job, &u, err);
+    if (ret == 0) {
+        /* Who has an APOP secret keeps one, of the new password. */
+        bool apop = job->option.apop || (!job->option.no_apop && *u.apop);
+        password = user_password_get(job, true, err);
+        ret = password && secret_make(&u, password, apop, err) == 0 ? users_change(job->db, &u, err) : -1;
+    }
+    if (ret == 0) {
+        user_password_tell(job, password);
+        warn_apop(&u);
+    }
+    secret_free(password);
+    user_free(&u);
+    return ret;
+}
+
+/* APOP's secret is the password, which the database does not have: it is asked for again, and must be the right one, or
+ * the user would have two. */
+static int set_apop(struct user_job *job, struct user *u, struct err *err)
+{
+    bool ok = false;
+    if (job->option.no_apop) {
+        secret_free(u->apop);
+        u->apop = mem_copy_text("");
+    }
+    if (!job->option.apop)
+        return 0;
+    char *password = user_password_get(job, false, err);
+    int ret = password ? secret_verify(u->verifier, password, password, &ok, err) : -1;
+    if (ret == 0 && !ok)
+        ret = err_set(err, ERR_AUTH, "that is not the password of %s; nothing was changed", u->name);
+    if (ret) {
+        secret_free(password);
+        return -1;
+    }
+    secret_free(u->apop);
+    u->apop = password;
+    return 0;
+}
+
+int user_edit_set(struct user_job *job, struct err *err)
+{
+    struct user u = {0};
+    int ret = find(job, &u, err);
+    if (ret == 0 && job->option.store) {
+        mem_free(u.where);
+        u.where = user_place_fill(job->option.store, u.name);
+    }
+    if (ret == 0 && (job->option.disable || job->option.enable))
+        u.disabled = job->option.disable;
+    if (ret == 0)
+        ret = user_place_ids(job, &u.uid, &u.gid, err);
+    /* Only what is changed must pass: who was placed when the roots were others can still be disabled. */
+    if (ret == 0 && (job->option.store || job->option.uid || job->option.gid))
+        ret = user_place_check(job, &u, err);
+    if (ret == 0)
+        ret = set_apop(job, &u, err);
+    if (ret == 0)
+        ret = users_change(job->db, &u, err);
+    if (ret == 0 && job->option.apop)
+        warn_apop(&u);
+    user_free(&u);
+    return ret;
+}
+
+int user_edit_del(struct user_job *job, struct err *err)
+{
+    struct user u = {0};
+    int ret = find(job, &u, err);
+    if (ret == 0)
+        ret = users_del(job->db, span_of(job->word), err);
+    if (ret == 0)
+        printf("user %s is deleted; the mail stays: %s\n", job->word, u.where);
+    user_free(&u);
+    return ret;
+}

@@ -1,0 +1,13 @@
+/* user_password: where a new password comes from: a prompt, one line of stdin, or chance; never the command line, which
+ * every user of a machine can read. */
+#ifndef TOOL_USER_PASSWORD_H
+#define TOOL_USER_PASSWORD_H
+
+#include "tool/user_state.h"
+
+/* Returns a prepared password (secret_free), or NULL with err. again: a prompt asks twice (a new password). */
+char *user_password_get(const struct user_job *job, bool again, struct err *err);
+/* Prints a generated one on stdout, once the user has been stored. */
+void user_password_tell(const struct user_job *job, const char *password);
+
+#endif
