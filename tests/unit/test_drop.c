@@ -1,0 +1,79 @@
+/* base/drop: numbers, marks, totals (RFC 1939 §5). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/drop.h"
+
+static void marks_change_the_totals(void **state)
+{
+    struct drop d;
+    drop_init(&d);
+    assert_false(drop_has(&d, 0));
+    assert_false(drop_mark(&d, 0));
+    char uid[] = "uid-a";
+    assert_int_equal(drop_add(&d, 100, span_of(uid)), 0);
+    uid[4] = 'x'; /* it was copied */
+    assert_int_equal(drop_add(&d, UINT64_C(5000000000), (struct span){"uid-b and more", 5}), 1);
+    assert_int_equal(drop_add(&d, 0, span_of("uid-c")), 2);
+    assert_string_equal(d.messages[0].uid, "uid-a");
+    assert_string_equal(d.messages[1].uid, "uid-b");
+    assert_int_equal(d.octets, UINT64_C(5000000100));
+
+    assert_true(drop_mark(&d, 1));
+    assert_false(drop_mark(&d, 1)); /* marked already */
+    assert_false(drop_mark(&d, 3));
+    assert_false(drop_mark(&d, UINT32_MAX));
+    assert_false(drop_has(&d, 1));
+    assert_true(drop_has(&d, 0));
+    assert_int_equal(d.octets, 100);
+    assert_int_equal(d.deleted, 1);
+    assert_int_equal(d.count, 3); /* numbers do not move */
+
+    assert_true(drop_mark(&d, 0));
+    drop_reset(&d);
+    assert_int_equal(d.deleted, 0);
+    assert_int_equal(d.octets, UINT64_C(5000000100));
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(drop_has(&d, i));
+    drop_reset(&d);
+    assert_int_equal(d.octets, UINT64_C(5000000100));
+    drop_fini(&d);
+    assert_int_equal(d.count, 0);
+    drop_fini(&d);
+}
+
+static void many_messages(void **state)
+{
+    enum { MANY = 100000 };
+    struct drop d;
+    char uid[32];
+    drop_init(&d);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(uid, sizeof uid, "u%u", i);
+        assert_int_equal(drop_add(&d, i, span_of(uid)), i);
+    }
+    uint64_t left = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(uid, sizeof uid, "u%u", i);
+        assert_string_equal(d.messages[i].uid, uid);
+        if (i % 3)
+            assert_true(drop_mark(&d, i));
+        else
+            left += i;
+    }
+    assert_int_equal(d.octets, left);
+    drop_reset(&d);
+    assert_int_equal(d.octets, (uint64_t)MANY * (MANY - 1) / 2);
+    drop_fini(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(marks_change_the_totals), cmocka_unit_test(many_messages)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
