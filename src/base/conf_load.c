@@ -41,7 +41,9 @@ int conf_load(struct conf *c, const char *path, struct conf_problems *p, struct 
         err_set(err, ERR_CONFIG, "cannot open %s: %s", path, strerror(errno));
     else
         result = read_all(fd, path, text, &n, err);
-    conf_read(c, (struct span){text, result == 0 ? n : 0}, p);
+    struct conf_problems nobodys = {0}; /* a file that was not read has no problems of its own */
+    conf_read(c, (struct span){text, result == 0 ? n : 0}, result == 0 ? p : &nobodys);
+    conf_problems_free(&nobodys);
     if (fd >= 0)
         close(fd);
     mem_free(text);
