@@ -161,8 +161,6 @@ static const struct {
     {ALL,            SCMP_SYS(setsockopt), 2, {IS(1, IPPROTO_TCP), IS(2, TCP_QUICKACK)}},
     {ALL,            SCMP_SYS(setsockopt), 2, {IS(1, IPPROTO_TCP), IS(2, TCP_USER_TIMEOUT)}},
     {ALL,            SCMP_SYS(setsockopt), 2, {IS(1, IPPROTO_TCP), IS(2, TCP_NOTSENT_LOWAT)}},
-    {MASTER,         SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_SNDBUFFORCE)}},
-    {MASTER,         SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_RCVBUFFORCE)}},
     {MASTER,         SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_REUSEADDR)}},
     {MASTER,         SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_REUSEPORT)}},
     {MASTER,         SCMP_SYS(setsockopt), 2, {IS(1, SOL_SOCKET), IS(2, SO_PASSCRED)}},
