@@ -4,8 +4,10 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
@@ -13,6 +15,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 /* What a test cannot go on without. */
 #define MUST(condition) ((condition) ? (void)0 : abort())
@@ -93,13 +97,13 @@ struct run {
     struct loop *l;
     struct loop_timer *tick;
     const bool *flag;
-    unsigned left;
+    uint64_t until;
 };
 
 static void on_tick(void *arg)
 {
     struct run *r = arg;
-    if ((r->flag && *r->flag) || r->left-- == 0)
+    if ((r->flag && *r->flag) || clock_ms() >= r->until)
         loop_stop(r->l);
     else
         loop_timer_set(r->tick, 1);
@@ -107,7 +111,7 @@ static void on_tick(void *arg)
 
 bool run_until(struct loop *l, const bool *flag, unsigned ms)
 {
-    struct run r = {.l = l, .flag = flag, .left = ms};
+    struct run r = {.l = l, .flag = flag, .until = clock_ms() + ms};
     r.tick = loop_timer_new(l, on_tick, &r);
     loop_timer_set(r.tick, 0);
     loop_run(l);
@@ -158,6 +162,101 @@ unsigned open_descriptors(void)
         n++;
     closedir(d);
     return n;
+}
+
+/* ---- pump. > 0: bytes; 0: the end; -1: not now; -2: broken */
+
+static ssize_t tls_outcome(SSL *ssl, int r, size_t n)
+{
+    if (r == 1)
+        return (ssize_t)n;
+    switch (SSL_get_error(ssl, r)) {
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        return -1;
+    default:
+        ERR_clear_error();
+        return -2;
+    }
+}
+
+static ssize_t pump_read(struct pump *p, char *to, size_t n)
+{
+    size_t got = 0;
+    if (p->ssl)
+        return tls_outcome(p->ssl, SSL_read_ex(p->ssl, to, n, &got), got);
+    ssize_t r = recv(p->fd, to, n, MSG_DONTWAIT);
+    return r >= 0 ? r : errno == EAGAIN ? -1 : -2;
+}
+
+static ssize_t pump_write(struct pump *p, const char *from, size_t n)
+{
+    size_t took = 0;
+    if (p->ssl)
+        return tls_outcome(p->ssl, SSL_write_ex(p->ssl, from, n, &took), took);
+    ssize_t r = send(p->fd, from, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return r >= 0 ? r : errno == EAGAIN ? -1 : -2;
+}
+
+static bool pump_send(struct pump *p)
+{
+    char out[16384];
+    size_t n = p->to_send - p->sent < sizeof out ? p->to_send - p->sent : sizeof out;
+    fill(out, n, p->sent);
+    ssize_t r = pump_write(p, out, n);
+    if (r > 0)
+        p->sent += (size_t)r;
+    p->failed |= r == -2;
+    if (r > 0 && p->sent == p->to_send && p->close_first) {
+        if (p->ssl)
+            SSL_shutdown(p->ssl);
+        shutdown(p->fd, SHUT_WR);
+    }
+    return r > 0;
+}
+
+static bool pump_receive(struct pump *p)
+{
+    char in[65536];
+    ssize_t r = pump_read(p, in, sizeof in);
+    if (r > 0) {
+        p->wrong |= !matches(in, (size_t)r, p->received);
+        p->received += (size_t)r;
+    }
+    p->ended |= r == 0;
+    p->failed |= r == -2;
+    return r > 0;
+}
+
+static void *pump_run(void *arg)
+{
+    struct pump *p = arg;
+    fcntl(p->fd, F_SETFL, O_NONBLOCK);
+    while (!p->ended && !p->failed && (p->received < p->to_receive || p->sent < p->to_send || p->close_first)) {
+        bool moved = p->sent < p->to_send && pump_send(p);
+        if (p->pause_ms)
+            usleep(p->pause_ms * 1000);
+        if (p->failed)
+            break;
+        if (!pump_receive(p) && !moved) {
+            struct pollfd fd = {p->fd, POLLIN | (p->sent < p->to_send ? POLLOUT : 0), 0};
+            poll(&fd, 1, 5);
+        }
+    }
+    p->done = true;
+    return NULL;
+}
+
+void pump_start(struct pump *p)
+{
+    MUST(pthread_create(&p->thread, NULL, pump_run, p) == 0);
+}
+
+void pump_join(struct pump *p)
+{
+    pthread_join(p->thread, NULL);
 }
 
 static char byte_at(size_t i)

@@ -3,6 +3,8 @@
 #define TESTS_NET_HELP_H
 
 #include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/loop.h"
 #include "net/tls.h"
@@ -24,6 +26,25 @@ void run_for(struct loop *l, unsigned ms);
 void tcp_pair(int fds[2], int bytes);
 void unix_pair(int fds[2]);
 unsigned open_descriptors(void);
+
+/* A peer in a thread of its own: sends and receives numbered bytes at the same time, TLS if `ssl` is set (the handshake included).
+ * Then, if `close_first`, closes its half (close_notify too) before it reads on to the end. */
+struct pump {
+    int fd;
+    SSL *ssl;
+    size_t to_send, to_receive; /* more than to_receive is an error, less too */
+    bool close_first;
+    unsigned pause_ms; /* before each read */
+    /* results */
+    size_t sent, received;
+    bool wrong;  /* other bytes than were expected */
+    bool ended;  /* the end was seen, and was in good order */
+    bool failed; /* the connection broke */
+    _Atomic bool done;
+    pthread_t thread;
+};
+void pump_start(struct pump *p);
+void pump_join(struct pump *p);
 
 /* Bytes that tell their place, and their sum. */
 void fill(char *p, size_t n, size_t offset);
