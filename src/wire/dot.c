@@ -89,11 +89,13 @@ size_t dot_finish(struct dot *d, char out[5])
 {
     size_t n = 0;
     if (!d->at_line_start) {
-        memcpy(out, "\r\n", 2);
-        n = 2;
+        out[n++] = '\r';
+        out[n++] = '\n';
     }
-    memcpy(out + n, ".\r\n", 3);
+    out[n++] = '.';
+    out[n++] = '\r';
+    out[n++] = '\n';
     d->at_line_start = true;
     d->done = true;
-    return n + 3;
+    return n;
 }

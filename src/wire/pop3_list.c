@@ -137,8 +137,9 @@ bool pop3_list_run(struct pop3_server *m, struct buf *out)
             continue;
         if (n > POP3_REPLY_MAX - 3)
             n = POP3_REPLY_MAX - 3;
-        memcpy(text + n, "\r\n", 2);
-        if (!buf_add(out, text, (size_t)n + 2))
+        text[n++] = '\r';
+        text[n++] = '\n';
+        if (!buf_add(out, text, (size_t)n))
             return false;
     }
 }

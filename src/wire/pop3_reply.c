@@ -4,19 +4,18 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 /* head, text and CRLF, never more than a status line may have. */
 static void write_line(struct buf *out, const char *head, const char *format, va_list args)
 {
     char line[POP3_REPLY_MAX];
-    size_t n = strlen(head), room = sizeof line - 2;
-    memcpy(line, head, n);
+    size_t n = (size_t)snprintf(line, sizeof line, "%s", head), room = sizeof line - 2;
     int wanted = vsnprintf(line + n, room - n, format, args);
     assert(wanted >= 0);
     n += (size_t)wanted < room - n ? (size_t)wanted : room - n - 1;
-    memcpy(line + n, "\r\n", 2);
-    bool added = buf_add(out, line, n + 2);
+    line[n++] = '\r';
+    line[n++] = '\n';
+    bool added = buf_add(out, line, n);
     assert(added);
     (void)added;
 }

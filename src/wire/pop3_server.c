@@ -143,9 +143,11 @@ void pop3_server_challenge(struct pop3_server *m, struct span challenge, struct 
         return;
     }
     char *p = buf_reserve(out, length + 4, &got);
-    memcpy(p, "+ ", 2);
+    p[0] = '+';
+    p[1] = ' ';
     base64_encode(challenge, p + 2);
-    memcpy(p + 2 + length, "\r\n", 2);
+    p[length + 2] = '\r';
+    p[length + 3] = '\n';
     buf_commit(out, length + 4);
     m->step = STEP_RESPONSE;
 }
