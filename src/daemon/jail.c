@@ -103,9 +103,11 @@ static int enter_landlock(const struct jail *j, struct jail_report *report, stru
 
 static int enter_root(const struct jail *j, struct jail_report *report, struct err *err)
 {
+    if (j->chroot_fd >= 0 && fchdir(j->chroot_fd) < 0)
+        return err_set(err, ERR_PERM, "jail: root directory of %s: %s", role_name(j->role), strerror(errno));
     if (!jail_build.walls)
         return 0;
-    if (fchdir(j->chroot_fd) < 0 || chroot(".") < 0 || chdir("/") < 0)
+    if (chroot(".") < 0 || chdir("/") < 0)
         return err_set(err, ERR_PERM, "jail: chroot of %s: %s", role_name(j->role), strerror(errno));
     report->chrooted = true;
     return 0;
@@ -215,8 +217,8 @@ int jail_enter(const struct jail *j, struct jail_report *report, struct err *err
     report->no_new_privs = true;
     if (enter_landlock(j, report, err) < 0 || change_user(j, report, err) < 0)
         return -1;
-    if (jail_build.walls && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        return err_set(err, ERR_PERM, "jail: not dumpable: %s", strerror(errno));
+    if (prctl(PR_SET_DUMPABLE, jail_build.walls ? 0 : 1, 0, 0, 0) < 0)
+        return err_set(err, ERR_PERM, "jail: PR_SET_DUMPABLE: %s", strerror(errno));
     if (check_user(j, err) < 0)
         return -1;
     return enter_seccomp(j, report, err);

@@ -22,7 +22,8 @@ struct jail {
     enum role role;
     bool root;            /* started as root: change of user, chroot, no_new_privs and seccomp are required */
     uint32_t uid, gid;    /* to become, when root */
-    int chroot_fd;        /* directory to make the root, when root; -1: none (master) */
+    int chroot_fd;        /* directory to make the root, when root; -1: none (master). Afterwards it is the working directory:
+                           * relative paths hold in every build, also where sanitizers forbid chroot */
     const struct jail_path *paths;
     unsigned n_paths;
     uint64_t files;       /* RLIMIT_NOFILE */

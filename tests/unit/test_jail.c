@@ -70,8 +70,8 @@ static void furnish(struct inside *in, enum role role)
     }
     if (root && role != ROLE_MASTER)
         in->jail.chroot_fd = open_dir(role == ROLE_AUTH ? "granted" : "empty");
-    if (root && role == ROLE_AUTH && jail_build.walls)
-        in->granted[0] = '\0';
+    if (root && role == ROLE_AUTH)
+        snprintf(in->granted, sizeof in->granted, ".");
     else
         path_in(in->granted, "granted");
 }
@@ -730,7 +730,7 @@ static int set_up(void **state)
     char path[256];
     const char *tmp = getenv("TMPDIR");
     snprintf(top, sizeof top, "%s/bustia-jail-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(top))
+    if (!mkdtemp(top) || chmod(top, 0755) < 0) /* SOMEBODY passes through it where there is no chroot */
         return -1;
     path_in(path, "empty");
     if (mkdir(path, 0755) < 0)
