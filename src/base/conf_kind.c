@@ -325,8 +325,8 @@ static void nothing_free(const struct conf_option *o, struct conf *c)
 const struct conf_kind
     CONF_KIND_HOST     = {"HOST",       host_read,     text_print,   text_free, NULL},
     CONF_KIND_FILE     = {"PATH",       file_read,     text_print,   text_free, NULL},
-    CONF_KIND_NETWORKS = {"NETWORK …",  networks_read, text_print,   text_free, NULL},
-    CONF_KIND_WORDS    = {"WORD …",     words_read,    text_print,   text_free, NULL},
+    CONF_KIND_NETWORKS = {"NETWORK ...", networks_read, text_print,   text_free, NULL},
+    CONF_KIND_WORDS    = {"WORD ...",    words_read,    text_print,   text_free, NULL},
     CONF_KIND_STORE    = {"SCHEME:PATH", store_read,   text_print,   text_free, NULL},
     CONF_KIND_USER     = {"USER",       user_read,     text_print,   text_free, NULL},
     CONF_KIND_NUMBER   = {"NUMBER",     number_read,   number_print, nothing_free, NULL, plain_print},

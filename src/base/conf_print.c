@@ -97,11 +97,13 @@ void conf_sample(FILE *to)
 /* Text that roff must not take for its own. */
 static void print_roff(const char *text, FILE *to)
 {
+    if (*text == '.' || *text == '\'')
+        fputs("\\&", to);
     for (const char *p = text; *p; p++) {
         if (*p == '\\')
             fputs("\\e", to);
-        else if ((*p == '.' || *p == '\'') && (p == text || p[-1] == '\n'))
-            fprintf(to, "\\&%c", *p);
+        else if (*p == '"')
+            fputs("\\(dq", to);
         else if (*p == '-')
             fputs("\\-", to);
         else
@@ -122,23 +124,32 @@ static void print_roff_form(const struct conf_option *o, FILE *to)
     free(form);
 }
 
+static void print_default(const struct conf_option *o, FILE *to)
+{
+    if (o->said || !*o->fallback) {
+        fputs("Default: ", to);
+        print_roff(o->said ? o->said : "none", to);
+        fputs(".\n", to);
+        return;
+    }
+    fputs("Default:\n.Ql \"", to);
+    print_roff(o->fallback, to);
+    fputs("\" .\n", to);
+}
+
 void conf_manual(FILE *to)
 {
     for (unsigned i = 0; i < conf_table_count; i++) {
         const struct conf_option *o = &conf_table[i];
         if (o->group)
             fprintf(to, "%s.Ss %s\n.Bl -tag -width Ds\n", i ? ".El\n" : "", o->group);
-        fprintf(to, ".It Xo\n.Ic %s\n.Li =\n.Li \"", o->name);
+        fprintf(to, ".It Ic %s No = Ar \"", o->name);
         print_roff_form(o, to);
-        fputs("\"\n.Xc\n", to);
+        fputs("\"\n", to);
         print_roff(o->about, to);
         fputs(o->kind->count ? "\nMay stand several times.\n" : "\n", to);
-        fputs("Default: ", to);
-        if (o->said || !*o->fallback)
-            print_roff(o->said ? o->said : "none", to);
-        else
-            fprintf(to, "\n.Li \"%s\"\n", o->fallback);
-        fputs(o->said || !*o->fallback ? ".\n" : ".Pp\n", to);
+        print_default(o, to);
+        fputs(o->reloads ? "Takes effect at SIGHUP.\n" : "", to);
     }
     fputs(".El\n", to);
 }

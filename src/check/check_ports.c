@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "check/check_parts.h"
 
-/* The master holds a lock on its pid file as long as it lives. Its ports are then taken by itself. */
+/* The master holds a lock on its pid file as long as it lives. Its ports are then taken by itself. Who may not look cannot tell. */
 static bool server_runs(const struct check *k)
 {
     char path[8192];
@@ -22,7 +22,7 @@ static bool server_runs(const struct check *k)
         snprintf(path, sizeof path, "%s/bustiad.pid", k->c->run_dir);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
     if (fd < 0)
-        return false;
+        return errno == EACCES;
     bool held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
     close(fd);
     return held;

@@ -41,7 +41,7 @@ static int receive_row(int fd, struct control_row *r, struct err *err)
         if (n < 0)
             return err_set(err, ERR_TEMP, "the server's answer cannot be read: %s", strerror(errno));
         if (n == 0)
-            return err_set(err, ERR_TEMP, "the server has ended in the middle of its answer");
+            return err_set(err, ERR_TEMP, "the server has closed in the middle of its answer");
         got += (size_t)n;
     }
     if (!control_row_ok(r))
@@ -56,7 +56,9 @@ static int ask(const struct conf *c, const struct control_request *q, struct err
     snprintf(path, sizeof path, "%s/%s", c->run_dir, CONTROL_SOCKET);
     int fd = sock_connect_unix(path, err);
     if (fd < 0)
-        return -1;
+        return access(path, W_OK) < 0 && errno == EACCES
+                   ? err_set(err, ERR_AUTH, "only root, or the user who started the server, may ask it at %s", path)
+                   : err_set(err, ERR_TEMP, "no server answers at %s; does it run, and with this run_dir?", path);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (send_request(fd, q, err) == 0)

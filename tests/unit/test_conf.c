@@ -517,7 +517,7 @@ static void manual_has_every_option(void **state)
     conf_manual(to);
     fclose(to);
     for (unsigned i = 0; i < conf_table_count; i++) {
-        snprintf(item, sizeof item, "\n.Ic %s\n", conf_table[i].name);
+        snprintf(item, sizeof item, "\n.It Ic %s No = ", conf_table[i].name);
         assert_non_null(strstr(text, item));
         assert_true(strlen(conf_table[i].about) > 10);
     }
