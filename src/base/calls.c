@@ -257,23 +257,20 @@ static bool run_guarded(struct calls *c, struct loop_call *call, uint64_t now_us
 
 static bool run(struct calls *c, struct loop_call *call, uint64_t now_us)
 {
+    enum guard guard = c->threads_max ? GUARDED : ALONE;
     if (c->threads_max && atomic_load_explicit(&c->watcher, memory_order_relaxed) == NOBODY)
-        switch (post_watcher(c, call, now_us)) {
-        case GUARDED:
-            break;
-        case LATER:
-            return true;
-        case ALONE:
-            call->work(call);
-            call->done(call);
-            return true;
-        }
-    else if (!c->threads_max) {
+        guard = post_watcher(c, call, now_us);
+    switch (guard) {
+    case GUARDED:
+        return run_guarded(c, call, now_us);
+    case ALONE:
         call->work(call);
         call->done(call);
         return true;
+    case LATER:
+        return true;
     }
-    return run_guarded(c, call, now_us);
+    return true;
 }
 
 static void run_finished(struct calls *c)

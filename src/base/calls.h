@@ -41,7 +41,6 @@ void calls_finish(struct calls *c, struct loop_call *call);
 struct calls *loop_calls(struct loop *l);
 
 /* A thread with a small stack that no signal is delivered to. false: the system has none to give. */
-
 bool calls_thread_start(pthread_t *t, void *(*fn)(void *), void *arg);
 
 /* A queue of calls, in order. */

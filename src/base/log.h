@@ -15,10 +15,12 @@
 enum log_kind { LOG_TO_STREAM, LOG_TO_SYSLOG }; /* syslog: "<pri>tag[pid]: text" datagrams */
 enum log_level { LOG_L_ERROR, LOG_L_WARNING, LOG_L_INFO, LOG_L_DEBUG };
 
-/* `fd` stays the caller's; `role` is the word after the pid and must live on. Until then: stderr. */
+/* `fd` stays the caller's; `role` is the word after the pid and must live on. Until then: stderr. Ignores SIGPIPE from now on.
+ * A line that its reader has no room for is lost, never waited for; the next that gets out is followed by how many were. */
 void log_open(int fd, enum log_kind kind, const char *role);
 void log_level_set(enum log_level level);
-/* Called when writing fails (the syslog daemon was restarted): the owner may ask for a new descriptor. */
+/* Called when writing fails (the syslog daemon was restarted): the owner may ask for a new descriptor. In
+ * the thread that logged, which may be inside a call: set a mark, do the rest in the loop. */
 void log_on_failure(void (*fn)(void));
 
 /* printf's formats (the arguments are checked); text that a peer may have chosen goes through log_quote. */

@@ -11,8 +11,10 @@
 #include <stdint.h>
 
 struct loop *loop_new(void);
-void loop_free(struct loop *l);
-void loop_run(struct loop *l);  /* until loop_stop */
+void loop_free(struct loop *l); /* the caller's sources are freed before; waits for calls that are inside `work` */
+/* Until loop_stop. Returns in the thread that called it: if that one is inside a call, once the call is over. Then it may be
+ * called again; what was asked for and not run yet runs then. */
+void loop_run(struct loop *l);
 void loop_stop(struct loop *l); /* from a handler */
 
 /* ---- descriptors. Level-triggered. The descriptor stays the caller's: free the source, then close. */
