@@ -338,6 +338,22 @@ static enum sasl_result exchange(struct sasl_session *x, struct span in, struct 
     return SASL_CHALLENGE;
 }
 
+/* RFC 5802 §5.1: a name with '=' not followed by 2C or 3D must fail; libgsasl takes it as it is. The names are the
+ * second and the third part of the first message. */
+static bool names_escaped(struct span first)
+{
+    span_cut(&first, ',');
+    for (unsigned i = 0; i < 2; i++) {
+        struct span name = span_from(span_cut(&first, ','), 2);
+        while (name.n) {
+            span_cut(&name, '=');
+            if (name.p && (name.n < 2 || (memcmp(name.p, "2C", 2) != 0 && memcmp(name.p, "3D", 2) != 0)))
+                return false;
+        }
+    }
+    return true;
+}
+
 static enum sasl_result step_scram(struct sasl_session *x, struct span in, struct span *out, struct err *err)
 {
     if (x->progress == FIRST && !in.p)
@@ -351,6 +367,8 @@ static enum sasl_result step_scram(struct sasl_session *x, struct span in, struc
     /* 'n': the client knows no channel binding; 'y': it does, and sees that we offer none (RFC 5802 §6). */
     if (x->progress == FIRST && in.p[0] != 'n' && in.p[0] != 'y')
         return fail(ERR_AUTH, "channel binding is not offered here", err);
+    if (x->progress == FIRST && !names_escaped(in))
+        return fail(ERR_INPUT, "not SCRAM's message", err);
     return exchange(x, in, out, err);
 }
 
