@@ -19,8 +19,8 @@ enum { PARTS = sizeof parts / sizeof *parts };
 
 static const char *reason(int error)
 {
-    if (error == ELOOP)
-        return "a symbolic link stands in its way";
+    if (error == ELOOP || error == ENOTDIR) /* the kernel says either of a link where a directory should be */
+        return "a symbolic link or a file stands in its way";
     if (error == EXDEV)
         return "it leads out of its root";
     return strerror(error);
