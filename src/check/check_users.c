@@ -17,7 +17,7 @@ enum { TOLD = 20 }; /* users named one by one; the rest are counted */
 static void check_owner(const struct check *k, const char *path, const struct stat *st, const char *what)
 {
     const struct check_role *auth = &k->roles[CHECK_AUTH];
-    if (!k->root || !auth->found || st->st_uid == auth->uid)
+    if (!k->root || !auth->found || auth->uid == 0 || st->st_uid == auth->uid)
         return;
     conf_problem_add(k->p, conf_line(k->c, "users_db"), true, "users_db: the %s %s belongs to uid %u, not to auth_user = %s; chown %s %s",
                      what, path, st->st_uid, auth->name, auth->name, path);
