@@ -293,8 +293,8 @@ bool calls_run(struct calls *c, const bool *stop)
     if (n == 0)
         return true;
     uint64_t now_us = clock_us(), until = now_us + ROUND_US;
-    while (n-- && !*stop && now_us < until) {
-        if (!run(c, call_queue_take(&c->queued), now_us))
+    for (struct loop_call *call; n-- && !*stop && now_us < until && (call = call_queue_take(&c->queued));) {
+        if (!run(c, call, now_us))
             return false;
         now_us = clock_us();
     }

@@ -137,7 +137,8 @@ static const char *quoted(struct span text, const char *mark)
         memcpy(out + n, more, sizeof more - 1);
         n += sizeof more - 1;
     }
-    memcpy(out + n, mark, edge + 1);
+    memcpy(out + n, mark, edge);
+    out[n + edge] = '\0';
     return out;
 }
 
@@ -259,34 +260,62 @@ static bool put(enum log_level level, const char *event, const char *text)
     return true;
 }
 
-__attribute__((format(printf, 3, 0))) static void say(enum log_level level, const char *event, const char *format,
-                                                      va_list args)
+/* `text` has LINE bytes, and is overwritten. */
+static void say(enum log_level level, const char *event, char *text)
 {
-    char text[LINE];
-    int error = errno; /* log_…(strerror(errno)) then `return -1` must not change it */
-    vsnprintf(text, sizeof text, format, args);
+    int error = errno; /* a caller's errno outlives its line */
     if (put(level, event, text)) {
         unsigned missing = atomic_exchange(&lost, 0);
         if (missing) {
-            snprintf(text, sizeof text, "lines=%u", missing);
+            snprintf(text, LINE, "lines=%u", missing);
             put(LOG_L_WARNING, "lost", text);
         }
     }
     errno = error;
 }
 
-#define SAY(name, level)                                                                                               \
-    void name(const char *event, const char *format, ...)                                                              \
-    {                                                                                                                  \
-        if (level > ceiling)                                                                                           \
-            return;                                                                                                    \
-        va_list args;                                                                                                  \
-        va_start(args, format);                                                                                        \
-        say(level, event, format, args);                                                                               \
-        va_end(args);                                                                                                  \
-    }
+void log_error(const char *event, const char *format, ...)
+{
+    char text[LINE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    say(LOG_L_ERROR, event, text);
+}
 
-SAY(log_error, LOG_L_ERROR)
-SAY(log_warning, LOG_L_WARNING)
-SAY(log_info, LOG_L_INFO)
-SAY(log_debug, LOG_L_DEBUG)
+void log_warning(const char *event, const char *format, ...)
+{
+    if (ceiling < LOG_L_WARNING)
+        return;
+    char text[LINE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    say(LOG_L_WARNING, event, text);
+}
+
+void log_info(const char *event, const char *format, ...)
+{
+    if (ceiling < LOG_L_INFO)
+        return;
+    char text[LINE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    say(LOG_L_INFO, event, text);
+}
+
+void log_debug(const char *event, const char *format, ...)
+{
+    if (ceiling < LOG_L_DEBUG)
+        return;
+    char text[LINE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    say(LOG_L_DEBUG, event, text);
+}
