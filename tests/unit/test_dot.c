@@ -181,6 +181,7 @@ static void test_wire(void **state)
         buf_fini(&wire);
     }
     compare((struct span){"", 0}, true, WHOLE, same, 1, 2);
+    compare(span_of("no end"), true, WHOLE, same, 4, 2); /* a store that errs: the reply is ended all the same */
     compare((struct span){"", 0}, true, 0, same, 1, 2);
 }
 

@@ -250,7 +250,7 @@ static void test_room_is_kept(void **state)
     log_in(&s, 1 << 16, 1);
     buf_fini(&s.out);
     buf_init(&s.out, 1 << 16, &budget);
-    char filling[3000] = "";
+    char filling[4090] = "";
     buf_add(&s.out, filling, sizeof filling);
     assert_int_equal(say(&s, "RETR 1\r\n"), POP3_WANT_BODY);
     budget.used += budget.ceiling;
