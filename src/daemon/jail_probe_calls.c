@@ -3,6 +3,7 @@
 #include "daemon/jail_probe_row.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
 #include <sched.h>
@@ -132,6 +133,17 @@ static int kill_init(const struct place *p)
 static int signal_parent_thread(const struct place *p)
 {
     return done(syscall(SYS_tgkill, p->parent, p->parent, 0));
+}
+
+/* A process that is not there: where the parent's user or Landlock would answer EPERM too, only the filter does here. */
+static int kill_none(const struct place *p)
+{
+    return done(kill(INT_MAX, 0));
+}
+
+static int signal_none(const struct place *p)
+{
+    return done(syscall(SYS_tgkill, INT_MAX, INT_MAX, 0));
 }
 
 static int signal_self(const struct place *p)
@@ -322,6 +334,8 @@ static const struct probe_row rows[] = {
     {"kill parent",                       kill_parent,           CHILDREN, {EPERM}, 0},
     {"kill 1",                            kill_init,             CHILDREN, {EPERM}, 0},
     {"tgkill parent",                     signal_parent_thread,  CHILDREN, {EPERM}, 0},
+    {"kill none",                         kill_none,             CHILDREN, {EPERM}, 0},
+    {"tgkill none",                       signal_none,           CHILDREN, {EPERM}, 0},
     {"tgkill self",                       signal_self,           ALL,      {0}, 0},
     {"pidfd_open parent",                 open_pid,              ALL,      {EPERM}, 0},
     {"fcntl F_SETOWN",                    own_signals,           ALL,      {EPERM}, 0},
