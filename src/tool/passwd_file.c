@@ -123,7 +123,7 @@ int passwd_file_parse(struct span line, struct passwd_entry *e, struct err *err)
     for (unsigned i = 0; i < FIELDS; i++)
         fields[i] = span_cut(&rest, ':');
     if (!fields[PASSWORD].p)
-        return bad(err, "no password field (user:password:…)");
+        return bad(err, "no password field (user:password)");
     e->user = fields[USER];
     e->secret = fields[PASSWORD];
     e->home = fields[HOME];
