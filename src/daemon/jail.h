@@ -7,7 +7,6 @@
 #define DAEMON_JAIL_H
 
 #include <stdbool.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"

@@ -95,7 +95,7 @@ static int inside(enum role role, int (*fn)(struct inside *in))
             dprintf(STDERR_FILENO, "%s: line %d: %s\n", role_name(role), line, strerror(errno));
         _exit(line ? 1 : 0);
     }
-    int status;
+    int status = 0;
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
     return status;
 }
@@ -158,7 +158,7 @@ static int probe(enum role role, const char *other, char *out, size_t room)
 {
     struct inside in;
     struct err err;
-    int pipes[2];
+    int pipes[2] = {-1, -1};
     assert_int_equal(pipe(pipes), 0);
     fflush(NULL);
     pid_t pid = fork();
@@ -173,7 +173,7 @@ static int probe(enum role role, const char *other, char *out, size_t room)
         n += (size_t)got;
     out[n] = '\0';
     close(pipes[0]);
-    int status;
+    int status = 0;
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
     return WEXITSTATUS(status);
 }
@@ -222,7 +222,7 @@ static void test_probe_without_walls(void **state)
 static int start_each(struct inside *in)
 {
     for (int r = 0; r < ROLES; r++) {
-        int status;
+        int status = 0;
         pid_t pid = fork();
         if (pid == 0) {
             execl(self, self, role_name((enum role)r), top, NULL);
@@ -265,7 +265,7 @@ static int enter_with(struct jail *j)
     pid_t pid = fork();
     if (pid == 0)
         _exit(jail_enter(j, &report, &err) < 0 && err.text[0] ? 1 : 0);
-    int status;
+    int status = 0;
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
     return WEXITSTATUS(status);
 }
@@ -325,7 +325,7 @@ static void test_refused_with_threads(void **state)
         pthread_create(&t, NULL, wait_long, NULL);
         _exit(jail_enter(&in.jail, &in.report, &err) < 0 && strstr(err.text, "threads") ? 0 : 1);
     }
-    int status;
+    int status = 0;
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
     assert_int_equal(status, 0);
 }
@@ -355,7 +355,7 @@ static int read_status(pid_t pid, const char *name, char value[128])
 /* A role that waits until its end of the pipe is closed, after telling that it is sealed. */
 static pid_t sealed_role(enum role role, int *stop)
 {
-    int up[2], down[2];
+    int up[2] = {-1, -1}, down[2] = {-1, -1};
     assert_true(pipe(up) == 0 && pipe(down) == 0);
     fflush(NULL);
     pid_t pid = fork();
@@ -382,7 +382,7 @@ static void test_status(void **state)
 {
     need_walls();
     for (int r = 0; r < ROLES; r++) {
-        int stop, status;
+        int stop = -1, status = 0;
         char value[128], want[128];
         pid_t pid = sealed_role((enum role)r, &stop);
         assert_true(read_status(pid, "NoNewPrivs", value));
@@ -644,7 +644,7 @@ static int by_landlock(void)
 /* Landlock by itself, without the filter that would answer first. */
 static void test_landlock(void **state)
 {
-    int status;
+    int status = 0;
     if (!jail_build.walls || jail_landlock_abi() == 0)
         skip();
     struct sockaddr_un abstract = {.sun_family = AF_UNIX};
@@ -687,7 +687,7 @@ static int (*const foreign[1])(void);
 /* What ends a process that makes this call: by itself, or sealed. */
 static int ended_by(int (*call)(void), const enum role *role)
 {
-    int status;
+    int status = 0;
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
