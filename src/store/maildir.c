@@ -281,8 +281,12 @@ static bool unlink_message(struct maildir_box *m, struct maildir_entry *e, void 
     const char *name = maildir_table_name(&m->table, e);
     struct stat st;
     int fd = maildir_beneath(m->sub[e->dir], name, O_PATH);
-    int error = fd < 0 || fstat(fd, &st) < 0 ? errno : 0;
-    bool here = !error && st.st_ino == e->inode && S_ISREG(st.st_mode);
+    int error = 0;
+    bool here = false;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        error = errno;
+    else
+        here = st.st_ino == e->inode && S_ISREG(st.st_mode);
     if (here && unlinkat(m->sub[e->dir], name, 0) < 0) {
         error = errno;
         here = false;

@@ -118,8 +118,8 @@ static int read_dir(struct maildir_box *m, enum maildir_dir dir, see_fn *see, vo
 /* The n-th pass. new/ before cur/: what is moved meanwhile is moved that way. *counts: both stood still. */
 static int pass(struct maildir_box *m, unsigned n, see_fn *see, void *arg, bool *counts, struct err *err)
 {
-    struct stamps before, after;
-    struct timespec start;
+    struct stamps before = {0}, after = {0};
+    struct timespec start = {0};
     if (first_stamps(m, n, &before, &start, err) < 0 || read_dir(m, MAILDIR_NEW, see, arg, err) < 0 ||
         read_dir(m, MAILDIR_CUR, see, arg, err) < 0 || read_stamps(m, &after, err) < 0)
         return -1;

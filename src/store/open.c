@@ -6,16 +6,19 @@
 #include "store/maildir.h"
 #include "store/memory.h"
 
-static const struct store_ops *const schemes[] = {&store_maildir, &store_memory};
+static const struct scheme {
+    const struct store_ops *ops;
+    bool for_tests; /* only below a root that says so */
+} schemes[] = {{&store_maildir, false}, {&store_memory, true}};
 enum { SCHEMES = sizeof schemes / sizeof *schemes };
 
 enum { WHERE_MAX = 4000 };
 
-static const struct store_ops *scheme_of(struct span name)
+static const struct scheme *scheme_of(struct span name)
 {
     for (size_t i = 0; i < SCHEMES; i++)
-        if (span_is(name, schemes[i]->scheme))
-            return schemes[i];
+        if (span_is(name, schemes[i].ops->scheme))
+            return &schemes[i];
     return NULL;
 }
 
@@ -64,32 +67,39 @@ struct place {
     const char *path; /* below the root */
 };
 
-static int locate(const struct store_root *roots, unsigned n_roots, const char *where, struct place *p, struct err *err)
+static bool refuse(const char *why, struct err *err)
+{
+    err_set(err, ERR_PERM, "store: %s", why);
+    return false;
+}
+
+static bool locate(const struct store_root *roots, unsigned n_roots, const char *where, struct place *p,
+                   struct err *err)
 {
     struct span path = span_of(where);
     if (path.n > WHERE_MAX)
-        return err_set(err, ERR_PERM, "store: longer than %d", WHERE_MAX);
-    struct span scheme = span_cut(&path, ':');
-    p->ops = path.p ? scheme_of(scheme) : NULL;
-    if (!p->ops)
-        return err_set(err, ERR_PERM, "store: no known scheme (maildir:/path)");
+        return refuse("it is too long", err);
+    struct span name = span_cut(&path, ':');
+    const struct scheme *scheme = path.p ? scheme_of(name) : NULL;
+    if (!scheme)
+        return refuse("no known scheme (maildir:/path)", err);
     const char *fault = path_fault(path);
     if (fault)
-        return err_set(err, ERR_PERM, "store: %s", fault);
-    p->root = root_of(roots, n_roots, path);
-    if (!p->root)
-        return err_set(err, ERR_PERM, "store: not below any mail_root");
-    if (p->ops == &store_memory && !p->root->memory)
-        return err_set(err, ERR_PERM, "store: memory stores are not allowed (allow_memory_store)");
-    p->path = path.p + strlen(p->root->path) + 1;
-    return 0;
+        return refuse(fault, err);
+    const struct store_root *root = root_of(roots, n_roots, path);
+    if (!root)
+        return refuse("not below any mail_root", err);
+    if (scheme->for_tests && !root->memory)
+        return refuse("memory stores are not allowed (allow_memory_store)", err);
+    *p = (struct place){scheme->ops, root, path.p + strlen(root->path) + 1};
+    return true;
 }
 
 int store_where_check(const struct store_root *roots, unsigned n_roots, const char *where, unsigned *root,
                       struct err *err)
 {
     struct place place;
-    if (locate(roots, n_roots, where, &place, err) < 0)
+    if (!locate(roots, n_roots, where, &place, err))
         return -1;
     if (root)
         *root = (unsigned)(place.root - roots);
@@ -100,7 +110,7 @@ int store_open(struct store **s, const struct store_root *roots, unsigned n_root
                enum store_mode mode, struct err *err)
 {
     struct place place;
-    if (locate(roots, n_roots, where, &place, err) < 0)
+    if (!locate(roots, n_roots, where, &place, err))
         return -1;
     return place.ops->open(s, place.root, place.path, mode, err);
 }

@@ -173,7 +173,7 @@ void place_expect(struct store *s, unsigned msg, const char *text)
 {
     struct store_body b;
     struct err err = {0};
-    size_t n;
+    size_t n = 0;
     char *got = place_body(s, msg, &n, &b, &err);
     if (!got)
         fail_msg("body: %s", err.text);

@@ -241,7 +241,7 @@ static void make_socket(const struct place *p, const char *name)
     char path[PLACE_PATH];
     place_path(p, name, path);
     assert_true(strlen(path) < sizeof a.sun_path);
-    strcpy(a.sun_path, path);
+    memcpy(a.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
     close(fd);

@@ -33,7 +33,7 @@ struct beside {
 static void name_of(unsigned file, int flags, char out[64])
 {
     static const char *const forms[] = {"new/%u.x", "cur/%u.x:2,", "cur/%u.x:2,S", "cur/%u.x:2,FS"};
-    snprintf(out, 64, forms[flags], 1000 + file); // NOLINT: the formats stand above
+    snprintf(out, 64, forms[flags], 1000 + file);
 }
 
 /* A message may have been removed by the session. */
@@ -150,7 +150,7 @@ static void test_removal_while_flags_toggle(void **state)
     enum { EACH = 5 };
     struct beside *b = *state;
     start(b, toggle);
-    for (unsigned round = 0; round < SESSIONS && round < FILES / EACH; round++) {
+    for (unsigned round = 0; round < FILES / EACH; round++) {
         struct drop drop;
         struct err err = {0};
         size_t left = 9;
