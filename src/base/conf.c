@@ -1,4 +1,5 @@
-/* conf: reads the configuration by its table. The master and the tool read the file, every role what the master prints. */
+/* conf: reads the configuration by its table. The master and the tool read the file, every role what the master prints.
+ */
 #include "base/conf.h"
 
 #include <string.h>
@@ -57,7 +58,8 @@ static void unknown_option(struct span name, unsigned line, struct conf_problems
     if (near)
         conf_problem_add(p, line, true, "unknown option %s; did you mean \"%s\"?", log_quote(name), near);
     else
-        conf_problem_add(p, line, true, "unknown option %s; bustia.conf(5) lists those that there are", log_quote(name));
+        conf_problem_add(p, line, true, "unknown option %s; bustia.conf(5) lists those that there are",
+                         log_quote(name));
 }
 
 /* What is under way while a text is read. */

@@ -1,5 +1,5 @@
-/* conf_fit: what does not fit together in a configuration whose values are each right. Asks nothing of the system: that is the
- * check of the server (check/). */
+/* conf_fit: what does not fit together in a configuration whose values are each right. Asks nothing of the system: that
+ * is the check of the server (check/). */
 #include "base/conf_table.h"
 
 #include <string.h>
@@ -26,26 +26,31 @@ static void fit_tls(const struct fit *f)
     if (is_wrong(f, "tls_cert") || is_wrong(f, "tls_key"))
         return;
     if (*c->tls_cert && !*c->tls_key)
-        conf_problem_add(f->p, conf_line(c, "tls_cert"), true, "tls_cert has no tls_key beside it; name its private key");
+        conf_problem_add(f->p, conf_line(c, "tls_cert"), true,
+                         "tls_cert has no tls_key beside it; name its private key");
     if (*c->tls_key && !*c->tls_cert)
-        conf_problem_add(f->p, conf_line(c, "tls_key"), true, "tls_key has no tls_cert beside it; name its certificate");
+        conf_problem_add(f->p, conf_line(c, "tls_key"), true,
+                         "tls_key has no tls_cert beside it; name its certificate");
     if (*c->tls_cert || *c->tls_key)
         return;
     bool clear_far = false;
     for (unsigned i = 0; i < c->listeners; i++) {
         const struct conf_listener *l = &c->listen[i];
         struct conf_address a;
-        clear_far |= l->service == CONF_POP3 && !conf_address_read(span_of(l->address), &a) && !conf_address_loopback(&a);
+        clear_far |=
+            l->service == CONF_POP3 && !conf_address_read(span_of(l->address), &a) && !conf_address_loopback(&a);
         if (l->service == CONF_POP3S)
             conf_problem_add(f->p, l->line, true, "listen = %s pop3s needs tls_cert and tls_key", l->address);
         else if (!l->cleartext)
             conf_problem_add(f->p, l->line, false,
-                             "listen = %s takes no passwords at all: it has cleartext=no, and there is no tls_cert", l->address);
+                             "listen = %s takes no passwords at all: it has cleartext=no, and there is no tls_cert",
+                             l->address);
     }
     if (clear_far)
-        conf_problem_add(f->p, 0, false,
-                         "there is no tls_cert, so passwords from outside of cleartext_networks are refused; set tls_cert and "
-                         "tls_key");
+        conf_problem_add(
+            f->p, 0, false,
+            "there is no tls_cert, so passwords from outside of cleartext_networks are refused; set tls_cert and "
+            "tls_key");
 }
 
 /* ---- listeners */
@@ -63,8 +68,8 @@ static void fit_listeners(const struct fit *f)
             if (conf_address_read(span_of(l->address), &a) || conf_address_read(span_of(other->address), &b) ||
                 !conf_address_clash(&a, &b))
                 continue;
-            conf_problem_add(f->p, l->line, true, "listen = %s clashes with %s on line %u; take one of them out", l->address,
-                             other->address, other->line);
+            conf_problem_add(f->p, l->line, true, "listen = %s clashes with %s on line %u; take one of them out",
+                             l->address, other->address, other->line);
             break;
         }
     }
@@ -98,9 +103,10 @@ static void fit_root(const struct fit *f, unsigned i)
             conf_problem_add(f->p, c->mail_root_line[i], true, "mail_root = %s stands on line %u already", inner,
                              c->mail_root_line[k]);
         else
-            conf_problem_add(f->p, c->mail_root_line[i], true,
-                             "mail_root = %s lies in mail_root = %s on line %u, which holds it already; take one of them out",
-                             inner, outer, c->mail_root_line[k]);
+            conf_problem_add(
+                f->p, c->mail_root_line[i], true,
+                "mail_root = %s lies in mail_root = %s on line %u, which holds it already; take one of them out", inner,
+                outer, c->mail_root_line[k]);
         return;
     }
 }
@@ -114,8 +120,8 @@ static void fit_outside_roots(const struct fit *f, const char *name, const char 
         i++;
     if (i < c->mail_roots)
         conf_problem_add(f->p, conf_line(c, name), true,
-                         "%s = %s lies in mail_root = %s, where users of mailboxes may write; keep it elsewhere", name, path,
-                         c->mail_root[i]);
+                         "%s = %s lies in mail_root = %s, where users of mailboxes may write; keep it elsewhere", name,
+                         path, c->mail_root[i]);
 }
 
 static void fit_store_default(const struct fit *f)
@@ -133,7 +139,8 @@ static void fit_store_default(const struct fit *f)
                          c->store_default);
     else if (!inside)
         conf_problem_add(f->p, conf_line(c, "mail_root"), false,
-                         "mail_root does not hold the default of store_default, %s; set store_default too", c->store_default);
+                         "mail_root does not hold the default of store_default, %s; set store_default too",
+                         c->store_default);
     if (span_is(scheme, "memory") && !c->allow_memory_store)
         conf_problem_add(f->p, line, true, "store_default = %s keeps mail in memory, and allow_memory_store is no",
                          c->store_default);
@@ -144,8 +151,8 @@ static void fit_run_dir(const struct fit *f)
 {
     enum { MOST = 107 - sizeof "/" CONTROL_SOCKET + 1 };
     if (strlen(f->c->run_dir) > MOST)
-        conf_problem_add(f->p, conf_line(f->c, "run_dir"), true, "run_dir is longer than the %d bytes that a socket in it allows",
-                         (int)MOST);
+        conf_problem_add(f->p, conf_line(f->c, "run_dir"), true,
+                         "run_dir is longer than the %d bytes that a socket in it allows", (int)MOST);
 }
 
 /* ---- the log and the limits */
@@ -168,8 +175,9 @@ static void fit_limits(const struct fit *f)
         conf_problem_add(f->p, conf_line(c, "tls_waiting"), false,
                          "tls_waiting is more than connections, which then is the limit");
     if (c->failure_delay >= c->authorization_timeout)
-        conf_problem_add(f->p, conf_line(c, "failure_delay"), false,
-                         "failure_delay is not less than authorization_timeout: nobody sees that his password was wrong");
+        conf_problem_add(
+            f->p, conf_line(c, "failure_delay"), false,
+            "failure_delay is not less than authorization_timeout: nobody sees that his password was wrong");
     if (c->idle_timeout < 600000)
         conf_problem_add(f->p, conf_line(c, "idle_timeout"), false,
                          "idle_timeout is less than the 10m that RFC 1939 asks for");

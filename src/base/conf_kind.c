@@ -77,7 +77,8 @@ static bool file_read(const struct conf_option *o, struct conf *c, struct span v
 /* A list of words as one text with single blanks between them; each is checked by `ok`, which words its refusal. */
 typedef bool word_ok_fn(const struct conf_option *o, struct span word, char why[CONF_WHY]);
 
-static bool list_read(const struct conf_option *o, struct conf *c, struct span value, word_ok_fn *ok, char why[CONF_WHY])
+static bool list_read(const struct conf_option *o, struct conf *c, struct span value, word_ok_fn *ok,
+                      char why[CONF_WHY])
 {
     char *list = mem_alloc(value.n + 1);
     size_t n = 0;
@@ -146,13 +147,15 @@ static bool listed_word_ok(const struct conf_option *o, struct span word, char w
     return word_refuse(o, word, before, why);
 }
 
-static bool words_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+static bool words_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line,
+                       char why[CONF_WHY])
 {
     (void)line;
     return list_read(o, c, value, listed_word_ok, why);
 }
 
-static bool store_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+static bool store_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line,
+                       char why[CONF_WHY])
 {
     (void)line;
     struct span path = value;

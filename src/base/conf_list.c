@@ -26,14 +26,16 @@ static bool listener_words(struct span rest, struct conf_listener *l, bool *serv
         } else if (span_is(word, "cleartext=no") || span_is(word, "cleartext=yes")) {
             l->cleartext = span_is(word, "cleartext=yes");
         } else {
-            snprintf(why, CONF_WHY, "has the unknown word %s; write ADDRESS:PORT pop3|pop3s [cleartext=no]", log_quote(word));
+            snprintf(why, CONF_WHY, "has the unknown word %s; write ADDRESS:PORT pop3|pop3s [cleartext=no]",
+                     log_quote(word));
             return false;
         }
     }
     return true;
 }
 
-static bool listen_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+static bool listen_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line,
+                        char why[CONF_WHY])
 {
     (void)o;
     struct span rest = value, address = conf_word(&rest);
@@ -60,7 +62,8 @@ static void listen_print(const struct conf_option *o, const struct conf *c, unsi
 {
     (void)o;
     const struct conf_listener *l = &c->listen[i];
-    fprintf(to, "%s %s%s", l->address, l->service == CONF_POP3S ? "pop3s" : "pop3", l->cleartext ? "" : " cleartext=no");
+    fprintf(to, "%s %s%s", l->address, l->service == CONF_POP3S ? "pop3s" : "pop3",
+            l->cleartext ? "" : " cleartext=no");
 }
 
 static unsigned listen_count(const struct conf *c)
@@ -130,6 +133,6 @@ static void root_free(const struct conf_option *o, struct conf *c)
     c->mail_roots = 0;
 }
 
-const struct conf_kind CONF_KIND_LISTEN = {"ADDRESS:PORT pop3|pop3s [cleartext=no]", listen_read, listen_print, listen_free,
-                                           listen_count, NULL};
+const struct conf_kind CONF_KIND_LISTEN = {
+    "ADDRESS:PORT pop3|pop3s [cleartext=no]", listen_read, listen_print, listen_free, listen_count, NULL};
 const struct conf_kind CONF_KIND_ROOT = {"FOLDER", root_read, root_print, root_free, root_count, NULL};

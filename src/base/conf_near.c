@@ -14,7 +14,8 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* Letters to add, drop, change or swap with a neighbour; case and "-" for "_" cost nothing. Three rows of the usual matrix. */
+/* Letters to add, drop, change or swap with a neighbour; case and "-" for "_" cost nothing. Three rows of the usual
+ * matrix. */
 static unsigned distance(struct span a, struct span b)
 {
     unsigned rows[3][WORD_MAX + 1];

@@ -2,16 +2,16 @@
 #include "base/conf_table.h"
 
 static const char *const mechanisms[] = {"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", NULL};
-static const char *const log_places[] = {"stderr", "syslog", "file", NULL}; /* enum conf_log */
+static const char *const log_places[] = {"stderr", "syslog", "file", NULL};          /* enum conf_log */
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL}; /* enum conf_level */
 
 #define AT(field) offsetof(struct conf, field)
-#define SECOND 1000u
-#define MINUTE (60u * SECOND)
-#define HOUR (60u * MINUTE)
-#define KILO 1024ull
-#define MEGA (1024ull * KILO)
-#define GIGA (1024ull * MEGA)
+#define SECOND    1000u
+#define MINUTE    (60u * SECOND)
+#define HOUR      (60u * MINUTE)
+#define KILO      1024ull
+#define MEGA      (1024ull * KILO)
+#define GIGA      (1024ull * MEGA)
 
 /* clang-format off */
 const struct conf_option conf_table[] = {

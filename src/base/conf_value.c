@@ -108,7 +108,8 @@ struct unit {
     uint64_t factor;
 };
 
-/* Each from the smallest; the last that divides a value is how it is printed. The first row of `bare` is a number alone. */
+/* Each from the smallest; the last that divides a value is how it is printed. The first row of `bare` is a number
+ * alone. */
 static const struct unit times[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
 static const struct unit sizes[] = {{"", 1}, {"k", 1024}, {"M", 1048576}, {"G", 1073741824}};
 enum { UNITS = 4 };

@@ -8,7 +8,8 @@
 #include "base/mem.h"
 #include "check/check_parts.h"
 
-int check_stat(const struct check *k, unsigned line, const char *what, const char *path, const char *remedy, struct stat *st)
+int check_stat(const struct check *k, unsigned line, const char *what, const char *path, const char *remedy,
+               struct stat *st)
 {
     if (stat(path, st) == 0)
         return 0;
@@ -32,9 +33,11 @@ void check_file(const struct check *k)
     if (!k->root || stat(k->file, &st) < 0 || !S_ISREG(st.st_mode))
         return;
     if (st.st_mode & S_IWOTH)
-        conf_problem_add(k->p, 0, true, "everybody may change this file (mode %04o); chmod o-w %s", st.st_mode & 07777, k->file);
+        conf_problem_add(k->p, 0, true, "everybody may change this file (mode %04o); chmod o-w %s", st.st_mode & 07777,
+                         k->file);
     else if (st.st_uid != 0)
-        conf_problem_add(k->p, 0, false, "this file belongs to uid %u, who may so decide what runs as root; chown root %s", st.st_uid,
+        conf_problem_add(k->p, 0, false,
+                         "this file belongs to uid %u, who may so decide what runs as root; chown root %s", st.st_uid,
                          k->file);
 }
 
@@ -44,7 +47,8 @@ void check_server(const struct conf *c, const char *file, struct conf_problems *
     check_begin(&k, c, file, p);
     if (!k.root)
         conf_problem_add(p, 0, false,
-                         "not root: all roles would run as uid %u and serve only this user's mail, and the accounts of the roles are "
+                         "not root: all roles would run as uid %u and serve only this user's mail, and the accounts of "
+                         "the roles are "
                          "not checked",
                          geteuid());
     check_roles(&k);

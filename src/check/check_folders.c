@@ -9,13 +9,14 @@
 #include "check/check_parts.h"
 
 /* A folder that not everybody may write to: else anyone could put his own things where the server expects its own. */
-static void check_folder(const struct check *k, const char *option, unsigned line, const char *path, const struct stat *st)
+static void check_folder(const struct check *k, const char *option, unsigned line, const char *path,
+                         const struct stat *st)
 {
     if (!S_ISDIR(st->st_mode))
         conf_problem_add(k->p, line, true, "%s = %s is no folder", option, path);
     else if (st->st_mode & S_IWOTH)
-        conf_problem_add(k->p, line, true, "%s = %s may be written by everybody (mode %04o); chmod o-w %s", option, path,
-                         st->st_mode & 07777, path);
+        conf_problem_add(k->p, line, true, "%s = %s may be written by everybody (mode %04o); chmod o-w %s", option,
+                         path, st->st_mode & 07777, path);
 }
 
 static void check_root(const struct check *k, unsigned i)
@@ -28,8 +29,8 @@ static void check_root(const struct check *k, unsigned i)
         return;
     check_folder(k, "mail_root", k->c->mail_root_line[i], path, &st);
     if (realpath(path, real) && strcmp(real, "/") == 0)
-        conf_problem_add(k->p, k->c->mail_root_line[i], true, "mail_root = %s leads to \"/\"; name a folder that holds nothing but mail",
-                         path);
+        conf_problem_add(k->p, k->c->mail_root_line[i], true,
+                         "mail_root = %s leads to \"/\"; name a folder that holds nothing but mail", path);
 }
 
 /* By the names it was looked at when the file was read; here by where the names lead. */
@@ -38,10 +39,11 @@ static void check_outside_roots(const struct check *k, const char *option, const
     char *folder = check_folder_of(path);
     char real[PATH_MAX], root[PATH_MAX];
     for (unsigned i = 0; realpath(folder, real) && i < k->c->mail_roots; i++)
-        if (realpath(k->c->mail_root[i], root) && conf_path_below(real, root) && !conf_path_below(path, k->c->mail_root[i])) {
+        if (realpath(k->c->mail_root[i], root) && conf_path_below(real, root) &&
+            !conf_path_below(path, k->c->mail_root[i])) {
             conf_problem_add(k->p, conf_line(k->c, option), true,
-                             "%s = %s leads into mail_root = %s, where users of mailboxes may write; keep it elsewhere", option, path,
-                             k->c->mail_root[i]);
+                             "%s = %s leads into mail_root = %s, where users of mailboxes may write; keep it elsewhere",
+                             option, path, k->c->mail_root[i]);
             break;
         }
     mem_free(folder);
@@ -57,17 +59,19 @@ static void check_run_dir(const struct check *k)
         if (k->root && st.st_uid != 0)
             conf_problem_add(k->p, line, true, "run_dir = %s belongs to uid %u; chown root %s", path, st.st_uid, path);
         else if (!k->root && access(path, W_OK) < 0)
-            conf_problem_add(k->p, line, true, "run_dir = %s may not be written by this user; name one of his own", path);
+            conf_problem_add(k->p, line, true, "run_dir = %s may not be written by this user; name one of his own",
+                             path);
         return;
     }
     char *folder = check_folder_of(path);
     if (errno != ENOENT)
         conf_problem_add(k->p, line, true, "run_dir = %s cannot be looked at: %s", path, strerror(errno));
     else if (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
-        conf_problem_add(k->p, line, true, "run_dir = %s cannot be made: there is no folder %s; mkdir -p %s", path, folder, folder);
+        conf_problem_add(k->p, line, true, "run_dir = %s cannot be made: there is no folder %s; mkdir -p %s", path,
+                         folder, folder);
     else if (access(folder, W_OK) < 0)
-        conf_problem_add(k->p, line, true, "run_dir = %s cannot be made: %s may not be written by this user; name another", path,
-                         folder);
+        conf_problem_add(k->p, line, true,
+                         "run_dir = %s cannot be made: %s may not be written by this user; name another", path, folder);
     mem_free(folder);
 }
 
@@ -83,9 +87,11 @@ static void check_written(const struct check *k, const char *option, const char 
     else if (exists && access(path, W_OK) < 0)
         conf_problem_add(k->p, line, true, "%s = %s may not be written: %s", option, path, strerror(errno));
     else if (!exists && (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode)))
-        conf_problem_add(k->p, line, true, "%s = %s cannot be made: there is no folder %s; mkdir -p %s", option, path, folder, folder);
+        conf_problem_add(k->p, line, true, "%s = %s cannot be made: there is no folder %s; mkdir -p %s", option, path,
+                         folder, folder);
     else if (!exists && access(folder, W_OK) < 0)
-        conf_problem_add(k->p, line, true, "%s = %s cannot be made: %s may not be written by this user", option, path, folder);
+        conf_problem_add(k->p, line, true, "%s = %s cannot be made: %s may not be written by this user", option, path,
+                         folder);
     mem_free(folder);
 }
 

@@ -16,10 +16,11 @@ static void check_walls(const struct check *k)
                          w.seccomp ? "no_new_privs" : "seccomp filters");
     if (w.landlock_abi == 0)
         conf_problem_add(k->p, 0, false,
-                         "this kernel has no Landlock (or it is not among lsm= at boot): a mail process can reach whatever its uid can");
+                         "this kernel has no Landlock (or it is not among lsm= at boot): a mail process can reach "
+                         "whatever its uid can");
     else if (w.landlock_abi < WALLS_LANDLOCK_WANTED)
-        conf_problem_add(k->p, 0, false, "this kernel has Landlock %d, and %d bars more; a newer kernel has it", w.landlock_abi,
-                         WALLS_LANDLOCK_WANTED);
+        conf_problem_add(k->p, 0, false, "this kernel has Landlock %d, and %d bars more; a newer kernel has it",
+                         w.landlock_abi, WALLS_LANDLOCK_WANTED);
 }
 
 /* Root may raise its limit up to what the system allows; others up to the hard limit. */
@@ -42,6 +43,7 @@ void check_kernel(const struct check *k)
     check_walls(k);
     if (k->c->connections + OWN_FILES > most)
         conf_problem_add(k->p, conf_line(k->c, "connections"), false,
-                         "connections = %llu is more than a process may have open here, %llu; raise %s", (unsigned long long)k->c->connections,
-                         (unsigned long long)most, k->root ? "fs.nr_open" : "the hard limit of open files");
+                         "connections = %llu is more than a process may have open here, %llu; raise %s",
+                         (unsigned long long)k->c->connections, (unsigned long long)most,
+                         k->root ? "fs.nr_open" : "the hard limit of open files");
 }

@@ -1,4 +1,5 @@
-/* check_ports: can the addresses be listened on? Binds each and lets it go, without listening, so that no client ever meets it. */
+/* check_ports: can the addresses be listened on? Binds each and lets it go, without listening, so that no client ever
+ * meets it. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,8 @@
 #include "base/mem.h"
 #include "check/check_parts.h"
 
-/* The master holds a lock on its pid file as long as it lives. Its ports are then taken by itself. Who may not look cannot tell. */
+/* The master holds a lock on its pid file as long as it lives. Its ports are then taken by itself. Who may not look
+ * cannot tell. */
 static bool server_runs(const struct check *k)
 {
     char path[8192];
@@ -56,13 +58,15 @@ static void check_one(const struct check *k, const struct conf_listener *l, bool
     int wrong = try_bind(&a);
     if (wrong == EADDRINUSE && !runs)
         conf_problem_add(k->p, l->line, false,
-                         "listen = %s: another program has the port already; `ss -ltnp sport = :%u` tells which", l->address, a.port);
+                         "listen = %s: another program has the port already; `ss -ltnp sport = :%u` tells which",
+                         l->address, a.port);
     else if (wrong == EACCES)
-        conf_problem_add(k->p, l->line, !runs, "listen = %s: ports below 1024 are root's; start the server as root, or take another port",
+        conf_problem_add(k->p, l->line, !runs,
+                         "listen = %s: ports below 1024 are root's; start the server as root, or take another port",
                          l->address);
     else if (wrong == EADDRNOTAVAIL)
-        conf_problem_add(k->p, l->line, true, "listen = %s: this machine has no such address; `ip address` lists those it has",
-                         l->address);
+        conf_problem_add(k->p, l->line, true,
+                         "listen = %s: this machine has no such address; `ip address` lists those it has", l->address);
     else if (wrong == EAFNOSUPPORT)
         conf_problem_add(k->p, l->line, true, "listen = %s: this machine has no %s; take it out%s", l->address,
                          a.v6 ? "IPv6" : "IPv4", l->line ? "" : " by writing the other listen lines down");

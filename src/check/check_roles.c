@@ -25,11 +25,12 @@ static void check_role(const struct check *k, const struct check_role *r)
                          "/usr/sbin/nologin %s",
                          r->option, r->name, r->err.text, r->name);
     else if (r->uid == 0 || r->gid == 0)
-        conf_problem_add(k->p, line, true, "%s = %s has root's %s; give the role an account of its own", r->option, r->name,
-                         r->uid == 0 ? "uid" : "group");
+        conf_problem_add(k->p, line, true, "%s = %s has root's %s; give the role an account of its own", r->option,
+                         r->name, r->uid == 0 ? "uid" : "group");
     else if (r->uid >= k->c->first_uid)
         conf_problem_add(k->p, line, false,
-                         "%s = %s has uid %u, which is not below first_uid: a mailbox may be opened as this role; use a system account",
+                         "%s = %s has uid %u, which is not below first_uid: a mailbox may be opened as this role; use "
+                         "a system account",
                          r->option, r->name, r->uid);
 }
 
@@ -49,17 +50,19 @@ static void check_mail_user(const struct check *k)
     uint32_t uid, gid;
     struct err err = {.kind = ERR_NONE};
     if (account_find(c->mail_user, &uid, &gid, &err) < 0)
-        conf_problem_add(k->p, line, false,
-                         "mail_user = %s: %s, so `bustia user add` needs --uid; useradd --user-group --no-create-home --home-dir "
-                         "/nonexistent --shell /usr/sbin/nologin %s",
-                         c->mail_user, err.text, c->mail_user);
+        conf_problem_add(
+            k->p, line, false,
+            "mail_user = %s: %s, so `bustia user add` needs --uid; useradd --user-group --no-create-home --home-dir "
+            "/nonexistent --shell /usr/sbin/nologin %s",
+            c->mail_user, err.text, c->mail_user);
     else if (uid < c->first_uid)
-        conf_problem_add(k->p, line, false, "mail_user = %s has uid %u, which is below first_uid: no mailbox is opened as this user",
+        conf_problem_add(k->p, line, false,
+                         "mail_user = %s has uid %u, which is below first_uid: no mailbox is opened as this user",
                          c->mail_user, uid);
     for (unsigned i = 0; err.kind == ERR_NONE && i < CHECK_ROLES; i++)
         if (k->roles[i].found && k->roles[i].uid == uid)
-            conf_problem_add(k->p, line, true, "mail_user = %s is also %s; give mail an account of its own", c->mail_user,
-                             k->roles[i].option);
+            conf_problem_add(k->p, line, true, "mail_user = %s is also %s; give mail an account of its own",
+                             c->mail_user, k->roles[i].option);
 }
 
 void check_roles(const struct check *k)

@@ -17,7 +17,8 @@ static int open_pem(const struct check *k, const char *option, const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
         conf_problem_add(k->p, line, true, "%s = %s cannot be opened: %s%s", option, path, strerror(errno),
-                         errno == EACCES && !k->root ? "; root, as whom the server should be started, may be able to" : "");
+                         errno == EACCES && !k->root ? "; root, as whom the server should be started, may be able to"
+                                                     : "");
         return -1;
     }
     if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
@@ -32,8 +33,9 @@ static void check_key_mode(const struct check *k, int fd)
 {
     struct stat st;
     if (fstat(fd, &st) == 0 && st.st_mode & S_IROTH)
-        conf_problem_add(k->p, conf_line(k->c, "tls_key"), false, "tls_key = %s may be read by everybody (mode %04o); chmod o-r %s",
-                         k->c->tls_key, st.st_mode & 07777, k->c->tls_key);
+        conf_problem_add(k->p, conf_line(k->c, "tls_key"), false,
+                         "tls_key = %s may be read by everybody (mode %04o); chmod o-r %s", k->c->tls_key,
+                         st.st_mode & 07777, k->c->tls_key);
 }
 
 static void check_expiry(const struct check *k, const struct tls_context *t)
@@ -41,11 +43,11 @@ static void check_expiry(const struct check *k, const struct tls_context *t)
     long long left = tls_context_expires(t);
     unsigned line = conf_line(k->c, "tls_cert");
     if (left < 0)
-        conf_problem_add(k->p, line, false, "tls_cert = %s has expired %lld days ago: clients will refuse it; renew it", k->c->tls_cert,
-                         -left / DAY);
+        conf_problem_add(k->p, line, false, "tls_cert = %s has expired %lld days ago: clients will refuse it; renew it",
+                         k->c->tls_cert, -left / DAY);
     else if (left < SOON)
-        conf_problem_add(k->p, line, false, "tls_cert = %s expires in %lld days; renew it, then send SIGHUP", k->c->tls_cert,
-                         left / DAY);
+        conf_problem_add(k->p, line, false, "tls_cert = %s expires in %lld days; renew it, then send SIGHUP",
+                         k->c->tls_cert, left / DAY);
 }
 
 void check_tls(const struct check *k)
@@ -60,8 +62,8 @@ void check_tls(const struct check *k)
         check_key_mode(k, key);
     if (cert >= 0 && key >= 0) {
         if (tls_context_new(&t, cert, key, "pop3", &err) < 0)
-            conf_problem_add(k->p, conf_line(c, "tls_cert"), true, "tls_cert = %s with tls_key = %s: %s", c->tls_cert, c->tls_key,
-                             err.text);
+            conf_problem_add(k->p, conf_line(c, "tls_cert"), true, "tls_cert = %s with tls_key = %s: %s", c->tls_cert,
+                             c->tls_key, err.text);
         else
             check_expiry(k, t);
         tls_context_free(t);

@@ -19,8 +19,9 @@ static void check_owner(const struct check *k, const char *path, const struct st
     const struct check_role *auth = &k->roles[CHECK_AUTH];
     if (!k->root || !auth->found || auth->uid == 0 || st->st_uid == auth->uid)
         return;
-    conf_problem_add(k->p, conf_line(k->c, "users_db"), true, "users_db: the %s %s belongs to uid %u, not to auth_user = %s; chown %s %s",
-                     what, path, st->st_uid, auth->name, auth->name, path);
+    conf_problem_add(k->p, conf_line(k->c, "users_db"), true,
+                     "users_db: the %s %s belongs to uid %u, not to auth_user = %s; chown %s %s", what, path,
+                     st->st_uid, auth->name, auth->name, path);
 }
 
 /* SQLite keeps its journal beside the database, so auth must be able to make files there. */
@@ -33,10 +34,12 @@ static bool check_db_folder(const struct check *k, const char *folder)
     if (check_stat(k, line, "users_db: the folder", folder, remedy, &st) < 0)
         return false;
     if (st.st_mode & S_IWOTH)
-        conf_problem_add(k->p, line, true, "users_db: the folder %s may be written by everybody (mode %04o); chmod o-w %s", folder,
+        conf_problem_add(k->p, line, true,
+                         "users_db: the folder %s may be written by everybody (mode %04o); chmod o-w %s", folder,
                          st.st_mode & 07777, folder);
     if (!k->root && access(folder, W_OK | X_OK) < 0)
-        conf_problem_add(k->p, line, true, "users_db: the folder %s may not be written by this user; chmod u+wx %s", folder, folder);
+        conf_problem_add(k->p, line, true, "users_db: the folder %s may not be written by this user; chmod u+wx %s",
+                         folder, folder);
     check_owner(k, folder, &st, "folder");
     return true;
 }
@@ -53,8 +56,9 @@ static void check_db_file(const struct check *k)
         return;
     }
     if (st.st_mode & 077)
-        conf_problem_add(k->p, line, true, "users_db = %s may be read or written by others than its owner (mode %04o); chmod 600 %s", path,
-                         st.st_mode & 07777, path);
+        conf_problem_add(k->p, line, true,
+                         "users_db = %s may be read or written by others than its owner (mode %04o); chmod 600 %s",
+                         path, st.st_mode & 07777, path);
     check_owner(k, path, &st, "file");
     if (access(path, R_OK | W_OK) < 0)
         conf_problem_add(k->p, line, true, "users_db = %s may not be read and written by this user", path);
@@ -90,7 +94,8 @@ static bool user_wrong(const struct walk *w, const struct user *u, struct err *w
     else {
         for (unsigned i = 0; i < CHECK_ROLES; i++)
             if (k->roles[i].found && k->roles[i].uid == u->uid)
-                return err_set(why, ERR_CONFIG, "has the uid of %s; `bustia user set` gives another", k->roles[i].option) < 0;
+                return err_set(why, ERR_CONFIG, "has the uid of %s; `bustia user set` gives another",
+                               k->roles[i].option) < 0;
         return store_where_check(w->roots, k->c->mail_roots, u->where, NULL, why) < 0;
     }
     return true;
@@ -101,8 +106,8 @@ static int look_at(void *arg, const struct user *u)
     struct walk *w = arg;
     struct err why;
     if (!u->disabled && user_wrong(w, u, &why) && ++w->wrong <= TOLD)
-        conf_problem_add(w->k->p, conf_line(w->k->c, "users_db"), false, "user %s cannot be served: %s", log_quote_text(u->name),
-                         why.text);
+        conf_problem_add(w->k->p, conf_line(w->k->c, "users_db"), false, "user %s cannot be served: %s",
+                         log_quote_text(u->name), why.text);
     return 0;
 }
 

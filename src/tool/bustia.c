@@ -43,8 +43,8 @@ static void print_help(FILE *to)
 {
     fputs("usage: bustia [-c FILE] COMMAND …\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %s%s%s\n        %s\n", commands[i].word, *commands[i].arguments ? " " : "", commands[i].arguments,
-                commands[i].about);
+        fprintf(to, "  %s%s%s\n        %s\n", commands[i].word, *commands[i].arguments ? " " : "",
+                commands[i].arguments, commands[i].about);
     fprintf(to, "\n-c FILE: the server's configuration; else that of $BUSTIA_CONF; else %s\n", BUSTIA_CONF);
 }
 
@@ -104,8 +104,8 @@ static int run(struct tool *t, int argc, char **argv)
         if (strcmp(argv[0], commands[i].word) == 0)
             return commands[i].conf ? with_conf(&commands[i], t, argc, argv) : commands[i].run(t, argc, argv);
     const char *near = conf_nearest(span_of(argv[0]), command_words(words));
-    fprintf(stderr, "bustia: there is no command \"%s\"%s%s%s\n", argv[0], near ? "; did you mean \"" : "", near ? near : "",
-            near ? "\"?" : "; `bustia help` lists them");
+    fprintf(stderr, "bustia: there is no command \"%s\"%s%s%s\n", argv[0], near ? "; did you mean \"" : "",
+            near ? near : "", near ? "\"?" : "; `bustia help` lists them");
     return EX_USAGE;
 }
 

@@ -35,11 +35,14 @@ static int check_file(const char *file)
     return status;
 }
 
-/* A person's accounts are not collected by this version: to say that nothing is wrong with a file nobody reads would be untrue. */
+/* A person's accounts are not collected by this version: to say that nothing is wrong with a file nobody reads would be
+ * untrue. */
 static int no_accounts(const char *why)
 {
-    fprintf(stderr, "bustia check: %sthis version collects no mail, so there is no accounts file to check; "
-                    "bustia check --server [FILE] checks the server's\n", why);
+    fprintf(stderr,
+            "bustia check: %sthis version collects no mail, so there is no accounts file to check; "
+            "bustia check --server [FILE] checks the server's\n",
+            why);
     return EX_USAGE;
 }
 

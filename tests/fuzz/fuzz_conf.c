@@ -1,6 +1,7 @@
 /* fuzz_conf: the configuration's reader. Fuzzes: src/base/conf.c
  *
- * Whatever was read must print as something that reads as the same, and what is wrong must be told in order of lines. */
+ * Whatever was read must print as something that reads as the same, and what is wrong must be told in order of lines.
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

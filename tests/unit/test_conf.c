@@ -1,4 +1,5 @@
-/* base/conf: reading, what is wrong and with which words, printing so that reading gives the same, the sample, reloads. */
+/* base/conf: reading, what is wrong and with which words, printing so that reading gives the same, the sample, reloads.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -183,7 +184,7 @@ static void values(void **state)
 /* ---- what is wrong. `quiet` stands before each text so that only what the row is about is told. */
 
 #define QUIET "tls_cert = /c\ntls_key = /k\n" /* lines 1 and 2 */
-#define MAIL "mail_root = /m\nstore_default = maildir:/m/{user}\n"
+#define MAIL  "mail_root = /m\nstore_default = maildir:/m/{user}\n"
 
 struct wrong {
     const char *text, *told;
@@ -322,18 +323,19 @@ static void says_what_is_wrong(void **state)
 
 static void says_all_at_once_in_order(void **state)
 {
-    static const struct wrong all = {"mail_root = /m\n"
-                                     "users_db = /m/db\n"
-                                     "bogus = 1\n"
-                                     "mail_sessions = 0\n"
-                                     "listen = [::1]:995 pop3s\n",
-                                     "f:1: warning: mail_root does not hold the default of store_default, "
-                                     "maildir:/var/mail/bustia/{user}; set store_default too\n"
-                                     "f:2: error: users_db = /m/db lies in mail_root = /m, where users of mailboxes may write; "
-                                     "keep it elsewhere\n"
-                                     "f:3: error: unknown option \"bogus\"; bustia.conf(5) lists those that there are\n"
-                                     "f:4: error: mail_sessions = \"0\" is too small; it goes from 1 to 100000\n"
-                                     "f:5: error: listen = [::1]:995 pop3s needs tls_cert and tls_key\n"};
+    static const struct wrong all = {
+        "mail_root = /m\n"
+        "users_db = /m/db\n"
+        "bogus = 1\n"
+        "mail_sessions = 0\n"
+        "listen = [::1]:995 pop3s\n",
+        "f:1: warning: mail_root does not hold the default of store_default, "
+        "maildir:/var/mail/bustia/{user}; set store_default too\n"
+        "f:2: error: users_db = /m/db lies in mail_root = /m, where users of mailboxes may write; "
+        "keep it elsewhere\n"
+        "f:3: error: unknown option \"bogus\"; bustia.conf(5) lists those that there are\n"
+        "f:4: error: mail_sessions = \"0\" is too small; it goes from 1 to 100000\n"
+        "f:5: error: listen = [::1]:995 pop3s needs tls_cert and tls_key\n"};
     assert_told("", &all);
 }
 
@@ -397,7 +399,9 @@ static unsigned dice(unsigned sides)
 static void random_number(const struct conf_option *o, FILE *to)
 {
     static const char *const units[] = {"ms", "s", "m", "h"}, *const sizes[] = {"", "k", "M", "G"};
-    uint64_t span = o->most - o->least, value = dice(4) ? o->least + dice(1000000) % (span + 1) : dice(2) ? o->most : o->least;
+    uint64_t span = o->most - o->least, value = dice(4)   ? o->least + dice(1000000) % (span + 1)
+                                                : dice(2) ? o->most
+                                                          : o->least;
     if (o->kind == &CONF_KIND_TIME)
         dice(2) ? fprintf(to, "%llums", (unsigned long long)value) : fprintf(to, "%u%s", dice(100), units[dice(4)]);
     else if (o->kind == &CONF_KIND_SIZE)
@@ -410,9 +414,11 @@ static void random_value(const struct conf_option *o, FILE *to)
 {
     static const char *const addresses[] = {"127.0.0.1", "0.0.0.0", "[::]", "[::1]", "[2001:db8::7]", "192.0.2.1"};
     static const char *const networks[] = {"", "10.0.0.0/8", "::1", "fe80::/10 192.0.2.1", "0.0.0.0/0", "1.2.3.4/24"};
-    static const char *const paths[] = {"", "/a", "/a/b", "//a//./b/", "/srv/mail", "/x/{user}", "/ä/ü ö", "/a#b", "/a #b", "a", "/.."};
+    static const char *const paths[] = {"",       "/a",   "/a/b",  "//a//./b/", "/srv/mail", "/x/{user}",
+                                        "/ä/ü ö", "/a#b", "/a #b", "a",         "/.."};
     if (o->kind == &CONF_KIND_LISTEN)
-        fprintf(to, "%s:%u %s%s", addresses[dice(6)], 1 + dice(65535), dice(2) ? "pop3" : "pop3s", dice(2) ? "" : " cleartext=no");
+        fprintf(to, "%s:%u %s%s", addresses[dice(6)], 1 + dice(65535), dice(2) ? "pop3" : "pop3s",
+                dice(2) ? "" : " cleartext=no");
     else if (o->kind == &CONF_KIND_NETWORKS)
         fputs(networks[dice(6)], to);
     else if (o->kind == &CONF_KIND_WORD || o->kind == &CONF_KIND_WORDS)
@@ -530,9 +536,11 @@ static void keeps_what_needs_a_restart(void **state)
 {
     struct conf old, fresh;
     struct conf_problems p = {0};
-    read_text(&old, "tls_cert = /old\ntls_key = /k\nlisten = 127.0.0.1:1 pop3\nmail_root = /m\nusers_db = /old.db\n", &p);
+    read_text(&old, "tls_cert = /old\ntls_key = /k\nlisten = 127.0.0.1:1 pop3\nmail_root = /m\nusers_db = /old.db\n",
+              &p);
     read_text(&fresh,
-              "tls_cert = /new\ntls_key = /k\nlisten = 127.0.0.1:2 pop3\nlisten = 127.0.0.1:3 pop3\nmail_root = /n\nusers_db = /new.db\n",
+              "tls_cert = /new\ntls_key = /k\nlisten = 127.0.0.1:2 pop3\nlisten = 127.0.0.1:3 pop3\nmail_root = "
+              "/n\nusers_db = /new.db\n",
               &p);
     assert_true(conf_reloads("tls_cert"));
     assert_false(conf_reloads("listen"));
