@@ -107,6 +107,8 @@ static void end(struct conn *c)
     c->source = NULL;
     if (c->relay)
         c->relay->stop(c);
+    if (c->end_due == CONN_EOF || c->end_due == CONN_TIMEOUT)
+        c->stream->bye(c); /* a TLS client is to know that nothing was cut off */
     c->ev->ended(c->arg, (enum conn_end)c->end_due);
 }
 
@@ -202,6 +204,7 @@ struct conn *conn_new(struct loop *l, int fd, const struct conn_limits *limits, 
                        .end_later = CONN_NO_END};
     buf_init(&c->in, limits->in_max, limits->budget);
     buf_init(&c->ahead, CONN_PIECE, limits->budget);
+    c->in.secret = c->ahead.secret = true; /* passwords pass here */
     buf_init(&c->out, limits->out_max, limits->budget);
     (void)fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on our own socketpairs, which need none */

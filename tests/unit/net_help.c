@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -84,6 +85,7 @@ SSL *client_new(int fd, int min, int max, const char *alpn)
     MUST(ssl && SSL_set_fd(ssl, fd));
     if (alpn)
         SSL_set_alpn_protos(ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn));
+    SSL_set_mode(ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
     SSL_set_connect_state(ssl);
     return ssl;
 }
@@ -143,6 +145,8 @@ void tcp_pair(int fds[2], int bytes)
     fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     small_buffers(fds[1], bytes);
     MUST(connect(fds[1], (struct sockaddr *)&a, n) == 0);
+    const int on = 1; /* small pieces arrive when they are sent */
+    MUST(setsockopt(fds[1], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
     fds[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     MUST(fds[0] >= 0);
     close(listener);
@@ -184,18 +188,22 @@ static ssize_t tls_outcome(SSL *ssl, int r, size_t n)
 
 static ssize_t pump_read(struct pump *p, char *to, size_t n)
 {
-    size_t got = 0;
-    if (p->ssl)
-        return tls_outcome(p->ssl, SSL_read_ex(p->ssl, to, n, &got), got);
+    if (p->ssl) {
+        size_t got = 0;
+        int done = SSL_read_ex(p->ssl, to, n, &got);
+        return tls_outcome(p->ssl, done, got);
+    }
     ssize_t r = recv(p->fd, to, n, MSG_DONTWAIT);
     return r >= 0 ? r : errno == EAGAIN ? -1 : -2;
 }
 
 static ssize_t pump_write(struct pump *p, const char *from, size_t n)
 {
-    size_t took = 0;
-    if (p->ssl)
-        return tls_outcome(p->ssl, SSL_write_ex(p->ssl, from, n, &took), took);
+    if (p->ssl) {
+        size_t took = 0;
+        int done = SSL_write_ex(p->ssl, from, n, &took);
+        return tls_outcome(p->ssl, done, took);
+    }
     ssize_t r = send(p->fd, from, n, MSG_DONTWAIT | MSG_NOSIGNAL);
     return r >= 0 ? r : errno == EAGAIN ? -1 : -2;
 }
