@@ -20,9 +20,10 @@
 enum { ITERATIONS = 15000, SALT = 16 };
 
 enum {
-    /* libidn prepares in steps of 50 bytes, each from the start: a long text, such as the name in SCRAM's first
-     * message, is dear. This leaves room for any sane nonce. */
-    SCRAM_FIRST_MAX = 1024
+    /* libidn prepares in steps of 50 bytes, each from the start, and one character may become eighteen: a long text
+     * costs many milliseconds. At this length it is two or three at worst. */
+    DEAR_MAX = 255,
+    SCRAM_FIRST_MAX = 2048 /* two names with every byte escaped leave 500 bytes for the nonce */
 };
 
 typedef enum sasl_result step_fn(struct sasl_session *x, struct span in, struct span *out, struct err *err);
@@ -338,18 +339,21 @@ static enum sasl_result exchange(struct sasl_session *x, struct span in, struct 
     return SASL_CHALLENGE;
 }
 
-/* RFC 5802 §5.1: a name with '=' not followed by 2C or 3D must fail; libgsasl takes it as it is. The names are the
- * second and the third part of the first message. */
-static bool names_escaped(struct span first)
+/* RFC 5802 §5.1: a name with '=' not followed by 2C or 3D must fail; libgsasl takes it as it is, and
+ * prepares a name of any length. The names are the second and the third part of the first message. */
+static bool names_sound(struct span first)
 {
     span_cut(&first, ',');
     for (unsigned i = 0; i < 2; i++) {
         struct span name = span_from(span_cut(&first, ','), 2);
-        while (name.n) {
-            span_cut(&name, '=');
-            if (name.p && (name.n < 2 || (memcmp(name.p, "2C", 2) != 0 && memcmp(name.p, "3D", 2) != 0)))
+        size_t length = name.n;
+        for (span_cut(&name, '='); name.p; span_cut(&name, '=')) {
+            if (name.n < 2 || (memcmp(name.p, "2C", 2) != 0 && memcmp(name.p, "3D", 2) != 0))
                 return false;
+            length -= 2;
         }
+        if (length > USER_NAME_MAX)
+            return false;
     }
     return true;
 }
@@ -367,7 +371,7 @@ static enum sasl_result step_scram(struct sasl_session *x, struct span in, struc
     /* 'n': the client knows no channel binding; 'y': it does, and sees that we offer none (RFC 5802 §6). */
     if (x->progress == FIRST && in.p[0] != 'n' && in.p[0] != 'y')
         return fail(ERR_AUTH, "channel binding is not offered here", err);
-    if (x->progress == FIRST && !names_escaped(in))
+    if (x->progress == FIRST && !names_sound(in))
         return fail(ERR_INPUT, "not SCRAM's message", err);
     return exchange(x, in, out, err);
 }
@@ -376,8 +380,15 @@ static enum sasl_result step_scram(struct sasl_session *x, struct span in, struc
 
 char *sasl_prepare(struct span text)
 {
-    if (text.n > SASL_PREPARE_MAX)
+    bool ascii = true, control = false;
+    for (size_t i = 0; i < text.n; i++) {
+        ascii = ascii && (unsigned char)text.p[i] < 0x80;
+        control = control || (unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f;
+    }
+    if (text.n == 0 || control || text.n > (ascii ? SASL_PREPARE_MAX : DEAR_MAX))
         return NULL;
+    if (ascii) /* stays as it is (RFC 4013 §2); libgsasl would say the same, at length */
+        return mem_copy(text.p, text.n);
     char *in = mem_copy(text.p, text.n), *out = NULL, *copy = NULL;
     if (gsasl_saslprep(in, GSASL_ALLOW_UNASSIGNED, &out, NULL) == GSASL_OK && *out)
         copy = mem_copy_text(out);

@@ -47,7 +47,7 @@ void sasl_end(struct sasl_session *x);                   /* wipes; NULL is allow
 enum sasl_hash { SASL_SHA1, SASL_SHA256 };
 
 /* The SASLprep form (RFC 4013) of a text without NUL; NULL if SASLprep does not permit it, nothing would be left, or it
- * has more than SASL_PREPARE_MAX bytes. Free with user_wipe. */
+ * has more than SASL_PREPARE_MAX bytes (half of that where it is not ASCII). Free with user_wipe. */
 enum { SASL_PREPARE_MAX = 511 };
 char *sasl_prepare(struct span text);
 

@@ -412,7 +412,6 @@ static void scram_messages(void **state)
     strcpy(name + 305, ",r=abcdef");
     x = begin(s, scrams[1]);
     assert_int_equal(say(x, name), SASL_FAILED); /* longer than any name */
-    assert_int_equal(err.kind, ERR_AUTH);
     sasl_end(x);
     sasl_free(s);
 }

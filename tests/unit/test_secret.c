@@ -50,6 +50,10 @@ static void preparation(void **state)
     char *out = prepare(big, sizeof big);
     assert_int_equal(strlen(out), sizeof big);
     secret_free(out);
+    memcpy(big, "\xc2\xaa", 2); /* dear to prepare at this length: as it is */
+    out = prepare(big, SECRET_MAX);
+    assert_memory_equal(out, big, 2);
+    secret_free(out);
 }
 
 static bool fits(const char *verifier, const char *password)
