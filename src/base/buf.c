@@ -21,9 +21,13 @@ static void charge(struct buf *b, size_t before, size_t after)
 
 void buf_fini(struct buf *b)
 {
+    bool secret = b->secret;
+    if (secret)
+        mem_wipe(b->mem, b->cap);
     charge(b, b->cap, 0);
     mem_free(b->mem);
     buf_init(b, b->max, b->budget);
+    b->secret = secret;
 }
 
 void buf_release(struct buf *b)
@@ -66,6 +70,21 @@ void buf_wipe(struct buf *b)
     b->start = b->len = 0;
 }
 
+/* A secret must not stay behind in memory that realloc has left. */
+static void grow(struct buf *b, size_t cap)
+{
+    if (b->secret && b->mem) {
+        char *mem = mem_alloc(cap);
+        memcpy(mem, b->mem + b->start, b->len);
+        mem_wipe(b->mem, b->cap);
+        mem_free(b->mem);
+        b->mem = mem;
+        b->start = 0;
+    } else
+        b->mem = mem_resize(b->mem, cap);
+    b->cap = cap;
+}
+
 /* Makes mem[start+len .. +n) writable; the caller has checked the ceiling. */
 static void make_room(struct buf *b, size_t n)
 {
@@ -83,8 +102,7 @@ static void make_room(struct buf *b, size_t n)
     if (cap > b->max)
         cap = b->max;
     charge(b, b->cap, cap);
-    b->mem = mem_resize(b->mem, cap);
-    b->cap = cap;
+    grow(b, cap);
 }
 
 bool buf_add(struct buf *b, const void *p, size_t n)

@@ -19,6 +19,7 @@ struct buf {
     size_t cap;        /* bytes at mem */
     size_t max;        /* ceiling of len */
     struct budget *budget; /* or NULL */
+    bool secret;           /* what it holds is overwritten before its memory goes back (set after buf_init) */
 };
 
 void buf_init(struct buf *b, size_t max, struct budget *budget);

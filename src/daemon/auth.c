@@ -206,7 +206,7 @@ static void stop(struct auth *a)
 static void master_closed(void *arg)
 {
     struct auth *a = arg;
-    start_watch_log(NULL);
+    start_watch_log(a->loop, NULL);
     chan_free(a->master);
     a->master = NULL;
     stop(a);
@@ -279,7 +279,7 @@ int auth_run(void)
         log_error("users", "%s", err.text); /* answered [SYS/TEMP] and tried again at each log-in */
     a->loop = loop_new();
     a->master = chan_new(a->loop, ROLE_FD_MASTER, &master_events, a);
-    start_watch_log(a->master);
+    start_watch_log(a->loop, a->master);
     auth_remember_init(a);
     auth_check_init(a);
     auth_grant_init(a);

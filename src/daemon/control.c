@@ -185,7 +185,7 @@ static const struct chan_events auth_events = {auth_message, auth_closed};
 static void master_closed(void *arg)
 {
     struct control *c = arg;
-    start_watch_log(NULL);
+    start_watch_log(c->loop, NULL);
     loop_stop(c->loop);
 }
 
@@ -230,7 +230,7 @@ int control_run(void)
     start_seal(&c->start, start_empty_root(&c->start), NULL, 0);
     c->loop = loop_new();
     c->master = chan_new(c->loop, ROLE_FD_MASTER, &master_events, c);
-    start_watch_log(c->master);
+    start_watch_log(c->loop, c->master);
     c->listener = loop_fd_new(c->loop, c->listen_fd, on_listener, c);
     loop_fd_want(c->listener, true, false);
     loop_run(c->loop);

@@ -213,7 +213,7 @@ static void take_auth(struct door *d, int fd)
 static void master_closed(void *arg)
 {
     struct door *d = arg;
-    start_watch_log(NULL);
+    start_watch_log(d->loop, NULL);
     chan_free(d->master);
     d->master = NULL;
     stop(d); /* running sessions finish, nobody new */
@@ -259,25 +259,6 @@ static void keep(void *arg, const struct talk *t)
         close(t->fd);
 }
 
-/* The configured mechanisms in two lists: those that show the password need TLS. */
-static void sort_mechanisms(struct door *d)
-{
-    struct span rest = span_of(d->start.conf.sasl_mechanisms);
-    struct buf lists[2];
-    buf_init(&lists[0], 512, NULL);
-    buf_init(&lists[1], 512, NULL);
-    while (rest.n) {
-        struct span word = span_cut(&rest, ' ');
-        struct buf *b = &lists[span_is(word, "PLAIN") || span_is(word, "LOGIN")];
-        if (word.n && (b->len == 0 || buf_add_text(b, " ")))
-            buf_add_span(b, word);
-    }
-    d->sasl = mem_copy(buf_span(&lists[0]).p, lists[0].len);
-    d->sasl_clear = mem_copy(buf_span(&lists[1]).p, lists[1].len);
-    buf_fini(&lists[0]);
-    buf_fini(&lists[1]);
-}
-
 int door_run(void)
 {
     struct door *d = mem_alloc(sizeof *d);
@@ -286,12 +267,11 @@ int door_run(void)
     start_role(&d->start, ROLE_DOOR, keep, d);
     tls_init(); /* what OpenSSL wants from files, it takes now */
     start_seal(&d->start, start_empty_root(&d->start), NULL, 0);
-    sort_mechanisms(d);
     d->budget.ceiling = d->start.conf.memory_buffers;
     d->loop = loop_new();
     d->accept_again = loop_timer_new(d->loop, accept_again, d);
     d->master = chan_new(d->loop, ROLE_FD_MASTER, &master_events, d);
-    start_watch_log(d->master);
+    start_watch_log(d->loop, d->master);
     for (unsigned i = 0; i < d->n_listeners; i++)
         d->listeners[i].source = loop_fd_new(d->loop, d->listeners[i].fd, on_listener, &d->listeners[i]);
     listen_all(d, true);

@@ -100,7 +100,7 @@ static void set_deadline(struct door_session *s)
 {
     const struct conf *c = &s->door->start.conf;
     uint64_t now = clock_ms(), at = s->started + c->authorization_timeout;
-    bool partial = s->step == STEP_TALK && conn_in(s->conn)->len > 0;
+    bool partial = s->step == STEP_TALK && pop3_server_in_line(&s->pop3, conn_in(s->conn));
     if (!partial)
         s->line_started = 0;
     else if (!s->line_started)
@@ -203,8 +203,8 @@ static void greet(struct door_session *s)
     struct pop3_offer offer = {
         .implementation = "Bustia-" BUSTIA_VERSION,
         .stamp = s->stamp,
-        .sasl = s->door->sasl,
-        .sasl_clear = s->door->sasl_clear,
+        .sasl = s->door->start.sasl,
+        .sasl_clear = s->door->start.sasl_clear,
         .tls_offered = s->door->tls != NULL,
         .tls_active = conn_is_tls(s->conn),
         .clear_allowed = s->clear_allowed,
@@ -323,7 +323,8 @@ static void hand_over(struct door_session *s, struct door_worker *w)
     s->worker = w->number;
     s->step = STEP_TAKE;
     s->at_auth = false; /* from here on the mail process tells auth how it ends */
-    t.num[0] = (conn_is_tls(s->conn) ? TALK_TLS : 0) | (s->clear_allowed ? TALK_CLEAR_ALLOWED : 0);
+    t.num[0] = (conn_is_tls(s->conn) ? TALK_TLS : 0) | (s->clear_allowed ? TALK_CLEAR_ALLOWED : 0) |
+               (s->pop3.offer.tls_offered ? TALK_TLS_OFFERED : 0);
     t.text[0] = span_of(s->address);
     t.text[1] = buf_span(conn_in(s->conn));
     t.text[2] = span_of(conn_is_tls(s->conn) ? tls_version(conn_tls(s->conn)) : "");

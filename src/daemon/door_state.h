@@ -33,7 +33,6 @@ struct door {
     unsigned n_listeners;
     struct tls_context *tls;
     int cert_fd;
-    char *sasl, *sasl_clear; /* mechanisms that do not and do show the password */
     struct budget budget;
     unsigned tls_waiting; /* TLS connections that have not logged in */
     bool stopping;

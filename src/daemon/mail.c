@@ -296,7 +296,7 @@ static void stop(struct mail *m)
 static void master_closed(void *arg)
 {
     struct mail *m = arg;
-    start_watch_log(NULL);
+    start_watch_log(m->loop, NULL);
     chan_free(m->master);
     m->master = NULL;
     stop(m);
@@ -375,7 +375,7 @@ static int mail_run(void)
     loop_threads(m->loop, (unsigned)m->start.conf.store_threads, TAKEOVER_MS);
     m->sweep = loop_timer_new(m->loop, sweep, m);
     m->master = chan_new(m->loop, ROLE_FD_MASTER, &master_events, m);
-    start_watch_log(m->master);
+    start_watch_log(m->loop, m->master);
     loop_run(m->loop);
     return EXIT_SUCCESS;
 }

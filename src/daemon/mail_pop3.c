@@ -300,7 +300,7 @@ static void set_deadline(struct mail_session *s)
 {
     const struct conf *c = &s->mail->start.conf;
     uint64_t now = clock_ms();
-    if (conn_in(s->conn)->len == 0) {
+    if (!pop3_server_in_line(&s->pop3, conn_in(s->conn))) {
         s->line_started = 0;
         conn_deadline(s->conn, c->idle_timeout);
         return;
@@ -437,9 +437,11 @@ static void open_done(struct loop_call *call)
     buf_add(conn_in(s->conn), s->early->unread, s->early->n_unread);
     mail_early_free(s->early);
     s->early = NULL;
+    /* What was offered before the log-in is announced after it too (RFC 2449 §5). */
     struct pop3_offer offer = {.implementation = "Bustia-" BUSTIA_VERSION,
-                               .sasl = "",
-                               .sasl_clear = "",
+                               .sasl = m->start.sasl,
+                               .sasl_clear = m->start.sasl_clear,
+                               .tls_offered = s->flags & TALK_TLS_OFFERED,
                                .tls_active = s->flags & TALK_TLS,
                                .clear_allowed = s->flags & TALK_CLEAR_ALLOWED};
     s->step = STEP_TALK;

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -78,22 +80,57 @@ bool start_common(struct start *s, const struct talk *m)
     return true;
 }
 
-static struct chan *log_watcher; /* log's hook takes no argument */
+/* A line may be written by any thread: the hook only rings, the loop tells the master. */
+static struct {
+    struct chan *master;
+    struct loop_fd *source;
+    int bell;
+    uint64_t told;
+} lost = {.bell = -1};
 
 static void log_lost(void)
 {
-    static uint64_t told;
-    uint64_t now = clock_ms();
-    if (!log_watcher || (told && now - told < LOG_LOST_MS))
-        return;
-    told = now;
-    talk_send(log_watcher, &(struct talk){.type = TALK_LOG_LOST, .fd = -1});
+    eventfd_write(lost.bell, 1);
 }
 
-void start_watch_log(struct chan *master)
+static void on_bell(void *arg, bool readable, bool writable)
 {
-    log_watcher = master;
+    eventfd_t rings;
+    uint64_t now = clock_ms();
+    if (eventfd_read(lost.bell, &rings) < 0 || !lost.master || (lost.told && now - lost.told < LOG_LOST_MS))
+        return;
+    lost.told = now;
+    talk_send(lost.master, &(struct talk){.type = TALK_LOG_LOST, .fd = -1});
+}
+
+void start_watch_log(struct loop *l, struct chan *master)
+{
+    lost.master = master;
+    if (lost.bell >= 0)
+        return;
+    lost.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    lost.source = loop_fd_new(l, lost.bell, on_bell, NULL);
+    loop_fd_want(lost.source, true, false);
     log_on_failure(log_lost);
+}
+
+/* The configured mechanisms in two lists: those that show the password need TLS. */
+static void sort_mechanisms(struct start *s)
+{
+    struct span rest = span_of(s->conf.sasl_mechanisms);
+    struct buf lists[2];
+    buf_init(&lists[0], 512, NULL);
+    buf_init(&lists[1], 512, NULL);
+    while (rest.n) {
+        struct span word = span_cut(&rest, ' ');
+        struct buf *b = &lists[span_is(word, "PLAIN") || span_is(word, "LOGIN")];
+        if (word.n && (b->len == 0 || buf_add_text(b, " ")))
+            buf_add_span(b, word);
+    }
+    s->sasl = mem_copy(buf_span(&lists[0]).p, lists[0].len);
+    s->sasl_clear = mem_copy(buf_span(&lists[1]).p, lists[1].len);
+    buf_fini(&lists[0]);
+    buf_fini(&lists[1]);
 }
 
 void start_role(struct start *s, enum role role, void (*keep)(void *arg, const struct talk *m), void *arg)
@@ -119,6 +156,7 @@ void start_role(struct start *s, enum role role, void (*keep)(void *arg, const s
             keep(arg, &m);
     }
     mem_free(room);
+    sort_mechanisms(s);
 }
 
 int start_empty_root(const struct start *s)

@@ -13,6 +13,7 @@ struct start {
     bool root;
     uint32_t uid, gid, worker;
     uint64_t generation;
+    char *sasl, *sasl_clear; /* the mechanisms that do not and do show the password; they outlive a reload */
 };
 
 /* Reads ROLE_FD_CONF and the master's messages; `keep` gets each one that is not for every role (LISTEN, CERT, ROOT …). Ends
@@ -31,7 +32,7 @@ int start_empty_root(const struct start *s);
 bool start_common(struct start *s, const struct talk *m);
 
 /* Tells the master by this channel when the log cannot be written (syslog was restarted); NULL: no more. */
-void start_watch_log(struct chan *master);
+void start_watch_log(struct loop *l, struct chan *master);
 
 /* Reads the whole of a descriptor as a configuration, and closes it. */
 void start_read_conf(struct conf *c, int fd);

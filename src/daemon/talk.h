@@ -60,7 +60,7 @@ enum talk_type {
     TALK_TYPES
 };
 
-enum { TALK_TLS = 1, TALK_CLEAR_ALLOWED = 2, TALK_HAS_INITIAL = 4 }; /* flags */
+enum { TALK_TLS = 1, TALK_CLEAR_ALLOWED = 2, TALK_HAS_INITIAL = 4, TALK_TLS_OFFERED = 8 }; /* flags */
 enum { TALK_NUMS = 4, TALK_TEXTS = 4 };
 
 struct talk {

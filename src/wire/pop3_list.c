@@ -72,10 +72,10 @@ static int if_sasl(const struct pop3_server *m, const char *text, char row[POP3_
     return snprintf(row, POP3_REPLY_MAX, "%s%s%s%s%s", text, *sasl ? " " : "", sasl, *clear ? " " : "", clear);
 }
 
+/* Also after the log-in: what AUTHORIZATION has is announced in both states (RFC 2449 §5). */
 static int if_stls(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
 {
-    bool possible = m->state == POP3_AUTHORIZATION && m->offer.tls_offered && !m->offer.tls_active;
-    return possible ? always(m, text, row) : 0;
+    return m->offer.tls_offered && !m->offer.tls_active ? always(m, text, row) : 0;
 }
 
 static int implementation(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])

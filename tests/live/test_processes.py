@@ -166,7 +166,7 @@ def test_mail_killed_while_it_opens(own_bed):
     bed = own_bed("allow_memory_store=yes")
     where = "memory:%s/mail/slow?messages=2,sleep=4000" % bed.dir
     uid = str(bed.target["pool"]["uid"])
-    bed.tool("user", "add", "slow", "--store", where, "--uid", uid, "--gid", str(bed.target["pool"]["gid"]), "--stdin", stdin="pw\n")
+    bed.tool("user", "add", "slow", "--store", where, "--uid", uid, "--gid", str(bed.target["pool"]["gid"]), "--password-stdin", stdin="pw\n")
     for port in ("pop3", "pop3s"):
         p = bed.connect(port)
         p.ok("USER slow")
