@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "base/loop.h"
+#include "base/loop_call.h"
 
 struct calls;
 

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/loop_call.h"
+
 struct loop *loop_new(void);
 void loop_free(struct loop *l); /* the caller's sources are freed before; waits for calls that are inside `work` */
 /* Until loop_stop. Returns in the thread that called it: if that one is inside a call, once the call is over. Then it may be
@@ -40,12 +42,6 @@ void loop_signal(struct loop *l, int signo, loop_signal_fn *fn, void *arg);
  * returned. If `work` lasts longer than the takeover time, another thread takes the loop over and the
  * rest goes on. `done` always runs as a handler, never while `work` runs. `work` may touch only what
  * belongs to its call. The struct is the caller's and must live until `done`. */
-struct loop_call {
-    void (*work)(struct loop_call *);
-    void (*done)(struct loop_call *);
-    void *arg;
-    struct loop_call *next; /* the loop's */
-};
 void loop_call(struct loop *l, struct loop_call *c);
 
 /* Lets up to `threads` further threads take over (they are started when needed, with small stacks); when

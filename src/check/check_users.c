@@ -120,7 +120,7 @@ void check_people(const struct conf *c, struct conf_problems *p)
     unsigned line = conf_line(c, "users_db");
     check_begin(&k, c, NULL, p);
     for (unsigned i = 0; i < c->mail_roots; i++)
-        w.roots[i] = (struct store_root){c->mail_root[i], -1};
+        w.roots[i] = (struct store_root){c->mail_root[i], -1, c->allow_memory_store};
     if (access(c->users_db, R_OK | W_OK) < 0) /* check_database has said so */
         return;
     if (users_open(&db, c->users_db, false, &err) < 0) {

@@ -330,7 +330,7 @@ static void keep(void *arg, const struct talk *t)
 {
     struct mail *m = arg;
     if (t->type == TALK_ROOT && m->n_roots < CONF_ROOTS)
-        m->roots[m->n_roots++] = (struct store_root){mem_copy(t->text[0].p, t->text[0].n), t->fd};
+        m->roots[m->n_roots++] = (struct store_root){mem_copy(t->text[0].p, t->text[0].n), t->fd, m->start.conf.allow_memory_store};
     else if (t->type == TALK_STORE)
         m->single = mem_copy(t->text[0].p, t->text[0].n);
     else if (t->fd >= 0)

@@ -28,7 +28,7 @@ int master_may_start(const struct conf *c, uint32_t uid, uint32_t gid, const cha
     if (geteuid() != 0 && uid != geteuid())
         return err_set(err, ERR_PERM, "without root only the mail of uid %u can be served, not uid %u", geteuid(), uid);
     for (unsigned i = 0; i < c->mail_roots; i++)
-        roots[i] = (struct store_root){c->mail_root[i], -1};
+        roots[i] = (struct store_root){c->mail_root[i], -1, c->allow_memory_store};
     return store_where_check(roots, c->mail_roots, where, NULL, err);
 }
 

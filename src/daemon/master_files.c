@@ -132,7 +132,7 @@ static int open_roots(struct master *m, struct err *err)
         int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
             return err_set(err, ERR_CONFIG, "mail_root %s: %s", path, strerror(errno));
-        m->roots[i] = (struct store_root){path, fd};
+        m->roots[i] = (struct store_root){path, fd, m->conf.allow_memory_store};
     }
     return 0;
 }
