@@ -13,6 +13,7 @@
 #include "base/loop_call.h"
 
 struct calls;
+struct loop;
 
 struct calls *calls_new(void);
 void calls_free(struct calls *c); /* waits for the threads */

@@ -2,6 +2,7 @@
  * them and stay; their results come back through the loop's list of finished calls. */
 #include "base/calls.h"
 
+#include "base/loop.h"
 #include "base/mem.h"
 
 struct pool {

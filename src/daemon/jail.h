@@ -10,12 +10,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "daemon/jail_path.h"
 #include "daemon/role.h"
-
-struct jail_path { /* what Landlock leaves, below a directory that is open already (O_PATH suffices) */
-    int fd;
-    bool write; /* also create, rename, unlink (maildrops, the users' database); else read only */
-};
 
 struct jail {
     enum role role;

@@ -4,7 +4,7 @@
 #define DAEMON_JAIL_LANDLOCK_H
 
 #include "base/err.h"
-#include "daemon/jail.h"
+#include "daemon/jail_path.h"
 
 /* The kernel's version; 0: it has none, or it is switched off. */
 int jail_landlock_abi(void);

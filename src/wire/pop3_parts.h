@@ -1,6 +1,6 @@
 /* pop3_parts: what the files of pop3_server share, and nobody else sees.
  *
- *   pop3_server.c   the machine: feed, and the owner's answers
+ *   pop3_feed.c   the machine: feed, and the owner's answers
  *   pop3_command.c  the table of commands, and those that need no file of their own
  *   pop3_auth.c     USER, PASS, APOP, AUTH, STLS: everything that is secret
  *   pop3_list.c     replies of many lines that leave row by row

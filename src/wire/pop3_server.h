@@ -90,7 +90,7 @@ struct pop3_server {
     } count;
     /* private */
     struct line line;
-    int step;                     /* enum in pop3_server.c: what is under way */
+    int step;                     /* enum in pop3_feed.c: what is under way */
     unsigned listed;              /* next message of a listing */
     char user[POP3_NAME_MAX + 1]; /* after USER */
     size_t user_len;

@@ -1,4 +1,4 @@
-/* fuzz_conf: the configuration's reader. Fuzzes: src/base/conf.c
+/* fuzz_conf: the configuration's reader. Fuzzes: src/base/conf_parse.c
  *
  * Whatever was read must print as something that reads as the same, and what is wrong must be told in order of lines.
  */
