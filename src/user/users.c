@@ -173,13 +173,18 @@ int users_make(const char *path, uint32_t uid, uint32_t gid, struct err *err)
     return ret;
 }
 
+static int absent(const char *path, struct err *err)
+{
+    return err_set(err, ERR_GONE, "users' database %s does not exist; \"bustia user add\" makes it", path);
+}
+
 static int open_file(struct users *db, bool create, struct err *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
     if (create && users_make(db->path, (uint32_t)-1, (uint32_t)-1, err))
         return -1;
     if (access(db->path, F_OK) && errno == ENOENT)
-        return err_set(err, ERR_GONE, "users' database %s does not exist; \"bustia user add\" makes it", db->path);
+        return absent(db->path, err);
     if (sqlite3_open_v2(db->path, &db->sql, flags, NULL) != SQLITE_OK)
         return db->sql ? trouble(db, err) : err_set(err, ERR_TEMP, "users' database %s: no memory", db->path);
     sqlite3_extended_result_codes(db->sql, 1);
@@ -200,8 +205,8 @@ int users_open(struct users **db, const char *path, bool create, struct err *err
 {
     char *whole = resolve(path);
     if (!whole)
-        return err_set(err, errno == ENOENT ? ERR_GONE : ERR_TEMP, "users' database %s: its directory: %s", path,
-                       strerror(errno));
+        return errno == ENOENT ? absent(path, err)
+                               : err_set(err, ERR_TEMP, "users' database %s: its folder: %s", path, strerror(errno));
     struct users *u = mem_alloc(sizeof *u);
     u->path = whole;
     if (open_file(u, create, err)) {
