@@ -247,11 +247,12 @@ static void keep(void *arg, const struct talk *t)
         close(t->fd);
 }
 
-/* The database's directory is all this process sees: its root when started as root. */
+/* The database's directory is all this process sees: its root when started as root, by a relative name because the jail makes it
+ * the working directory also where a sanitizer forbids chroot. */
 static void seal(struct auth *a)
 {
     char *path = mem_copy_text(a->start.conf.users_db), *slash = strrchr(path, '/');
-    a->db_path = a->start.root ? mem_copy_text(slash) : mem_copy_text(path);
+    a->db_path = mem_copy_text(a->start.root ? slash + 1 : path);
     slash[slash == path] = '\0';
     int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
