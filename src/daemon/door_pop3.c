@@ -303,13 +303,23 @@ void door_pop3_denied(struct door_session *s, enum err_kind kind)
     go_on(s);
 }
 
+/* Our end in pair[0], the mail process's in pair[1]: with room for a piece as large as the relay passes on at once. */
+static int relay_pair(int pair[2])
+{
+    const int room = 512 * 1024;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        return -1;
+    (void)setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    return 0;
+}
+
 static void hand_over(struct door_session *s, struct door_worker *w)
 {
     struct door *d = s->door;
     int pair[2] = {-1, -1};
     struct talk t = {.type = TALK_TAKE, .id = {d->start.generation, s->n}, .fd = -1};
     if (conn_is_tls(s->conn)) {
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0)
+        if (relay_pair(pair) == 0)
             t.fd = pair[1];
     } else
         t.fd = conn_lend(s->conn);

@@ -17,8 +17,6 @@
 #include "daemon/master_state.h"
 #include "store/open.h"
 
-enum { CONF_FILE_MAX = 1 << 20 };
-
 int master_may_start(const struct conf *c, uint32_t uid, uint32_t gid, const char *where, struct err *err)
 {
     struct store_root roots[CONF_ROOTS];
@@ -36,19 +34,11 @@ int master_may_start(const struct conf *c, uint32_t uid, uint32_t gid, const cha
 static int read_file(const char *file, struct conf *c)
 {
     struct conf_problems problems = {0};
-    char *text = mem_alloc(CONF_FILE_MAX);
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, CONF_FILE_MAX);
-    if (n < 0) {
-        log_error("configuration", "%s: %s", file, strerror(errno));
-        n = 0;
-        conf_problem_add(&problems, 0, true, "cannot be read");
-    }
-    if (fd >= 0)
-        close(fd);
-    conf_read(c, (struct span){text, (size_t)n}, &problems);
-    mem_free(text);
-    check_server(c, file, &problems);
+    struct err err;
+    if (conf_load(c, file, &problems, &err) < 0)
+        conf_problem_add(&problems, 0, true, "%s", err.text);
+    else
+        check_server(c, file, &problems);
     conf_problems_print(&problems, file, stderr);
     int result = problems.fatal ? -1 : 0;
     conf_problems_free(&problems);

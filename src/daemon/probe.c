@@ -14,23 +14,6 @@
 #include "base/mem.h"
 #include "daemon/jail.h"
 
-static int read_conf(const char *file, struct conf *c)
-{
-    char *text = mem_alloc(1 << 20);
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, 1 << 20);
-    if (fd >= 0)
-        close(fd);
-    if (n >= 0) {
-        struct conf_problems problems = {0};
-        conf_read(c, (struct span){text, (size_t)n}, &problems);
-        conf_problems_free(&problems);
-    } else
-        fprintf(stderr, "bustiad: %s: %s\n", file, strerror(errno));
-    mem_free(text);
-    return n < 0 ? -1 : 0;
-}
-
 static int directory(const char *path)
 {
     int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -85,8 +68,12 @@ int probe_run(const char *file, const char *role, const char *others)
         fprintf(stderr, "bustiad: no role \"%s\"\n", role);
         return EX_USAGE;
     }
-    if (read_conf(file, &c) < 0)
+    struct conf_problems problems = {0};
+    if (conf_load(&c, file, &problems, &err) < 0) {
+        fprintf(stderr, "bustiad: %s\n", err.text);
         return EX_CONFIG;
+    }
+    conf_problems_free(&problems);
     struct jail j = {.role = (enum role)r, .root = geteuid() == 0, .uid = geteuid(), .gid = getegid(), .chroot_fd = -1, .files = 1024};
     if (furnish(&c, &j, paths, &err) < 0 || jail_probe(&j, others, &err) < 0) {
         fprintf(stderr, "bustiad: %s\n", err.text);
