@@ -1,0 +1,331 @@
+"""The walls of a running server, seen from outside: rights, root directories, descriptors, memory, and how the programs are linked."""
+import json
+import os
+import re
+import subprocess
+
+import pytest
+from bed import wire
+
+ROOT = os.geteuid() == 0
+CHILDREN = ("door", "auth", "mail", "control")
+ROLES = ("master",) + CHILDREN
+TEXT = b"From: a@example.test\nSubject: walls\n\nbody\n"
+
+# What the master keeps of root's rights: chown, dac_override, dac_read_search, fowner, kill, setgid, setuid, setpcap,
+# net_bind_service, sys_chroot, sys_resource (capabilities(7)).
+MASTER_CAPS = sum(1 << n for n in (0, 1, 2, 3, 5, 6, 7, 8, 10, 18, 24))
+
+
+@pytest.fixture(scope="module")
+def running(bed):
+    """{role: pid} of a server with one session in a mail process"""
+    bed.seed("t30", [TEXT])
+    session = bed.login("t30")
+    assert session.retr(1) == wire(TEXT)
+    pids = {role: found[-1] for role, found in bed.roles().items()}
+    pids["master"] = bed.pid
+    assert set(pids) == set(ROLES)
+    yield pids
+    session.quit()
+
+
+def status(pid):
+    with open("/proc/%s/status" % pid) as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def account(bed, role):
+    """the number a role runs under"""
+    if not ROOT:
+        return os.getuid()
+    if role in ("master", "mail"):
+        return {"master": 0, "mail": bed.target["pool"]["uid"]}[role]
+    with open(bed.target["config"]) as f:
+        return int(re.findall(r"(?m)^%s_user = (\d+)$" % role, f.read())[-1])
+
+
+# ---- rights
+
+@pytest.mark.parametrize("role", ROLES)
+def test_user(bed, running, role):
+    st, uid = status(running[role]), account(bed, role)
+    assert set(st["Uid"].split()) == {str(uid)}
+    assert set(st["Gid"].split()) == {str(bed.target["pool"]["gid"] if role == "mail" else os.getgid() if not ROOT else uid)}
+    if ROOT and role != "master":
+        assert st["Groups"].strip() == ""
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_capabilities(running, role):
+    st = status(running[role])
+    keep = MASTER_CAPS if ROOT and role == "master" else 0
+    for name in ("CapPrm", "CapEff"):
+        assert int(st[name], 16) & ~keep == 0, name
+    assert int(st["CapInh"], 16) == int(st["CapAmb"], 16) == 0
+    if ROOT:
+        assert int(st["CapBnd"], 16) & ~keep == 0
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_new_privs_and_seccomp(running, role):
+    st, ours = status(running[role]), status("self")
+    assert st["NoNewPrivs"].strip() == "1"
+    assert st["Seccomp"].strip() == "2"
+    # A role's own filter stands on top of the master's, which has its own on top of what we were given.
+    own = int(st["Seccomp_filters"]) - int(ours["Seccomp_filters"])
+    assert own == (1 if role == "master" else 2)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_limits(running, role):
+    limits = {}
+    with open("/proc/%d/limits" % running[role]) as f:
+        for line in f.readlines()[1:]:
+            words = re.split(r"\s{2,}", line.strip())
+            limits[words[0]] = words[1:3]
+    assert limits["Max core file size"] == ["0", "0"]
+    assert int(limits["Max open files"][0]) >= 1024
+    if role == "master":
+        return
+    assert limits["Max locked memory"] == limits["Max msgqueue size"] == ["0", "0"]
+    if role in ("door", "control"):
+        assert limits["Max processes"] == ["0", "0"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_not_for_others_of_its_user(running, role):
+    """not dumpable: whoever has the same number can neither trace it nor read its memory"""
+    assert os.stat("/proc/%d/mem" % running[role]).st_uid == 0
+    if not ROOT:
+        with pytest.raises(PermissionError):
+            open("/proc/%d/mem" % running[role], "rb")
+        with pytest.raises(PermissionError):
+            os.listdir("/proc/%d/fd" % running[role])
+
+
+def test_threads(running):
+    """those that have neither a store nor a hash to wait for are one thread"""
+    for role in ("master", "door", "control"):
+        assert status(running[role])["Threads"].strip() == "1"
+
+
+# ---- what they see
+
+@pytest.mark.root
+@pytest.mark.parametrize("role", ROLES)
+def test_root_directory(bed, running, role):
+    empty = bed.dir + "/run/empty"
+    where = {"master": "/", "auth": bed.dir + "/db"}.get(role, empty)
+    for name in ("root", "cwd"):
+        if role != "master" or name == "root":
+            assert os.path.samefile("/proc/%d/%s" % (running[role], name), where)
+    st = os.stat(empty)
+    assert os.listdir(empty) == [] and st.st_uid == 0 and st.st_mode & 0o222 == 0
+    if role == "auth":
+        assert set(os.listdir(where)) <= {"users.db", "users.db-wal", "users.db-shm"}
+
+
+def sockets():
+    """{inode: kind} of all there are"""
+    out = {}
+    for table in ("tcp", "tcp6"):
+        with open("/proc/net/" + table) as f:
+            for line in f.readlines()[1:]:
+                words = line.split()
+                out[words[9]] = "listener" if words[3] == "0A" else "client"
+    with open("/proc/net/unix") as f:
+        for line in f.readlines()[1:]:
+            words = line.split()
+            listens = int(words[3], 16) & 0x10000
+            out[words[6]] = "control socket" if listens and len(words) > 7 and words[7].endswith("/control.sock") else {"0005": "channel"}.get(words[4], "?")
+    return out
+
+
+def kinds(bed, pid):
+    """how many descriptors of each kind a process holds"""
+    known, out = sockets(), {}
+    names = {bed.dir + "/stderr": "stderr", bed.dir + "/log": "log", bed.dir + "/mail": "mail root", "/dev/null": "null",
+             bed.dir + "/bustiad.pid": "pid file", bed.cert: "certificate", bed.dir + "/key.pem": "key"}
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        to = os.readlink("/proc/%d/fd/%s" % (pid, fd))
+        if to.startswith("socket:["):
+            kind = known.get(to[8:-1], "?")
+        elif to.startswith(("anon_inode:[event", "pipe:")):
+            kind = "loop"
+        elif to.startswith("/memfd:bustia.conf"):
+            kind = "configuration"
+        elif to.startswith(bed.maildir("t30")):
+            kind = "maildrop"
+        elif to.startswith(bed.dir + "/db/users.db"):
+            kind = "database"
+        elif to.startswith(os.path.dirname(bed.programs["bustiad"]) + "/"):
+            kind = "program"
+        else:
+            kind = names.get(to, to)
+        out[kind] = out.get(kind, 0) + 1
+    return out
+
+
+EVERYBODY = {"null", "stderr", "log", "channel", "loop"}
+ALSO = {
+    "door": {"listener"},
+    "auth": {"database"},
+    "mail": {"mail root", "client", "maildrop"},
+    "control": {"control socket"},
+    "master": {"listener", "control socket", "mail root", "certificate", "key", "pid file", "program", "configuration"},
+}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("role", ROLES)
+def test_descriptors(bed, running, role):
+    """nobody holds what it needs not: no file of the database or of mail at the door, no key but in the master"""
+    held = kinds(bed, running[role])
+    assert set(held) == EVERYBODY | ALSO[role], held
+    assert held.get("listener", 3) == 3 and held.get("mail root", 1) == 1 and held.get("client", 1) == 1
+    assert held["channel"] == {"door": 3, "auth": 4, "mail": 3, "control": 2, "master": 4}[role], held
+
+
+# ---- memory
+
+@pytest.mark.root
+def test_fresh_memory(bed, running):
+    """a fork shares the places of everything with its parent; a fresh exec has new ones"""
+    with open("/proc/sys/kernel/randomize_va_space") as f:
+        if f.read().strip() == "0":
+            pytest.skip("this kernel gives every process the same places")
+    stacks, programs = set(), {}
+    for role, pid in running.items():
+        with open("/proc/%d/maps" % pid) as f:
+            stacks.add(next(line.split("-")[0] for line in f if line.rstrip().endswith("[stack]")))
+        programs[role] = os.path.basename(os.readlink("/proc/%d/exe" % pid))
+    assert len(stacks) == len(running)
+    assert programs == {"master": "bustiad", "door": "bustiad", "auth": "bustiad", "control": "bustiad", "mail": "bustia-mail"}
+
+
+def memory(pid):
+    """all that can be written of a process, and no page that two may share through a file"""
+    with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb", 0) as mem:
+        for line in maps:
+            place, mode, *_ = line.split()
+            if "rw" not in mode:
+                continue
+            start, end = (int(x, 16) for x in place.split("-"))
+            mem.seek(start)
+            try:
+                data = mem.read(end - start)
+            except OSError:
+                continue
+            yield data
+
+
+def holds(pid, *needles):
+    return any(n in data for data in memory(pid) for n in needles)
+
+
+@pytest.mark.root
+def test_no_key_near_secrets_or_mail(bed, running):
+    """the door calculates with it; the master, who opens it for the door, has checked that it fits the certificate"""
+    s = bed.connect("pop3s")
+    s.close()
+    out = subprocess.run(["openssl", "ec", "-in", bed.dir + "/key.pem", "-noout", "-text"], capture_output=True, text=True).stdout
+    key = bytes.fromhex(re.sub(r"[\s:]", "", re.search(r"priv:([\s0-9a-f:]+)", out).group(1)))[-32:]
+    with open(bed.dir + "/key.pem", "rb") as f:
+        text = f.read().splitlines()[1]
+    needles = (key, key[::-1], text)  # as it is written, as OpenSSL calculates with it, as the file has it
+    assert holds(running["door"], *needles)
+    assert [role for role in ("auth", "mail", "control") if holds(running[role], *needles)] == []
+
+
+@pytest.mark.root
+def test_no_password_stays(bed, running):
+    """after a log-in none of the roles has the password in its memory, nor has the log"""
+    name, password = bed.user("other")
+    for port in ("pop3", "pop3s"):
+        bed.login(name, password, port=port).quit()
+        s = bed.connect(port)
+        assert s.plain(name, password).startswith((b"+OK", b"-ERR [IN-USE]"))
+        s.close()
+    assert holds(running["door"], b"Bustia") or holds(running["door"], b"bustia")  # the search finds what is there
+    assert [role for role in ROLES if holds(running[role], password.encode())] == []
+    assert password not in bed.log()
+
+
+# ---- from inside
+
+def probe(bed, role, *file):
+    p = subprocess.run([bed.programs["bustiad"], "-c", bed.target["config"], "--probe", role, *file], capture_output=True, text=True)
+    return p.returncode, p.stdout + p.stderr
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_probe(bed, running, role):
+    bed.seed("t31", [TEXT])
+    code, text = probe(bed, role, bed.files("t31")[0])
+    if ROOT or role != "mail":
+        assert code == 0, text
+        assert re.search(r"(?m)^[3-9]\d as expected, 0 not$", text)
+    else:
+        bad = [line for line in text.splitlines() if line.endswith("NOT OK")]
+        assert code != 0 and all(line.startswith("open another's mail") for line in bad), text  # its own number's, so its own
+
+
+@pytest.mark.root
+def test_probe_fails_where_a_wall_is_missing(bed):
+    """a file below the root that is granted, and that anybody may read, is no other's mail"""
+    path = bed.dir + "/mail/everybodys"
+    with open(path, "w") as f:
+        f.write("mail\n")
+    os.chmod(path, 0o644)
+    code, text = probe(bed, "mail", path)
+    os.unlink(path)
+    assert code != 0
+    assert [line for line in text.splitlines() if line.endswith("NOT OK")] == [
+        "open another's mail by ..: expected EACCES or ENOENT: got success: NOT OK"]
+
+
+def test_probe_of_nobody(bed):
+    assert probe(bed, "janitor")[0] == 64
+
+
+# ---- the programs
+
+def elf(*args):
+    p = subprocess.run(["readelf", "-W", *args], capture_output=True, text=True)
+    assert p.returncode == 0, p.stderr
+    return p.stdout
+
+
+@pytest.mark.parametrize("program", ["bustiad", "bustia-mail"])
+def test_hardened(bed, program):
+    path = "%s/%s" % (os.path.dirname(bed.programs["bustiad"]), program)
+    assert re.search(r"Type:\s+DYN .Position-Independent Executable", elf("-h", path))
+    segments, dynamic = elf("-l", path), elf("-d", path)
+    assert "GNU_RELRO" in segments and "BIND_NOW" in dynamic
+    assert re.search(r"GNU_STACK(\s+0x[0-9a-f]+){5}\s+RW ", segments)  # not executable
+    assert not re.search(r"LOAD(\s+0x[0-9a-f]+){5}\s+RWE", segments)
+    assert "RPATH" not in dynamic and "RUNPATH" not in dynamic and "TEXTREL" not in dynamic
+    assert "__stack_chk_fail" in elf("--dyn-syms", path)
+
+
+def test_mail_is_linked_with_little(bed):
+    """no TLS, SQL or password code is near the mail"""
+    path = os.path.dirname(bed.programs["bustiad"]) + "/bustia-mail"
+    direct = set(re.findall(r"NEEDED.*\[(lib[a-z]+)", elf("-d", path)))
+    assert direct == {"libc", "libevent", "libseccomp", "libnettle"}
+    loaded = set(re.findall(r"(?m)^\s+(lib[a-z]+)", subprocess.run(["ldd", path], capture_output=True, text=True).stdout))
+    assert loaded == direct
+
+
+# ---- what it says of itself
+
+def test_the_log_says_which_walls_stand(bed, running):
+    lines = [l for l in bed.log().splitlines() if " ready: " in l]
+    said = {re.search(r"role=(\w+)", l).group(1): re.search(r'walls="([^"]*)"', l).group(1).split() for l in lines}
+    assert set(said) == set(CHILDREN)
+    for role, walls in said.items():
+        assert ("user" if ROOT else "no-user") in walls and ("chroot" if ROOT else "no-chroot") in walls
+        assert "no_new_privs" in walls and "seccomp" in walls and any("landlock" in w for w in walls)
+    start = re.search(r"master info start: .*", bed.log()).group(0)
+    assert ("not root" in start) == (not ROOT)
