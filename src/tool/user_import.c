@@ -140,27 +140,29 @@ static void read_line(struct import *im, struct span line, unsigned number)
     complain(im, number, err.text);
 }
 
+struct reference {
+    struct user_import_entry *entry;
+};
+
 static int by_name(const void *a, const void *b)
 {
-    const struct user_import_entry *const *x = a, *const *y = b;
-    int order = strcmp((*x)->user.name, (*y)->user.name);
-    return order ? order : ((*x)->line > (*y)->line) - ((*x)->line < (*y)->line);
+    const struct reference *x = a, *y = b;
+    int order = strcmp(x->entry->user.name, y->entry->user.name);
+    return order ? order : (x->entry->line > y->entry->line) - (x->entry->line < y->entry->line);
 }
 
 /* A name that stands twice: the first counts, as in Dovecot; the others are errors. */
 static void find_doubles(struct import *im)
 {
-    struct user_import_entry **sorted = mem_alloc(im->count * sizeof(struct user_import_entry *));
+    struct reference *sorted = mem_alloc(im->count * sizeof *sorted);
     for (size_t i = 0; i < im->count; i++)
-        sorted[i] = &im->entries[i];
+        sorted[i].entry = &im->entries[i];
     qsort(sorted, im->count, sizeof *sorted, by_name);
     for (size_t i = 1; i < im->count; i++) {
-        char text[128];
-        if (strcmp(sorted[i]->user.name, sorted[i - 1]->user.name) != 0)
+        if (strcmp(sorted[i].entry->user.name, sorted[i - 1].entry->user.name) != 0)
             continue;
-        snprintf(text, sizeof text, "the name stands in an earlier line too");
-        complain(im, sorted[i]->line, text);
-        sorted[i]->skip = true;
+        complain(im, sorted[i].entry->line, "the name stands in an earlier line too");
+        sorted[i].entry->skip = true;
     }
     mem_free(sorted);
 }

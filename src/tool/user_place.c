@@ -72,7 +72,7 @@ char *user_place_fill(const char *template, const char *name)
         to = mempcpy(to, template, (size_t)(at - template));
         to = mempcpy(to, name, more);
     }
-    strcpy(to, template);
+    memcpy(to, template, strlen(template) + 1);
     return out;
 }
 

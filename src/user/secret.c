@@ -31,7 +31,7 @@ static uint64_t memory(uint64_t log2_blocks, uint64_t block)
 /* "$y$j9T$": flavour, log2(N) - 1, r - 1; digits from 48 on begin a longer number, far too dear. */
 static uint64_t cost_yescrypt(const char *setting)
 {
-    const char *at = strchr(setting + 1, '$') + 1;
+    const char *at = setting + (setting[1] == 'g' ? 4 : 3);
     uint64_t n = at[0] ? digit64(at[1]) : UINT64_MAX, r = n < 48 ? digit64(at[2]) : UINT64_MAX;
     return r < 48 ? memory(n + 1, r + 1) : UINT64_MAX;
 }
