@@ -19,7 +19,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def greeting(port, process, secs=30):
+def greeting(port, process, secs=90):
     end = time.monotonic() + secs
     while time.monotonic() < end:
         assert process.poll() is None, "it ended"
