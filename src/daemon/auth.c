@@ -63,8 +63,16 @@ void auth_say(struct auth *a, const struct talk *t)
 
 struct users *auth_users(struct auth *a, struct err *err)
 {
-    if (!a->db && users_open(&a->db, a->db_path, false, err) < 0)
+    unsigned char key[USERS_KEY];
+    if (a->db)
+        return a->db;
+    if (users_open(&a->db, a->db_path, false, err) < 0)
         return NULL;
+    if (users_key(a->db, key, err) == 0)
+        sasl_salt_key(a->sasl, key);
+    else
+        log_error("users", "%s", err->text); /* false salts then last only as long as this process */
+    mem_wipe(key, sizeof key);
     return a->db;
 }
 

@@ -30,8 +30,19 @@ int master_may_start(const struct conf *c, uint32_t uid, uint32_t gid, const cha
     return store_where_check(roots, c->mail_roots, where, NULL, err);
 }
 
-/* Reads the file and all that is wrong with it. -1: it could not be read, or something is wrong that forbids a start. */
-static int read_file(const char *file, struct conf *c)
+static void log_problems(const struct conf_problems *p, const char *file)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        if (p->list[i].fatal)
+            log_error("configuration", "%s:%u: %s", file, p->list[i].line, p->list[i].text);
+        else
+            log_warning("configuration", "%s:%u: %s", file, p->list[i].line, p->list[i].text);
+    }
+}
+
+/* Reads the file and all that is wrong with it. -1: it could not be read, or something is wrong that forbids a start. At the start
+ * the list is for whoever looks on; later it belongs into the log. */
+static int read_file(const char *file, struct conf *c, bool running)
 {
     struct conf_problems problems = {0};
     struct err err;
@@ -39,7 +50,10 @@ static int read_file(const char *file, struct conf *c)
         conf_problem_add(&problems, 0, true, "%s", err.text);
     else
         check_server(c, file, &problems);
-    conf_problems_print(&problems, file, stderr);
+    if (running)
+        log_problems(&problems, file);
+    else
+        conf_problems_print(&problems, file, stderr);
     int result = problems.fatal ? -1 : 0;
     conf_problems_free(&problems);
     if (result < 0)
@@ -103,7 +117,7 @@ static void reload(struct master *m)
 {
     struct conf fresh;
     struct err err;
-    if (read_file(m->file, &fresh) < 0) {
+    if (read_file(m->file, &fresh, true) < 0) {
         log_error("reload", "%s has errors: the old configuration goes on", m->file);
         reopen_log(m);
         return;
@@ -222,7 +236,7 @@ int master_run(const char *file)
     signal(SIGPIPE, SIG_IGN);
     umask(027);
     log_open(STDERR_FILENO, LOG_TO_STREAM, role_name(ROLE_MASTER));
-    if (read_file(file, &m.conf) < 0)
+    if (read_file(file, &m.conf, false) < 0)
         return EX_CONFIG;
     more_files();
     int status = EX_CONFIG;

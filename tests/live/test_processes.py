@@ -293,7 +293,9 @@ def test_hup_certificate(own_bed):
     there_cert, there_key = tls_files(bed)
     with open(cert) as a, open(there_cert, "w") as b:
         b.write(a.read())
-    bed.wait_log(r"the old certificate goes on", start=hup(bed))  # the key does not fit yet
+    start = hup(bed)  # the key does not fit yet
+    bed.wait_log(r"configuration: .*key", start=start)
+    bed.wait_log(r"the old (certificate|configuration) goes on", start=start)
     bed.cert = there_cert
     with pytest.raises(Exception):
         served(bed)  # the old pair is still served, and the file is new
