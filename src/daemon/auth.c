@@ -136,72 +136,6 @@ static void take_door(struct auth *a, const struct talk *t)
     d->chan = chan_new(a->loop, t->fd, &door_events, d);
 }
 
-/* ---- control */
-
-static void control_closed(void *arg)
-{
-    struct auth *a = arg;
-    chan_free(a->control);
-    a->control = NULL;
-}
-
-static bool is_of(const struct auth_session *s, struct span user)
-{
-    return s->worker && span_equal(span_of(s->user), user);
-}
-
-static uint32_t who(struct auth *a, uint32_t token)
-{
-    size_t at = 0;
-    uint32_t count = 0;
-    for (struct auth_session *s; (s = map_next(&a->sessions, &at));) {
-        if (!s->worker)
-            continue;
-        count++;
-        talk_send(a->control, &(struct talk){.type = TALK_ROW,
-                                             .id = s->id,
-                                             .num = {token, s->worker->uid, s->flags,
-                                                     (uint32_t)((clock_ms() - s->started) / 1000)},
-                                             .text = {span_of(s->user), span_of(s->address)},
-                                             .fd = -1});
-    }
-    return count;
-}
-
-static uint32_t kick(struct auth *a, struct span user)
-{
-    size_t at = 0;
-    uint32_t count = 0;
-    for (struct auth_session *s; (s = map_next(&a->sessions, &at));)
-        if (is_of(s, user)) {
-            count++;
-            talk_send(s->worker->chan, &(struct talk){.type = TALK_END, .id = s->id, .fd = -1});
-        }
-    log_info("kick", "user=%s sessions=%u", log_quote(user), count);
-    return count;
-}
-
-static void control_message(void *arg, const void *p, size_t n, int fd)
-{
-    struct auth *a = arg;
-    struct talk t;
-    if (talk_parse(p, n, fd, ROLE_CONTROL, ROLE_AUTH, &t) < 0) {
-        control_closed(a);
-        return;
-    }
-    uint32_t count = t.type == TALK_WHO ? who(a, t.num[0]) : kick(a, t.text[0]);
-    talk_send(a->control, &(struct talk){.type = TALK_DONE, .num = {t.num[0], count}, .fd = -1});
-}
-
-static const struct chan_events control_events = {control_message, control_closed};
-
-static void take_control(struct auth *a, int fd)
-{
-    if (a->control)
-        control_closed(a);
-    a->control = chan_new(a->loop, fd, &control_events, a);
-}
-
 /* ---- master */
 
 static void stop(struct auth *a)
@@ -237,7 +171,7 @@ static void master_message(void *arg, const void *p, size_t n, int fd)
     else if (t.type == TALK_NO_WORKER)
         auth_worker_denied(a, &t);
     else if (t.type == TALK_CONTROL)
-        take_control(a, t.fd);
+        auth_take_control(a, t.fd);
     else if (t.type == TALK_STOP)
         stop(a);
     else if (t.fd >= 0)
@@ -292,6 +226,7 @@ int auth_run(void)
     auth_remember_init(a);
     auth_check_init(a);
     auth_grant_init(a);
+    auth_who_init(a);
     loop_run(a->loop);
     return EXIT_SUCCESS;
 }

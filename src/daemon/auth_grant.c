@@ -4,7 +4,7 @@
  * one maildrop. Whoever has none waits until the master has started it. */
 #include "daemon/auth_state.h"
 
-#include <string.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -175,18 +175,22 @@ static void worker_closed(void *arg)
     worker_free(w);
 }
 
-/* A mail process that outlived the auth before this one tells what runs in it. */
+/* What a mail process says runs in it: asked for `who`, or to an auth that it has outlived the one before. */
 static void running(struct auth_worker *w, const struct talk *t)
 {
     struct auth *a = w->auth;
-    if (auth_find(a, t->id))
-        return;
-    struct auth_session *s = auth_add(a, t->id);
-    s->user = mem_copy(t->text[0].p, t->text[0].n);
-    s->flags = t->num[0];
-    memcpy(s->address, t->text[1].p, t->text[1].n < sizeof s->address ? t->text[1].n : sizeof s->address - 1);
-    hold(a, s, w);
-    s->started -= (uint64_t)t->num[1] * 1000;
+    struct auth_session *s = auth_find(a, t->id);
+    if (!s) {
+        s = auth_add(a, t->id);
+        s->user = mem_copy(t->text[0].p, t->text[0].n);
+        s->flags = t->num[0];
+        snprintf(s->address, sizeof s->address, "%.*s", (int)t->text[1].n, t->text[1].p);
+        hold(a, s, w);
+        s->started -= (uint64_t)t->num[1] * 1000;
+    } else if (s->worker != w)
+        return; /* a worker speaks only of what is its own */
+    s->read = t->num[2];
+    s->deleted = t->num[3];
 }
 
 static void worker_message(void *arg, const void *p, size_t n, int fd)
@@ -200,6 +204,8 @@ static void worker_message(void *arg, const void *p, size_t n, int fd)
     struct auth_session *s = auth_find(w->auth, t.id);
     if (t.type == TALK_RUNNING)
         running(w, &t);
+    else if (t.type == TALK_REPORTED)
+        auth_who_reported(w->auth, t.num[0]);
     else if (t.type == TALK_ENDED && s && s->worker == w) /* a worker ends only what is its own */
         auth_drop(w->auth, s);
 }

@@ -43,6 +43,7 @@ struct auth_session {
     struct sasl_session *sasl;
     struct auth_check *check;    /* AUTH_CHECK */
     struct auth_worker *worker;  /* AUTH_RUNNING */
+    uint32_t read, deleted;      /* as its mail process said last */
 };
 
 struct auth_failure { /* an answer that waits for its tick */
@@ -64,12 +65,13 @@ struct auth {
     struct auth_door *doors;
     struct auth_worker *workers;
     struct auth_need *needs;
+    struct auth_ask *asks;
     struct map sessions; /* auth_key(id) → struct auth_session */
     unsigned running, exchanges;
     uint32_t tokens;
     struct auth_failure *failures;
     size_t n_failures, room_failures;
-    struct loop_timer *failure_timer, *idle_timer;
+    struct loop_timer *failure_timer, *idle_timer, *ask_timer;
     struct auth_remembered *remembered;
     unsigned char remember_key[32];
     bool stopping;
@@ -96,6 +98,11 @@ void auth_worker_came(struct auth *a, const struct talk *t);
 void auth_worker_denied(struct auth *a, const struct talk *t);
 void auth_grant_init(struct auth *a);
 void auth_release(struct auth *a, struct auth_session *s); /* counts a running session down */
+
+/* auth_who.c: the operator's questions */
+void auth_who_init(struct auth *a);
+void auth_take_control(struct auth *a, int fd);
+void auth_who_reported(struct auth *a, uint32_t token);
 
 /* auth_remember.c: passwords just verified */
 void auth_remember_init(struct auth *a);

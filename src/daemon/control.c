@@ -150,6 +150,8 @@ static void answer(struct control *c, const struct talk *t)
         return;
     }
     control_row_make(&row, CONTROL_ROW);
+    row.read = t->id.door;
+    row.deleted = t->id.n;
     row.uid = t->num[1];
     row.tls = t->num[2] & TALK_TLS ? 1 : 0;
     row.started_ms_ago = (uint64_t)t->num[3] * 1000;

@@ -210,6 +210,16 @@ static void end_session(struct mail *m, struct talk_id id)
         mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = id, .fd = -1});
 }
 
+static void tell_running(struct mail *m)
+{
+    size_t at = 0;
+    for (struct mail_session *s; (s = map_next(&m->sessions, &at));) {
+        struct talk t;
+        mail_pop3_describe(s, &t);
+        mail_tell_auth(m, &t);
+    }
+}
+
 static void auth_message(void *arg, const void *p, size_t n, int fd)
 {
     struct mail *m = arg;
@@ -222,6 +232,10 @@ static void auth_message(void *arg, const void *p, size_t n, int fd)
         expect(m, &t);
     else if (t.type == TALK_END)
         end_session(m, t.id);
+    else if (t.type == TALK_REPORT) {
+        tell_running(m);
+        mail_tell_auth(m, &(struct talk){.type = TALK_REPORTED, .num = {t.num[0]}, .fd = -1});
+    }
     else if (t.type == TALK_RETIRE) {
         m->stopping = true;
         end_if_done(m);
@@ -236,12 +250,7 @@ static void take_auth(struct mail *m, int fd)
     if (m->auth)
         auth_closed(m);
     m->auth = chan_new(m->loop, fd, &auth_events, m);
-    size_t at = 0;
-    for (struct mail_session *s; (s = map_next(&m->sessions, &at));) {
-        struct talk t;
-        mail_pop3_describe(s, &t);
-        talk_send(m->auth, &t);
-    }
+    tell_running(m);
 }
 
 /* ---- doors */

@@ -476,6 +476,8 @@ void mail_pop3_describe(const struct mail_session *s, struct talk *t)
     *t = (struct talk){.type = TALK_RUNNING, .id = s->id, .fd = -1};
     t->num[0] = s->flags;
     t->num[1] = (uint32_t)((clock_ms() - s->started) / 1000);
+    t->num[2] = s->pop3.count.read;
+    t->num[3] = s->step == STEP_OPEN ? 0 : s->drop.deleted; /* while it opens, the drop is another thread's */
     t->text[0] = span_of(s->expected->user);
     t->text[1] = span_of(s->expected->address);
 }

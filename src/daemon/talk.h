@@ -49,13 +49,15 @@ enum talk_type {
     TALK_TAKEN,      /* mail → door: the lock is held, the session is the worker's */
     TALK_REFUSED,    /* mail → door; num: kind. The door still has its copy */
     TALK_ENDED,      /* mail → auth */
-    TALK_RUNNING,    /* mail → auth that has just started; num: flags, seconds; texts: user, address */
+    TALK_RUNNING,    /* mail → auth that has just started or asks; num: flags, seconds, read, deleted; texts: user, address */
+    TALK_REPORT,     /* auth → mail: say RUNNING of each session; num: token */
+    TALK_REPORTED,   /* mail → auth: that was all; num: token */
     TALK_END,        /* auth → mail: end this session (kick), or expect it no longer */
     TALK_RETIRE,     /* auth → mail: end when the last session has ended */
     /* the operator */
     TALK_WHO,        /* control → auth; num: token */
     TALK_KICK,       /* control → auth; num: token; text: user */
-    TALK_ROW,        /* auth → control; num: token, uid, flags, seconds; texts: user, address */
+    TALK_ROW,        /* auth → control; id: read, deleted; num: token, uid, flags, seconds; texts: user, address */
     TALK_DONE,       /* auth → control; num: token, count */
     TALK_TYPES
 };

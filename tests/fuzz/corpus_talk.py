@@ -4,7 +4,7 @@ import os
 import struct
 import sys
 
-TYPES = 33
+TYPES = 36
 ROLES = 5
 
 

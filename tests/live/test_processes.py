@@ -384,8 +384,10 @@ def test_who_and_kick(own_bed):
     other, _ = fill(bed, 1)
     p, q = bed.login(name, password), bed.login(other, password, port="pop3s")
     p.ok("DELE 1")
+    q.retr(1)
     out = bed.tool("who").stdout
-    assert name in out and other in out
+    rows = {l.split()[0]: l.split() for l in out.splitlines()[1:]}
+    assert rows[name][-3:-1] == ["0", "1"] and rows[other][-3:-1] == ["1", "0"], out  # read, deleted
     assert "1" in bed.tool("kick", name).stdout
     assert p.rest().startswith(b"-ERR [SYS/TEMP]")
     assert len(bed.files(name)) == 3
