@@ -1,0 +1,157 @@
+/* master: for whom and for which store a mail process may be started, whatever auth asks for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/master.h"
+
+enum { FIRST = 1000, GOOD = 61011 };
+
+/* Without root only one's own number is served: the rows below are written for root. */
+static uid_t self;
+
+uid_t __wrap_geteuid(void);
+uid_t __wrap_geteuid(void)
+{
+    return self;
+}
+
+static struct conf conf_of(bool memory)
+{
+    return (struct conf){
+        .first_uid = FIRST, .mail_root = {"/srv/mail", "/home/pop"}, .mail_roots = 2, .allow_memory_store = memory};
+}
+
+static int ask(const struct conf *c, uint32_t uid, uint32_t gid, const char *where, struct err *err)
+{
+    *err = (struct err){0};
+    int r = master_may_start(c, uid, gid, where, err);
+    if (r < 0) {
+        assert_int_equal(err->kind, ERR_PERM);
+        assert_true(*err->text);
+    }
+    return r;
+}
+
+/* clang-format off */
+static const struct {
+    uint32_t uid, gid;
+    const char *where;
+    bool may;
+} rows[] = {
+    {GOOD,       GOOD,       "maildir:/srv/mail/anna",            true},
+    {GOOD,       GOOD,       "maildir:/home/pop/a/b/Maildir",     true},
+    {FIRST,      1,          "maildir:/srv/mail/anna",            true},
+    {UINT32_MAX - 1, GOOD,   "maildir:/srv/mail/anna",            true},
+    /* numbers */
+    {0,          GOOD,       "maildir:/srv/mail/anna",            false},
+    {GOOD,       0,          "maildir:/srv/mail/anna",            false},
+    {0,          0,          "maildir:/srv/mail/anna",            false},
+    {FIRST - 1,  GOOD,       "maildir:/srv/mail/anna",            false},
+    {33,         33,         "maildir:/srv/mail/anna",            false},
+    {UINT32_MAX, GOOD,       "maildir:/srv/mail/anna",            false},
+    {GOOD,       UINT32_MAX, "maildir:/srv/mail/anna",            false},
+    /* places */
+    {GOOD,       GOOD,       "maildir:/etc",                      false},
+    {GOOD,       GOOD,       "maildir:/",                         false},
+    {GOOD,       GOOD,       "maildir:/srv/mail",                 false},
+    {GOOD,       GOOD,       "maildir:/srv/mail/",                false},
+    {GOOD,       GOOD,       "maildir:/home/pop",                 false},
+    {GOOD,       GOOD,       "maildir:/srv/mailbox/anna",         false},
+    {GOOD,       GOOD,       "maildir:/srv/mail/../../etc",       false},
+    {GOOD,       GOOD,       "maildir:/srv/mail/anna/..",         false},
+    {GOOD,       GOOD,       "maildir:/srv/mail/./anna",          false},
+    {GOOD,       GOOD,       "maildir:/srv/mail//anna",           false},
+    {GOOD,       GOOD,       "maildir:srv/mail/anna",             false},
+    {GOOD,       GOOD,       "maildir:/srv/mail/an\nna",          false},
+    /* schemes */
+    {GOOD,       GOOD,       "mbox:/srv/mail/anna",               false},
+    {GOOD,       GOOD,       "memory:/srv/mail/anna",             false},
+    {GOOD,       GOOD,       "/srv/mail/anna",                    false},
+    {GOOD,       GOOD,       ":/srv/mail/anna",                   false},
+    {GOOD,       GOOD,       "maildir",                           false},
+    {GOOD,       GOOD,       "maildir:",                          false},
+    {GOOD,       GOOD,       "",                                  false},
+};
+/* clang-format on */
+
+static void test_as_root(void **state)
+{
+    struct conf c = conf_of(false);
+    struct err err;
+    self = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (ask(&c, rows[i].uid, rows[i].gid, rows[i].where, &err) != (rows[i].may ? 0 : -1))
+            fail_msg("uid %u, gid %u, %s: %s", rows[i].uid, rows[i].gid, rows[i].where,
+                     rows[i].may ? err.text : "allowed");
+}
+
+/* The number decides first: what is wrong with the store is not looked at for a uid that is never served. */
+static void test_says_why(void **state)
+{
+    struct conf c = conf_of(false);
+    struct err err;
+    self = 0;
+    assert_int_equal(ask(&c, 999, 999, "maildir:/etc", &err), -1);
+    assert_non_null(strstr(err.text, "uid 999"));
+    assert_non_null(strstr(err.text, "1000"));
+    assert_int_equal(ask(&c, GOOD, GOOD, "maildir:/etc", &err), -1);
+    assert_non_null(strstr(err.text, "mail_root"));
+}
+
+static void test_first_uid_zero(void **state)
+{
+    struct conf c = conf_of(false);
+    struct err err;
+    self = 0;
+    c.first_uid = 0;
+    assert_int_equal(ask(&c, 0, GOOD, "maildir:/srv/mail/anna", &err), -1);
+    assert_int_equal(ask(&c, 1, GOOD, "maildir:/srv/mail/anna", &err), 0);
+}
+
+static void test_without_roots(void **state)
+{
+    struct conf c = conf_of(false);
+    struct err err;
+    self = 0;
+    c.mail_roots = 0;
+    assert_int_equal(ask(&c, GOOD, GOOD, "maildir:/srv/mail/anna", &err), -1);
+}
+
+static void test_memory(void **state)
+{
+    struct conf c = conf_of(true);
+    struct err err;
+    self = 0;
+    assert_int_equal(ask(&c, GOOD, GOOD, "memory:/srv/mail/anna", &err), 0);
+    assert_int_equal(ask(&c, GOOD, GOOD, "memory:/etc", &err), -1);
+    assert_int_equal(ask(&c, 0, GOOD, "memory:/srv/mail/anna", &err), -1);
+}
+
+static void test_without_root(void **state)
+{
+    struct conf c = conf_of(false);
+    struct err err;
+    self = GOOD;
+    assert_int_equal(ask(&c, GOOD, GOOD, "maildir:/srv/mail/anna", &err), 0);
+    assert_int_equal(ask(&c, GOOD + 1, GOOD, "maildir:/srv/mail/anna", &err), -1);
+    assert_non_null(strstr(err.text, "without root"));
+    assert_int_equal(ask(&c, 0, GOOD, "maildir:/srv/mail/anna", &err), -1);
+    assert_int_equal(ask(&c, GOOD, GOOD, "maildir:/etc", &err), -1);
+    self = FIRST - 1; /* started by a number below first_uid: not even its own */
+    assert_int_equal(ask(&c, FIRST - 1, GOOD, "maildir:/srv/mail/anna", &err), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_as_root),       cmocka_unit_test(test_says_why), cmocka_unit_test(test_first_uid_zero),
+        cmocka_unit_test(test_without_roots), cmocka_unit_test(test_memory),   cmocka_unit_test(test_without_root),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
