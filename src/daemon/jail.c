@@ -18,18 +18,19 @@
 
 #define CAP(name) (1ULL << CAP_##name)
 
-/* What the master keeps of root: opening files for others, low ports, and all that its children's own jails need, because what
- * leaves its bounding set never comes back to them. Not among them: tracing, mounting, modules, raw devices, networks. */
+/* What the master keeps of root: opening files for others, low ports, and all that its children's own jails need,
+ * because what leaves its bounding set never comes back to them. Not among them: tracing, mounting, modules, raw
+ * devices, networks. */
 #define MASTER_CAPS                                                                                                    \
     (CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(DAC_READ_SEARCH) | CAP(FOWNER) | CAP(KILL) | CAP(SETUID) | CAP(SETGID) |     \
      CAP(SETPCAP) | CAP(NET_BIND_SERVICE) | CAP(SYS_CHROOT) | CAP(SYS_RESOURCE))
 
 /* Which walls a role has; the calls it may make are jail_seccomp.c's. */
 static const struct {
-    bool user;      /* becomes somebody else, with another root directory */
-    bool landlock;  /* the master's would be its children's too */
-    bool threads;   /* false: neither threads nor processes, by RLIMIT_NPROC */
-    uint64_t caps;  /* kept */
+    bool user;     /* becomes somebody else, with another root directory */
+    bool landlock; /* the master's would be its children's too */
+    bool threads;  /* false: neither threads nor processes, by RLIMIT_NPROC */
+    uint64_t caps; /* kept */
 } rows[ROLES] = {
     /* clang-format off */
     [ROLE_MASTER]  = {.user = false, .landlock = false, .threads = true,  .caps = MASTER_CAPS},
@@ -45,12 +46,14 @@ static int check(const struct jail *j, struct err *err)
     if ((unsigned)j->role >= ROLES)
         return err_set(err, ERR_PERM, "jail: no such role: %u", (unsigned)j->role);
     if (j->root != (geteuid() == 0))
-        return err_set(err, ERR_PERM, "jail: %s", j->root ? "needs root" : "is root, so the change of user is required");
+        return err_set(err, ERR_PERM, "jail: %s",
+                       j->root ? "needs root" : "is root, so the change of user is required");
     if (j->root && rows[j->role].user && (j->uid == 0 || j->gid == 0 || j->uid == UINT32_MAX || j->gid == UINT32_MAX))
         return err_set(err, ERR_PERM, "jail: %s may not run as uid %u, gid %u", role_name(j->role), j->uid, j->gid);
     if (j->root && rows[j->role].user && j->chroot_fd < 0 && jail_build.walls)
         return err_set(err, ERR_PERM, "jail: %s has no root directory", role_name(j->role));
-    /* Seals are a thread's own: another one would stay outside. This asks for nothing new, and is refused where there are others. */
+    /* Seals are a thread's own: another one would stay outside. This asks for nothing new, and is refused where there
+     * are others. */
     if (syscall(SYS_unshare, CLONE_THREAD) < 0)
         return err_set(err, ERR_PERM, "jail: other threads run: %s", strerror(errno));
     return 0;
@@ -232,8 +235,14 @@ void jail_report_text(const struct jail_report *r, char out[128])
         snprintf(landlock, sizeof landlock, " landlock=%d", r->landlock_abi);
     else if (all)
         snprintf(landlock, sizeof landlock, " no-landlock");
-    snprintf(out, 128, "%s%s%sno_new_privs %sseccomp%s", !all ? "" : r->user ? "user " : "no-user ",
-             !all ? "" : r->chrooted ? "chroot " : "no-chroot ", r->no_new_privs ? "" : "no-", r->seccomp ? "" : "no-", landlock);
+    snprintf(out, 128, "%s%s%sno_new_privs %sseccomp%s",
+             !all      ? ""
+             : r->user ? "user "
+                       : "no-user ",
+             !all          ? ""
+             : r->chrooted ? "chroot "
+                           : "no-chroot ",
+             r->no_new_privs ? "" : "no-", r->seccomp ? "" : "no-", landlock);
 }
 
 void jail_possible(struct jail_report *report)

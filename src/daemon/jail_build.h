@@ -1,6 +1,6 @@
-/* jail_build: what a build can bear. The run-time of ASan and UBSan opens files, makes processes and traces them, so a build with
- * sanitizers keeps only the walls that it survives; the normal build is the one that proves them.
- * Of jail_plain.c and jail_sanitizer.c the build takes one. */
+/* jail_build: what a build can bear. The run-time of ASan and UBSan opens files, makes processes and traces them, so a
+ * build with sanitizers keeps only the walls that it survives; the normal build is the one that proves them. Of
+ * jail_plain.c and jail_sanitizer.c the build takes one. */
 #ifndef DAEMON_JAIL_BUILD_H
 #define DAEMON_JAIL_BUILD_H
 

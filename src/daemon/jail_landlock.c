@@ -1,5 +1,5 @@
-/* jail_landlock: what a role may still touch of the file system (landlock(7)). Runs in every role but the master, whose children
- * would inherit it. Descriptors that are open already are not affected. */
+/* jail_landlock: what a role may still touch of the file system (landlock(7)). Runs in every role but the master, whose
+ * children would inherit it. Descriptors that are open already are not affected. */
 #include "daemon/jail_landlock.h"
 
 #include <errno.h>
@@ -45,17 +45,15 @@ static const struct {
     int abi;
     struct ruleset adds;
 } versions[] = {
-    {1, {.fs = FS_ABI_1}},
-    {2, {.fs = FS_REFER}},
-    {3, {.fs = FS_TRUNCATE}},
-    {4, {.net = NET_BIND_TCP | NET_CONNECT_TCP}},
-    {5, {.fs = FS_IOCTL_DEV}},
-    {6, {.scope = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL}},
+    {1, {.fs = FS_ABI_1}},     {2, {.fs = FS_REFER}},
+    {3, {.fs = FS_TRUNCATE}},  {4, {.net = NET_BIND_TCP | NET_CONNECT_TCP}},
+    {5, {.fs = FS_IOCTL_DEV}}, {6, {.scope = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL}},
 };
 
 /* Reading, and all that a Maildir or SQLite needs; never links, devices, FIFOs, sockets, or execution. */
-#define GRANT_READ  (FS_READ_FILE | FS_READ_DIR)
-#define GRANT_WRITE (GRANT_READ | FS_WRITE_FILE | FS_REMOVE_FILE | FS_REMOVE_DIR | FS_MAKE_REG | FS_MAKE_DIR | FS_REFER | FS_TRUNCATE)
+#define GRANT_READ (FS_READ_FILE | FS_READ_DIR)
+#define GRANT_WRITE                                                                                                    \
+    (GRANT_READ | FS_WRITE_FILE | FS_REMOVE_FILE | FS_REMOVE_DIR | FS_MAKE_REG | FS_MAKE_DIR | FS_REFER | FS_TRUNCATE)
 /* What can be said of something that is no directory. */
 #define GRANT_FILE (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE)
 

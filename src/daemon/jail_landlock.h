@@ -1,5 +1,5 @@
-/* jail_landlock: takes away the file system but for some directories, TCP, and signals to other processes. By system calls:
- * the headers of Debian 12 know only the first two versions of it. */
+/* jail_landlock: takes away the file system but for some directories, TCP, and signals to other processes. By system
+ * calls: the headers of Debian 12 know only the first two versions of it. */
 #ifndef DAEMON_JAIL_LANDLOCK_H
 #define DAEMON_JAIL_LANDLOCK_H
 

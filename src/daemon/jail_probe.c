@@ -56,7 +56,8 @@ static bool may_read(int dir, const struct jail *j)
 
 static void look_around(struct place *p, const struct jail *j, const char *other_mail)
 {
-    *p = (struct place){.jail = j, .other_mail = other_mail, .dir = j->n_paths ? j->paths[0].fd : -1, .parent = getppid()};
+    *p = (struct place){
+        .jail = j, .other_mail = other_mail, .dir = j->n_paths ? j->paths[0].fd : -1, .parent = getppid()};
     if (other_mail)
         snprintf(p->climbing, sizeof p->climbing, "../../../../../../../../../../../../../../../..%s%s",
                  *other_mail == '/' ? "" : "/", other_mail);
@@ -82,5 +83,7 @@ int jail_probe(const struct jail *j, const char *other_mail, struct err *err)
     try_table(&probe_calls, &p, &good, &bad);
     printf("%u as expected, %u not\n", good, bad);
     fflush(stdout);
-    return bad ? err_set(err, ERR_PERM, "%s: %u of %u calls did not answer as expected", role_name(j->role), bad, good + bad) : 0;
+    return bad ? err_set(err, ERR_PERM, "%s: %u of %u calls did not answer as expected", role_name(j->role), bad,
+                         good + bad)
+               : 0;
 }

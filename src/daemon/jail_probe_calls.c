@@ -1,5 +1,5 @@
-/* jail_probe_calls: tries programs, other processes, rights, memory and the kernel's depths. A call that would do harm if it were
- * let through is made with arguments that fail, with another errno, when it is. */
+/* jail_probe_calls: tries programs, other processes, rights, memory and the kernel's depths. A call that would do harm
+ * if it were let through is made with arguments that fail, with another errno, when it is. */
 #include "daemon/jail_probe_row.h"
 
 #include <fcntl.h>
@@ -135,7 +135,8 @@ static int signal_parent_thread(const struct place *p)
     return done(syscall(SYS_tgkill, p->parent, p->parent, 0));
 }
 
-/* A process that is not there: where the parent's user or Landlock would answer EPERM too, only the filter does here. */
+/* A process that is not there: where the parent's user or Landlock would answer EPERM too, only the filter does here.
+ */
 static int kill_none(const struct place *p)
 {
     return done(kill(INT_MAX, 0));
@@ -237,7 +238,8 @@ static int make_code(const struct place *p)
 
 static int make_code_by_key(const struct place *p)
 {
-    return done(syscall(SYS_pkey_mprotect, NULL, (size_t)0, (long)(PROT_READ | PROT_EXEC), -1L)); /* libc makes it mprotect */
+    return done(
+        syscall(SYS_pkey_mprotect, NULL, (size_t)0, (long)(PROT_READ | PROT_EXEC), -1L)); /* libc makes it mprotect */
 }
 
 static int all_code(const struct place *p)

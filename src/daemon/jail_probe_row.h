@@ -28,18 +28,18 @@ struct place {
     char climbing[4200]; /* the same file, by way of .. */
     int dir;             /* granted, or -1 */
     pid_t parent;
-    bool outside;        /* the process sees the system's files: neither chroot nor Landlock */
-    bool climbs;         /* nothing but permissions keeps it below dir */
-    bool readable;       /* dir, for the role's user */
+    bool outside;  /* the process sees the system's files: neither chroot nor Landlock */
+    bool climbs;   /* nothing but permissions keeps it below dir */
+    bool readable; /* dir, for the role's user */
 };
 
 enum probe_flag {
-    NEEDS_DIR = 1,     /* only where a directory is granted */
-    NEEDS_OTHER = 2,   /* only where another's mail is named */
-    HIDDEN = 4,        /* a wall only where there is chroot or Landlock */
-    BENEATH = 8,       /* a wall only where there is Landlock */
-    BY_MODE = 16,      /* as the directory's permissions say */
-    NOT_AS_ROOT = 32,  /* nothing to show where the role is root */
+    NEEDS_DIR = 1,    /* only where a directory is granted */
+    NEEDS_OTHER = 2,  /* only where another's mail is named */
+    HIDDEN = 4,       /* a wall only where there is chroot or Landlock */
+    BENEATH = 8,      /* a wall only where there is Landlock */
+    BY_MODE = 16,     /* as the directory's permissions say */
+    NOT_AS_ROOT = 32, /* nothing to show where the role is root */
 };
 
 struct probe_row {

@@ -1,7 +1,8 @@
-/* jail_seccomp: the allow-lists. A filter outlives exec and the children's own come on top of the master's, so the master has every
- * row of the others beside its own. Reading the tables: what is listed for a role it may call, where a row has conditions only with
- * such arguments. What leads out of a process (new ones, sockets, signals to others, executable memory, namespaces, io_uring,
- * which works outside the calls that a filter sees) stands nowhere but in the master's rows, or nowhere at all. */
+/* jail_seccomp: the allow-lists. A filter outlives exec and the children's own come on top of the master's, so the
+ * master has every row of the others beside its own. Reading the tables: what is listed for a role it may call, where a
+ * row has conditions only with such arguments. What leads out of a process (new ones, sockets, signals to others,
+ * executable memory, namespaces, io_uring, which works outside the calls that a filter sees) stands nowhere but in the
+ * master's rows, or nowhere at all. */
 #include "daemon/jail_seccomp.h"
 
 #include <errno.h>
@@ -39,15 +40,21 @@ static const int base[] = {
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(dup), SCMP_SYS(dup3),
     SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg),
     SCMP_SYS(shutdown), SCMP_SYS(getpeername), SCMP_SYS(getsockname),
-    SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(lseek), SCMP_SYS(pread64), /* fstat(3) of glibc 2.36 is newfstatat(fd, "") */
+    /* fstat(3) of glibc 2.36 is newfstatat(fd, "") */
+    SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(lseek), SCMP_SYS(pread64),
     SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
-    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
+    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(timerfd_create),
+    SCMP_SYS(timerfd_settime),
     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
-    SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_getaffinity), SCMP_SYS(getcpu),
-    SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time),
+    SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(getcpu),
+    SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
+    SCMP_SYS(gettimeofday), SCMP_SYS(time),
     SCMP_SYS(getrandom), SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(getrusage),
-    SCMP_SYS(getpid), SCMP_SYS(getppid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
-    SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall),
+    SCMP_SYS(getpid), SCMP_SYS(getppid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
+    SCMP_SYS(getegid),
+    SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
+    SCMP_SYS(restart_syscall),
     SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
@@ -60,30 +67,38 @@ static const int files[] = {
 
 /* SQLite's: its database, journal and shared memory. */
 static const int database[] = {
-    SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(unlink), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+    SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(unlink), SCMP_SYS(access), SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2),
     SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getcwd),
 };
 
 /* The store's. */
 static const int maildrops[] = {
-    SCMP_SYS(openat2), SCMP_SYS(getdents64), SCMP_SYS(flock), SCMP_SYS(mkdirat), SCMP_SYS(sendfile), SCMP_SYS(fadvise64),
+    SCMP_SYS(openat2), SCMP_SYS(getdents64), SCMP_SYS(flock), SCMP_SYS(mkdirat), SCMP_SYS(sendfile),
+    SCMP_SYS(fadvise64),
 };
 
 static const int shared_memory[] = {SCMP_SYS(memfd_create), SCMP_SYS(ftruncate)};
 
 /* Ports, keys, logs; what ld.so and the start of a role need; what a role's own jail needs. */
 static const int master[] = {
-    SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(vfork), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(kill), SCMP_SYS(tgkill),
-    SCMP_SYS(setsid), SCMP_SYS(getsid), SCMP_SYS(setpgid), SCMP_SYS(getpgid), SCMP_SYS(getpgrp), SCMP_SYS(getpriority), SCMP_SYS(setpriority),
+    SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(vfork), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(kill),
+    SCMP_SYS(tgkill),
+    SCMP_SYS(setsid), SCMP_SYS(getsid), SCMP_SYS(setpgid), SCMP_SYS(getpgid), SCMP_SYS(getpgrp), SCMP_SYS(getpriority),
+    SCMP_SYS(setpriority),
     SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(arch_prctl), SCMP_SYS(set_tid_address), SCMP_SYS(membarrier),
     SCMP_SYS(dup2), SCMP_SYS(pipe), SCMP_SYS(close_range), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(signalfd4),
     SCMP_SYS(timerfd_gettime), SCMP_SYS(rt_sigtimedwait), SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigsuspend),
-    SCMP_SYS(open), SCMP_SYS(creat), SCMP_SYS(mkdir), SCMP_SYS(rmdir), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
-    SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(chmod), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(chown), SCMP_SYS(fchown),
-    SCMP_SYS(lchown), SCMP_SYS(fchownat), SCMP_SYS(umask), SCMP_SYS(utimensat), SCMP_SYS(statfs), SCMP_SYS(fstatfs), SCMP_SYS(getdents),
+    SCMP_SYS(open), SCMP_SYS(creat), SCMP_SYS(mkdir), SCMP_SYS(rmdir), SCMP_SYS(rename), SCMP_SYS(renameat),
+    SCMP_SYS(renameat2),
+    SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(chmod), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(chown),
+    SCMP_SYS(fchown),
+    SCMP_SYS(lchown), SCMP_SYS(fchownat), SCMP_SYS(umask), SCMP_SYS(utimensat), SCMP_SYS(statfs), SCMP_SYS(fstatfs),
+    SCMP_SYS(getdents),
     SCMP_SYS(chdir), SCMP_SYS(fchdir), SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch),
     SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
-    SCMP_SYS(chroot), SCMP_SYS(setgroups), SCMP_SYS(getgroups), SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setresuid), SCMP_SYS(setresgid),
+    SCMP_SYS(chroot), SCMP_SYS(setgroups), SCMP_SYS(getgroups), SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setresuid),
+    SCMP_SYS(setresgid),
     SCMP_SYS(getresuid), SCMP_SYS(getresgid), SCMP_SYS(capget), SCMP_SYS(capset), SCMP_SYS(prctl), SCMP_SYS(prlimit64),
     SCMP_SYS(getrlimit), SCMP_SYS(setrlimit), SCMP_SYS(seccomp),
     SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule), SCMP_SYS(landlock_restrict_self),
@@ -109,7 +124,8 @@ static const struct {
 #define IS(arg, value)          {arg, SCMP_CMP_EQ, value, 0}
 #define BITS(arg, mask, value)  {arg, SCMP_CMP_MASKED_EQ, mask, value}
 
-#define NAMESPACES (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+#define NAMESPACES \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 #define A_THREAD   (CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)
 #define SET_ID     06000 /* set-user-ID, set-group-ID */
 
