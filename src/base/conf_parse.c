@@ -188,9 +188,3 @@ void conf_free(struct conf *c)
         conf_table[i].kind->free(&conf_table[i], c);
     memset(c, 0, sizeof *c);
 }
-
-unsigned conf_line(const struct conf *c, const char *name)
-{
-    unsigned i = conf_table_find(span_of(name));
-    return i < conf_table_count ? c->lines[i] : 0;
-}

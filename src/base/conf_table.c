@@ -115,3 +115,9 @@ unsigned conf_table_find(struct span name)
         i++;
     return i;
 }
+
+unsigned conf_line(const struct conf *c, const char *name)
+{
+    unsigned i = conf_table_find(span_of(name));
+    return i < conf_table_count ? c->lines[i] : 0;
+}

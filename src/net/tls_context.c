@@ -205,9 +205,8 @@ int tls_context_new(struct tls_context **made, int cert_fd, int key_fd, const ch
     tls_init();
     c->refs = 1;
     c->ssl = SSL_CTX_new(TLS_server_method());
-    c->bio = tls_bio_method();
     c->gather = mem_resize(NULL, TLS_GATHER);
-    if (!c->ssl || !c->bio) {
+    if (!c->ssl) {
         tls_word(err, ERR_PERM, "OpenSSL cannot start");
     } else {
         set_rules(c);

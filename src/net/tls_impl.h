@@ -14,7 +14,7 @@ enum {
 
 struct tls_context {
     SSL_CTX *ssl;
-    BIO_METHOD *bio;
+    BIO_METHOD *bio; /* how streams reach their sockets; made by the first */
     unsigned refs;
     unsigned char alpn[32]; /* as on the wire: length and name */
     unsigned alpn_len;
@@ -24,8 +24,6 @@ struct tls_context {
     unsigned char *gather; /* TLS_GATHER bytes */
 };
 
-/* How streams reach their sockets. */
-BIO_METHOD *tls_bio_method(void);
 /* "tls: what OpenSSL says", of the first error in its queue. */
 void tls_word(struct err *err, enum err_kind kind, const char *prefix);
 

@@ -151,7 +151,7 @@ static long bio_ctrl(BIO *bio, int command, long number, void *p)
     return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP;
 }
 
-BIO_METHOD *tls_bio_method(void)
+static BIO_METHOD *bio_method(void)
 {
     BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "bustia socket");
     if (m && BIO_meth_set_write_ex(m, bio_write) && BIO_meth_set_read_ex(m, bio_read) && BIO_meth_set_ctrl(m, bio_ctrl))
@@ -166,7 +166,9 @@ struct tls_stream *tls_accept_new(struct tls_context *c, int fd)
 {
     struct tls_stream *s = mem_alloc(sizeof *s);
     *s = (struct tls_stream){.c = c, .fd = fd, .ssl = SSL_new(c->ssl)};
-    BIO *bio = BIO_new(c->bio);
+    if (!c->bio)
+        c->bio = bio_method(); /* one for all streams of a context */
+    BIO *bio = c->bio ? BIO_new(c->bio) : NULL;
     if (!s->ssl || !bio)
         abort(); /* out of memory */
     c->refs++;
