@@ -14,7 +14,8 @@
  *          fstat     fstat
  *          rename    rename, renameat, renameat2
  *          readdir, mkdirat, flock, close
- *   ERROR  a name of errno.h from the table below; or END (read says that the file is at its end)
+ *   ERROR  a name of errno.h from the table below; or END (read says that the file is at its end); or SLOW (the
+ *          call goes on after 2 ms)
  *   PATH   what must stand somewhere in the path (may have colons); empty: any. The path is put together from
  *          what was given to the calls that opened the directories: one that was inherited or received has
  *          none, so below it paths begin with "/". A directory itself ends without a slash.
@@ -22,8 +23,8 @@
  *
  * A file that close was made to fail for is closed all the same, as by the kernel.
  *
- * It makes no system call that the program did not ask for and takes no lock, so it works behind any seccomp
- * filter. Descriptors above 4095 have no path. */
+ * But for SLOW's sleep it makes no system call that the program did not ask for, and it takes no lock, so it works
+ * behind any seccomp filter. Descriptors above 4095 have no path. */
 #undef _FILE_OFFSET_BITS /* else each call and its variant with 64 bits would be one name */
 
 #include "fault.h"
@@ -43,9 +44,10 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { RULES = 16, FDS = 4096, PATH = 256, AT_END = -1 };
+enum { RULES = 16, FDS = 4096, PATH = 256, AT_END = -1, SLOW = -2 };
 
 struct rule {
     char call[16];
@@ -68,6 +70,7 @@ static const struct {
     {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EMFILE", EMFILE}, {"ENFILE", ENFILE},
     {"ENOMEM", ENOMEM}, {"EINTR", EINTR},   {"ENOENT", ENOENT}, {"ESTALE", ESTALE},
     {"EAGAIN", EAGAIN}, {"ENOSYS", ENOSYS}, {"EINVAL", EINVAL}, {"END", AT_END},
+    {"SLOW", SLOW},
 };
 
 /* ---- rules */
@@ -177,7 +180,10 @@ static int fate(const char *call, const char *path)
         if (n < r->from || n > r->to)
             continue;
         atomic_fetch_add(&hits, 1);
-        return r->error;
+        if (r->error != SLOW)
+            return r->error;
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+        return 0;
     }
     return 0;
 }
