@@ -11,11 +11,6 @@
 
 enum { APOP_DIGITS = 32 };
 
-bool pop3_password_allowed(const struct pop3_server *m)
-{
-    return m->offer.tls_active || m->offer.clear_allowed;
-}
-
 void pop3_forget_secret(struct pop3_server *m)
 {
     if (m->sasl_text)
@@ -30,15 +25,6 @@ void pop3_forget_user(struct pop3_server *m)
 {
     mem_wipe(m->user, sizeof m->user);
     m->user_len = 0;
-}
-
-struct span pop3_next_word(struct span *words)
-{
-    struct span word;
-    do
-        word = span_cut(words, ' ');
-    while (word.n == 0 && words->n);
-    return word;
 }
 
 static void keep_user(struct pop3_server *m, struct span name)

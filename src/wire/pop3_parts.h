@@ -1,8 +1,9 @@
 /* pop3_parts: what the files of pop3_server share, and nobody else sees.
  *
- *   pop3_feed.c   the machine: feed, and the owner's answers
+ *   pop3_feed.c     the machine: feed, and the owner's answers
  *   pop3_command.c  the table of commands, and those that need no file of their own
  *   pop3_auth.c     USER, PASS, APOP, AUTH, STLS: everything that is secret
+ *   pop3_offer.c    what may be announced and granted
  *   pop3_list.c     replies of many lines that leave row by row
  *   pop3_reply.c    the one place where a status line is written */
 #ifndef WIRE_POP3_PARTS_H

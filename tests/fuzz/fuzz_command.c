@@ -1,5 +1,5 @@
 /* fuzz_command: what a client may say, commands and SASL responses, through pop3_server.
- * Fuzzes: src/wire/pop3_feed.c src/wire/pop3_command.c src/wire/pop3_auth.c src/wire/pop3_list.c
+ * Fuzzes: src/wire/pop3_feed.c src/wire/pop3_command.c src/wire/pop3_auth.c src/wire/pop3_list.c src/wire/pop3_offer.c
  * src/wire/pop3_reply.c src/wire/line.c src/wire/base64.c
  *
  * Input: a byte of what is offered, one from which the owner's decisions follow, then the client's bytes. They are

@@ -1,0 +1,16 @@
+/* pop3_offer: what the owner offers, for those who announce it and those who grant it. */
+#include "wire/pop3_parts.h"
+
+bool pop3_password_allowed(const struct pop3_server *m)
+{
+    return m->offer.tls_active || m->offer.clear_allowed;
+}
+
+struct span pop3_next_word(struct span *words)
+{
+    struct span word;
+    do
+        word = span_cut(words, ' ');
+    while (word.n == 0 && words->n);
+    return word;
+}
