@@ -32,16 +32,14 @@ static int replay_file(const char *path)
         perror(path);
         return -1;
     }
-    size_t size = 0, room = 1 << 16, got;
-    uint8_t *data = malloc(room);
-    while (data != NULL && (got = fread(data + size, 1, room - size, f)) > 0) {
-        size += got;
-        if (size == room)
-            data = realloc(data, room *= 2);
-    }
-    fclose(f);
+    struct stat st;
+    if (fstat(fileno(f), &st) < 0)
+        abort();
+    uint8_t *data = malloc((size_t)st.st_size + 1);
     if (data == NULL)
         abort();
+    size_t size = fread(data, 1, (size_t)st.st_size, f);
+    fclose(f);
     give(data, size);
     if (size > 0) {
         give(data, size - 1);
