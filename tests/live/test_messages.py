@@ -1,0 +1,132 @@
+"""What a log-in costs in messages between the processes: counted by strace, and compared with the table of doc/flows.md."""
+import base64
+import collections
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import frames
+import pytest
+from bed import TOP
+
+CALL = re.compile(r'^(?:\[pid +)?(\d+)\]? .*?send(?:msg|to|mmsg)\((\d+), .*?"((?:\\x[0-9a-f]{2})*)"')
+
+
+def table():
+    """[(from, to, message)] as the page has them; of "TAKEN or REFUSED" the first"""
+    with open(TOP + "/doc/flows.md") as f:
+        text = f.read().split("## A log-in")[1].split("\n## ")[0]
+    return [(m[1], m[2], m[3]) for m in re.finditer(r"^\| *[\d+] *\| *(\w+) → (\w+) *\| *([A-Z_]+)", text, re.M)]
+
+
+def numbers_said():
+    """how many messages the page says that a log-in, and a whole session, take"""
+    words = {"four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
+    with open(TOP + "/doc/flows.md") as f:
+        text = f.read()
+    return (words[re.search(r"## A log-in: (\w+) messages", text)[1]], words[re.search(r"whole session costs (\w+) messages", text)[1]])
+
+
+class Trace:
+    """strace on all roles: [(role, message)] of what each says by its channels"""
+
+    def __init__(self, bed, out):
+        self.out = out
+        self.roles = {pid: role for role, pids in bed.roles().items() for pid in pids}
+        self.roles[bed.pid] = "master"
+        argv = ["strace", "-f", "-xx", "-s", "64", "-e", "trace=sendmsg,sendto,sendmmsg", "-o", out]
+        for pid in self.roles:
+            argv += ["-p", str(pid)]
+        self.p = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+        attached = 0
+        while attached < len(self.roles):
+            line = self.p.stderr.readline()
+            if "attached" in line:
+                attached += 1
+            elif not line or "not permitted" in line or "Operation" in line:
+                self.p.kill()
+                self.p.wait()
+                pytest.skip("strace may not attach here: " + line.strip())
+        time.sleep(0.2)
+
+    def end(self):
+        self.p.send_signal(signal.SIGINT)
+        self.p.communicate(timeout=20)
+        said = []
+        with open(self.out) as f:
+            for line in f:
+                m = CALL.match(line)
+                if not m:
+                    continue
+                data = bytes.fromhex(m[3].replace("\\x", ""))
+                if len(data) < frames.HEAD.size:
+                    continue  # too short for a frame: it went to a client
+                kind = int.from_bytes(data[:4], "little")
+                if kind in frames.NAMES:
+                    said.append((self.roles.get(int(m[1]), "?"), frames.NAMES[kind]))
+        return said
+
+
+pytestmark = [pytest.mark.root, pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")]
+
+
+def sessions(bed, tmp_path, run, count=3):
+    """{(role, message): how many} for so many sessions, on warm processes"""
+    name, password = bed.pool(39)
+    bed.login(name, password).quit()
+    time.sleep(0.3)
+    trace = Trace(bed, str(tmp_path / "strace"))
+    try:
+        for _ in range(count):
+            run(name, password)
+            time.sleep(0.2)
+    finally:
+        said = trace.end()
+    return collections.Counter(said), said
+
+
+def test_the_page_is_about_itself():
+    log_in, whole = numbers_said()
+    rows = table()
+    assert len(rows) == whole and [r[2] for r in rows[:log_in]] == ["VERIFY", "EXPECT", "GRANTED", "TAKE"]
+    assert {r[2] for r in rows} <= set(frames.TYPES)
+
+
+@pytest.mark.parametrize("port", ["pop3", "pop3s"])
+def test_a_session_costs_what_the_page_says(bed, tmp_path, port):
+    seen, said = sessions(bed, tmp_path, lambda name, password: bed.login(name, password, port=port).quit())
+    assert seen == {(who, what): 3 for who, _, what in table()}, said
+    assert [what for _, what in said[:4]] == [what for _, _, what in table()[:4]]
+
+
+def test_a_step_of_sasl_costs_one_pair_more(bed, tmp_path):
+    def run(name, password):
+        p = bed.connect()
+        assert p.cmd("AUTH PLAIN").startswith(b"+")
+        assert p.cmd(base64.b64encode(("\0%s\0%s" % (name, password)).encode()).decode()).startswith(b"+OK")
+        p.quit()
+
+    seen, said = sessions(bed, tmp_path, run)
+    wanted = collections.Counter({(who, what): 3 for who, _, what in table()})
+    wanted[("door", "VERIFY")] += 3
+    wanted[("auth", "CHALLENGE")] += 3
+    assert seen == wanted, said
+
+
+def test_polling_and_reading_cost_none(bed, tmp_path):
+    name, password = bed.pool(39)
+    bed.seed(name, [b"Subject: x\n\nbody\n"] * 20)
+
+    def run(name, password):
+        p = bed.login(name, password)
+        p.uidl()
+        for i in range(20):
+            p.retr(i + 1)
+            p.ok("DELE %d" % (i + 1))
+        p.ok("RSET")
+        p.quit()
+
+    seen, said = sessions(bed, tmp_path, run, 1)
+    assert seen == {(who, what): 1 for who, _, what in table()}, said
