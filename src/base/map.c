@@ -1,6 +1,8 @@
 /* map: open addressing with linear probing; removal shifts back, so there are no tombstones. */
 #include "base/map.h"
 
+#include <assert.h>
+
 #include "base/mem.h"
 
 struct map_slot {
@@ -24,10 +26,9 @@ void map_fini(struct map *m)
     map_init(m);
 }
 
+/* The slot of a key, or the free one where it would be; m->room > 0. */
 static struct map_slot *find(const struct map *m, uint64_t key)
 {
-    if (m->room == 0)
-        return NULL;
     size_t i = home(m, key);
     while (m->slots[i].value && m->slots[i].key != key)
         i = (i + 1) & (m->room - 1);
@@ -36,8 +37,7 @@ static struct map_slot *find(const struct map *m, uint64_t key)
 
 void *map_get(const struct map *m, uint64_t key)
 {
-    struct map_slot *s = find(m, key);
-    return s ? s->value : NULL;
+    return m->room ? find(m, key)->value : NULL;
 }
 
 static void grow(struct map *m)
@@ -55,6 +55,7 @@ void map_put(struct map *m, uint64_t key, void *value)
 {
     if ((m->count + 1) * 4 > m->room * 3)
         grow(m);
+    assert(m->room); /* grown from nothing at the first */
     struct map_slot *s = find(m, key);
     if (!s->value)
         m->count++;
@@ -63,7 +64,7 @@ void map_put(struct map *m, uint64_t key, void *value)
 
 void *map_take(struct map *m, uint64_t key)
 {
-    struct map_slot *s = find(m, key);
+    struct map_slot *s = m->room ? find(m, key) : NULL;
     if (!s || !s->value)
         return NULL;
     void *value = s->value;

@@ -1,5 +1,6 @@
 /* check_kernel: the walls and the descriptors that this system gives. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
 #include "base/walls.h"
@@ -29,9 +30,11 @@ static uint64_t most_files(bool root)
     struct rlimit limit;
     uint64_t most = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : 1024;
     FILE *f = root ? fopen("/proc/sys/fs/nr_open", "re") : NULL;
-    unsigned long long system_most;
-    if (f && fscanf(f, "%llu", &system_most) == 1)
-        most = system_most;
+    char line[32], *rest = NULL;
+    if (f && fgets(line, sizeof line, f)) {
+        unsigned long long system_most = strtoull(line, &rest, 10);
+        most = rest > line ? system_most : most;
+    }
     if (f)
         fclose(f);
     return most;

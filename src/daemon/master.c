@@ -16,6 +16,8 @@
 #include "daemon/jail.h"
 #include "daemon/master_state.h"
 
+enum { OTHER_FILES = 1024 }; /* channels, logs, listeners */
+
 static void log_problems(const struct conf_problems *p, const char *file)
 {
     for (unsigned i = 0; i < p->count; i++) {
@@ -170,13 +172,17 @@ static void keep(struct master *m)
     }
 }
 
-static void more_files(void)
+/* As many descriptors as the connections may need: over TLS a session has two at the door. Root may raise the hard limit. */
+static void more_files(const struct conf *c)
 {
     struct rlimit r;
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
-        r.rlim_cur = r.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &r);
-    }
+    rlim_t want = (rlim_t)c->connections * 2 + OTHER_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+        return;
+    if (want > r.rlim_max)
+        (void)setrlimit(RLIMIT_NOFILE, &(struct rlimit){want, want});
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max)
+        (void)setrlimit(RLIMIT_NOFILE, &(struct rlimit){r.rlim_max, r.rlim_max});
 }
 
 static int seal(struct master *m)
@@ -224,7 +230,7 @@ int master_run(const char *file)
     log_open(STDERR_FILENO, LOG_TO_STREAM, role_name(ROLE_MASTER));
     if (read_file(file, &m.conf, false) < 0)
         return EX_CONFIG;
-    more_files();
+    more_files(&m.conf);
     int status = EX_CONFIG;
     if (master_open_log(&m, &m.conf, &err) < 0 || master_open_all(&m, &err) < 0)
         log_error("start", "%s", err.text);
