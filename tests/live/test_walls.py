@@ -1,11 +1,11 @@
 """The walls of a running server, seen from outside: rights, root directories, descriptors, memory, and how the programs are linked."""
-import json
 import os
 import re
 import subprocess
+import sys
 
 import pytest
-from bed import wire
+from bed import Bed, wire
 
 ROOT = os.geteuid() == 0
 CHILDREN = ("door", "auth", "mail", "control")
@@ -287,6 +287,90 @@ def test_probe_fails_where_a_wall_is_missing(bed):
 
 def test_probe_of_nobody(bed):
     assert probe(bed, "janitor")[0] == 64
+
+
+# ---- without Landlock: an older kernel
+
+# Answers ENOSYS to landlock_create_ruleset (444 on every architecture), and lets all else through; then runs the rest of the line.
+NO_LANDLOCK = """
+import ctypes, os, struct, sys
+code = b"".join(struct.pack("HBBI", *i) for i in [(0x20, 0, 0, 0), (0x15, 0, 1, 444), (6, 0, 0, 0x50026), (6, 0, 0, 0x7fff0000)])
+room = ctypes.create_string_buffer(code, len(code))
+prog = ctypes.create_string_buffer(struct.pack("HP", 4, ctypes.addressof(room)))
+libc = ctypes.CDLL(None, use_errno=True)
+libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.addressof(prog), 0, 0) == 0
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+WITHOUT = [sys.executable, "-c", NO_LANDLOCK]
+
+
+class OldBed(Bed):
+    def _run(self, argv, **kw):
+        return super()._run(WITHOUT + argv if argv[1] in ("up", "restart") else argv, **kw)
+
+
+def answers(bed, role, file, prefix=()):
+    """{call: what came} of a probe"""
+    p = subprocess.run([*prefix, bed.programs["bustiad"], "-c", bed.target["config"], "--probe", role, file], capture_output=True, text=True)
+    assert p.stdout, p.stderr
+    return dict(re.findall(r"(?m)^(.*?)(?: \(no wall on this system\))?: expected .*: got (\w+): ", p.stdout)), p.stdout
+
+
+def test_server_without_landlock():
+    bed = OldBed()
+    try:
+        bed.seed("t0", [TEXT])
+        p = bed.login("t0", port="pop3s")
+        assert p.retr(1) == wire(TEXT)
+        p.quit()
+        for role in CHILDREN:
+            walls = bed.wait_log(r'ready: role=%s .* walls="([^"]*)"' % role).group(1).split()
+            assert "no-landlock" in walls and "seccomp" in walls and ("chroot" if ROOT else "no-chroot") in walls
+    finally:
+        bed.close()
+
+
+# doc/processes.md, "Without root" and "Without Landlock": who can open what, a row each. The answer with Landlock, then without
+# it, for root and for an ordinary user.
+REACH = [
+    ("door", "mail", "EPERM", ("EPERM", "EPERM")),
+    ("door", "database", "EPERM", ("EPERM", "EPERM")),
+    ("door", "key", "EPERM", ("EPERM", "EPERM")),
+    ("control", "database", "EPERM", ("EPERM", "EPERM")),
+    ("auth", "mail", "EACCES", ("ENOENT", "success")),
+    ("auth", "key", "EACCES", ("ENOENT", "success")),
+    ("mail", "database", "EACCES", ("ENOENT", "success")),
+    ("mail", "key", "EACCES", ("ENOENT", "success")),
+]
+
+
+@pytest.mark.parametrize("role,what,landlock,without", REACH)
+def test_reach(bed, running, role, what, landlock, without):
+    bed.seed("t32", [TEXT])
+    file = {"mail": bed.files("t32")[0], "database": bed.dir + "/db/users.db", "key": bed.dir + "/key.pem"}[what]
+    hidden = {"EACCES", "ENOENT"}  # by another root directory, whichever of permissions and names the kernel looks at first
+    for prefix in ([], WITHOUT):
+        got, text = answers(bed, role, file, prefix)
+        want = without[not ROOT] if "no-landlock" in text.splitlines()[0] else landlock
+        assert got["open another's mail"] in (hidden if ROOT and want in hidden else {want}), text
+        assert got["kill none"] == "EPERM" and got["ptrace SEIZE parent"] == "EPERM"
+
+
+@pytest.mark.root
+def test_climbing_from_a_mail_root(bed, running):
+    """its descriptor leads out of the empty root directory: Landlock bars that way; without it only the number does"""
+    path = bed.dir + "/readable"
+    with open(path, "w") as f:
+        f.write("by everybody\n")
+    os.chmod(path, 0o644)
+    for file, old in ((path, "success"), (bed.dir + "/db/users.db", "EACCES"), (bed.dir + "/key.pem", "EACCES")):
+        got, text = answers(bed, "mail", file)
+        if "no-landlock" not in text.splitlines()[0]:
+            assert got["open another's mail by .."] == "EACCES" and got["open .. of it"] == "EACCES", text
+        got, text = answers(bed, "mail", file, WITHOUT)
+        assert got["open another's mail by .."] == old and got["open .. of it"] == "success", text
+        assert got["openat2 .. of it, beneath"] == "EXDEV"
 
 
 # ---- the programs
