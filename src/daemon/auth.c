@@ -1,4 +1,4 @@
-/* auth: see the header. The table of sessions, and the channels to doors, mail processes, control and the master. */
+/* auth: see the header. The channels to doors, mail processes, control and the master. */
 #include "daemon/auth.h"
 
 #include <errno.h>
@@ -13,68 +13,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/auth_state.h"
-
-/* ---- the table */
-
-uint64_t auth_key(struct talk_id id)
-{
-    return id.door << 44 ^ id.n; /* a door would need years for 2^44 sessions; auth_find compares all of it anyway */
-}
-
-struct auth_session *auth_find(const struct auth *a, struct talk_id id)
-{
-    struct auth_session *s = map_get(&a->sessions, auth_key(id));
-    return s && s->id.door == id.door && s->id.n == id.n ? s : NULL;
-}
-
-void auth_drop(struct auth *a, struct auth_session *s)
-{
-    map_take(&a->sessions, auth_key(s->id));
-    auth_check_gone(a, s);
-    if (s->sasl) {
-        sasl_end(s->sasl);
-        a->exchanges--;
-    }
-    if (s->worker)
-        auth_release(a, s);
-    mem_free(s->user);
-    mem_free(s);
-}
-
-struct auth_session *auth_add(struct auth *a, struct talk_id id)
-{
-    struct auth_session *old = map_get(&a->sessions, auth_key(id));
-    if (old)
-        auth_drop(a, old);
-    struct auth_session *s = mem_alloc(sizeof *s);
-    s->id = id;
-    map_put(&a->sessions, auth_key(id), s);
-    return s;
-}
-
-void auth_say(struct auth *a, const struct talk *t)
-{
-    for (struct auth_door *d = a->doors; d; d = d->next)
-        if (d->generation == t->id.door) {
-            talk_send(d->chan, t);
-            return;
-        }
-}
-
-struct users *auth_users(struct auth *a, struct err *err)
-{
-    unsigned char key[USERS_KEY];
-    if (a->db)
-        return a->db;
-    if (users_open(&a->db, a->db_path, false, err) < 0)
-        return NULL;
-    if (users_key(a->db, key, err) == 0)
-        sasl_salt_key(a->sasl, key);
-    else
-        log_error("users", "%s", err->text); /* false salts then last only as long as this process */
-    mem_wipe(key, sizeof key);
-    return a->db;
-}
 
 /* ---- doors */
 
@@ -224,6 +162,7 @@ int auth_run(void)
     a->master = chan_new(a->loop, ROLE_FD_MASTER, &master_events, a);
     start_watch_log(a->loop, a->master);
     auth_remember_init(a);
+    auth_refuse_init(a);
     auth_check_init(a);
     auth_grant_init(a);
     auth_who_init(a);

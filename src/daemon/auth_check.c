@@ -1,7 +1,5 @@
 /* auth_check: is he who he says he is? PASS, APOP and SASL; the dear part (a password hash) in a bounded pool of threads.
- *
- * A refusal tells nothing: same text, and the same time for an unknown name and a wrong password. Its answer leaves at a common
- * tick, no earlier than failure_delay after the question. */
+ */
 #include "daemon/auth_state.h"
 
 #include <stdio.h>
@@ -13,7 +11,7 @@
 #include "user/secret.h"
 #include "wire/pop3_server.h"
 
-enum { TICK_MS = 100, EXCHANGES_MAX = 1000 };
+enum { EXCHANGES_MAX = 1000 };
 
 /* A password that a thread checks. Belongs to the thread until `done`; the session may be gone by then. */
 struct auth_check {
@@ -27,64 +25,6 @@ struct auth_check {
     struct err err;
     int result;
 };
-
-/* ---- refusals */
-
-static void arm_failures(struct auth *a)
-{
-    uint64_t now = clock_ms(), next = UINT64_MAX;
-    for (size_t i = 0; i < a->n_failures; i++)
-        if (a->failures[i].due < next)
-            next = a->failures[i].due;
-    if (next != UINT64_MAX)
-        loop_timer_set(a->failure_timer, next > now ? next - now : 0);
-}
-
-static void answer_failures(void *arg)
-{
-    struct auth *a = arg;
-    uint64_t now = clock_ms();
-    size_t kept = 0;
-    for (size_t i = 0; i < a->n_failures; i++) {
-        struct auth_failure f = a->failures[i];
-        if (f.due > now) {
-            a->failures[kept++] = f;
-            continue;
-        }
-        struct auth_session *s = auth_find(a, f.id);
-        if (s && s->step == AUTH_FAILED)
-            auth_drop(a, s);
-        auth_say(a, &(struct talk){.type = TALK_DENIED, .id = f.id, .num = {f.kind}, .fd = -1});
-    }
-    a->n_failures = kept;
-    arm_failures(a);
-}
-
-void auth_check_fail(struct auth *a, struct auth_session *s, enum err_kind kind)
-{
-    if (kind != ERR_AUTH) { /* our own trouble: no secret in how long it takes */
-        auth_say(a, &(struct talk){.type = TALK_DENIED, .id = s->id, .num = {kind}, .fd = -1});
-        auth_drop(a, s);
-        return;
-    }
-    uint64_t due = s->started + a->start.conf.failure_delay, now = clock_ms();
-    if (due < now)
-        due = now;
-    due = (due / TICK_MS + 1) * TICK_MS;
-    if (a->n_failures == a->room_failures) {
-        a->room_failures = a->room_failures ? a->room_failures * 2 : 64;
-        a->failures = mem_resize(a->failures, a->room_failures * sizeof *a->failures);
-    }
-    a->failures[a->n_failures++] = (struct auth_failure){s->id, due, kind};
-    if (s->sasl) {
-        sasl_end(s->sasl);
-        s->sasl = NULL;
-        a->exchanges--;
-    }
-    s->step = AUTH_FAILED;
-    log_info("refused", "user=%s addr=%s", log_quote_text(s->user ? s->user : ""), s->address);
-    arm_failures(a);
-}
 
 /* ---- passwords */
 
@@ -113,7 +53,7 @@ static void check_done(struct loop_call *call)
     struct auth *a = c->auth;
     struct auth_session *s = c->gone ? NULL : auth_find(a, c->id);
     if (s)
-        s->check = NULL;
+        s->abandoned = NULL;
     if (c->result < 0)
         log_error("verifier", "user=%s %s", log_quote_text(c->user.name), c->err.text);
     if (c->exists && c->ok)
@@ -121,16 +61,8 @@ static void check_done(struct loop_call *call)
     if (s && c->exists && c->ok)
         auth_grant(a, s, &c->user);
     else if (s)
-        auth_check_fail(a, s, c->result < 0 ? ERR_TEMP : ERR_AUTH);
+        auth_refuse(a, s, c->result < 0 ? ERR_TEMP : ERR_AUTH);
     check_free(c);
-}
-
-void auth_check_gone(struct auth *a, struct auth_session *s)
-{
-    (void)a;
-    if (s->check)
-        s->check->gone = true;
-    s->check = NULL;
 }
 
 /* Reads the user and, unless the password was verified a moment ago, hands it to the pool. */
@@ -142,7 +74,7 @@ static void check_password(struct auth *a, struct auth_session *s, struct span n
     bool exists = db && users_find(db, name, &u, &err) == 0;
     if (!exists && err.kind != ERR_GONE) {
         log_error("users", "%s", err.text);
-        auth_check_fail(a, s, ERR_TEMP);
+        auth_refuse(a, s, ERR_TEMP);
         return;
     }
     exists = exists && !u.disabled && *u.verifier;
@@ -156,13 +88,13 @@ static void check_password(struct auth *a, struct auth_session *s, struct span n
     c->raw = mem_copy(password.p, password.n);
     c->raw_len = password.n;
     c->prepared = secret_prepare(password);
-    s->check = c;
+    s->abandoned = &c->gone;
     s->step = AUTH_CHECK;
     if (pool_call(a->pool, &c->call))
         return;
-    s->check = NULL;
+    s->abandoned = NULL;
     check_free(c);
-    auth_check_fail(a, s, ERR_LIMIT);
+    auth_refuse(a, s, ERR_LIMIT);
 }
 
 /* ---- APOP (RFC 1939 §7): only for users who have a secret for it */
@@ -177,7 +109,7 @@ static void check_apop(struct auth *a, struct auth_session *s, const struct talk
     bool exists = db && users_find(db, t->text[0], &u, &err) == 0;
     if (!exists && err.kind != ERR_GONE) {
         log_error("users", "%s", err.text);
-        auth_check_fail(a, s, ERR_TEMP);
+        auth_refuse(a, s, ERR_TEMP);
         return;
     }
     exists = exists && !u.disabled && *u.apop;
@@ -187,7 +119,7 @@ static void check_apop(struct auth *a, struct auth_session *s, const struct talk
     if (exists && same)
         auth_grant(a, s, &u);
     else
-        auth_check_fail(a, s, ERR_AUTH);
+        auth_refuse(a, s, ERR_AUTH);
     user_free(&u);
 }
 
@@ -213,7 +145,7 @@ static void sasl_shown(struct auth *a, struct auth_session *s)
     if (find_for_sasl(a, name, &u, &err) == 0)
         auth_grant(a, s, &u);
     else
-        auth_check_fail(a, s, err.kind == ERR_GONE ? ERR_AUTH : ERR_TEMP);
+        auth_refuse(a, s, err.kind == ERR_GONE ? ERR_AUTH : ERR_TEMP);
     user_free(&u);
 }
 
@@ -246,7 +178,7 @@ static void sasl_go(struct auth *a, struct auth_session *s, struct span in)
     case SASL_FAILED:
         if (err.kind == ERR_TEMP)
             log_error("sasl", "%s", err.text);
-        auth_check_fail(a, s, err.kind == ERR_TEMP ? ERR_TEMP : ERR_AUTH);
+        auth_refuse(a, s, err.kind == ERR_TEMP ? ERR_TEMP : ERR_AUTH);
         break;
     }
 }
@@ -255,12 +187,12 @@ static void sasl_start(struct auth *a, struct auth_session *s, const struct talk
 {
     struct err err = {0};
     if (a->exchanges >= EXCHANGES_MAX) {
-        auth_check_fail(a, s, ERR_LIMIT);
+        auth_refuse(a, s, ERR_LIMIT);
         return;
     }
     s->sasl = sasl_begin(a->sasl, t->text[0], find_for_sasl, a, &err);
     if (!s->sasl) {
-        auth_check_fail(a, s, ERR_AUTH);
+        auth_refuse(a, s, ERR_AUTH);
         return;
     }
     a->exchanges++;
@@ -300,7 +232,7 @@ void auth_check_begin(struct auth *a, const struct talk *t)
     s->flags = t->num[1];
     snprintf(s->address, sizeof s->address, "%.*s", (int)t->text[2].n, t->text[2].p);
     if (a->stopping)
-        auth_check_fail(a, s, ERR_TEMP);
+        auth_refuse(a, s, ERR_TEMP);
     else if (how == POP3_AUTH_SASL_BEGIN)
         sasl_start(a, s, t);
     else {
@@ -310,12 +242,11 @@ void auth_check_begin(struct auth *a, const struct talk *t)
         else if (how == POP3_AUTH_PASS && way_is_safe(t))
             check_password(a, s, t->text[0], t->text[1]);
         else
-            auth_check_fail(a, s, ERR_AUTH);
+            auth_refuse(a, s, ERR_AUTH);
     }
 }
 
 void auth_check_init(struct auth *a)
 {
-    a->failure_timer = loop_timer_new(a->loop, answer_failures, a);
     a->pool = pool_new(a->loop, (unsigned)a->start.conf.password_threads, (unsigned)a->start.conf.password_waiting);
 }

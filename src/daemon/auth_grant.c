@@ -22,8 +22,6 @@ struct auth_need {
     struct auth_need *next;
 };
 
-enum { IDLE_CHECK_MS = 1000 };
-
 /* ---- sessions of a worker */
 
 static void hold(struct auth *a, struct auth_session *s, struct auth_worker *w)
@@ -33,17 +31,6 @@ static void hold(struct auth *a, struct auth_session *s, struct auth_worker *w)
     s->started = clock_ms();
     w->sessions++;
     a->running++;
-}
-
-void auth_release(struct auth *a, struct auth_session *s)
-{
-    struct auth_worker *w = s->worker;
-    s->worker = NULL;
-    a->running--;
-    if (--w->sessions > 0)
-        return;
-    w->idle_since = clock_ms();
-    loop_timer_set(a->idle_timer, IDLE_CHECK_MS);
 }
 
 static void send_there(struct auth *a, struct auth_session *s, struct auth_worker *w, const char *where)
@@ -129,9 +116,9 @@ void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
         s->user = mem_copy_text(u->name);
     if (u->uid == 0 || u->uid < a->start.conf.first_uid) {
         log_error("refused", "user=%s has uid %u, below first_uid", log_quote_text(u->name), u->uid);
-        auth_check_fail(a, s, ERR_PERM);
+        auth_refuse(a, s, ERR_PERM);
     } else if (a->running >= a->start.conf.connections || !a->master)
-        auth_check_fail(a, s, ERR_LIMIT);
+        auth_refuse(a, s, ERR_LIMIT);
     else {
         struct auth_worker *w = worker_for(a, u);
         if (w)
@@ -225,7 +212,7 @@ void auth_worker_came(struct auth *a, const struct talk *t)
     }
     if (n)
         need_free(n);
-    loop_timer_set(a->idle_timer, IDLE_CHECK_MS);
+    loop_timer_set(a->idle_timer, AUTH_IDLE_CHECK_MS);
 }
 
 void auth_worker_denied(struct auth *a, const struct talk *t)
@@ -234,7 +221,7 @@ void auth_worker_denied(struct auth *a, const struct talk *t)
     for (unsigned i = 0; n && i < n->count; i++) {
         struct auth_session *s = auth_find(a, n->waiting[i].id);
         if (s && s->step == AUTH_NEED)
-            auth_check_fail(a, s, t->num[1] == ERR_PERM ? ERR_PERM : ERR_TEMP);
+            auth_refuse(a, s, t->num[1] == ERR_PERM ? ERR_PERM : ERR_TEMP);
     }
     if (n)
         need_free(n);
@@ -256,7 +243,7 @@ static void retire_idle(void *arg)
             more = true;
     }
     if (more)
-        loop_timer_set(a->idle_timer, IDLE_CHECK_MS);
+        loop_timer_set(a->idle_timer, AUTH_IDLE_CHECK_MS);
 }
 
 void auth_grant_init(struct auth *a)

@@ -8,6 +8,8 @@
 #include "user/sasl.h"
 #include "user/users.h"
 
+enum { AUTH_IDLE_CHECK_MS = 1000 }; /* how often idle mail processes are looked at */
+
 struct auth_door {
     struct auth *auth;
     uint64_t generation;
@@ -41,7 +43,7 @@ struct auth_session {
     uint32_t flags;              /* TALK_TLS … */
     uint64_t started;            /* ms: of this try; of the log-in when running */
     struct sasl_session *sasl;
-    struct auth_check *check;    /* AUTH_CHECK */
+    bool *abandoned;             /* AUTH_CHECK: to be set when nobody waits for the answer any more */
     struct auth_worker *worker;  /* AUTH_RUNNING */
     uint32_t read, deleted;      /* as its mail process said last */
 };
@@ -77,7 +79,7 @@ struct auth {
     bool stopping;
 };
 
-/* auth.c */
+/* auth_table.c */
 uint64_t auth_key(struct talk_id id);
 struct auth_session *auth_find(const struct auth *a, struct talk_id id);
 struct auth_session *auth_add(struct auth *a, struct talk_id id); /* one that exists is dropped first */
@@ -85,11 +87,14 @@ void auth_drop(struct auth *a, struct auth_session *s);
 void auth_say(struct auth *a, const struct talk *t); /* to the door t->id names, if it lives */
 /* The database, opened again if it was broken; NULL with err. */
 struct users *auth_users(struct auth *a, struct err *err);
+void auth_release(struct auth *a, struct auth_session *s); /* counts a running session down */
+
+/* auth_refuse.c: at the common tick if he has not shown who he is, at once if the trouble is ours */
+void auth_refuse(struct auth *a, struct auth_session *s, enum err_kind kind);
+void auth_refuse_init(struct auth *a);
 
 /* auth_check.c: is he who he says? */
 void auth_check_begin(struct auth *a, const struct talk *verify);
-void auth_check_gone(struct auth *a, struct auth_session *s); /* nobody waits for the answer any more */
-void auth_check_fail(struct auth *a, struct auth_session *s, enum err_kind kind); /* at the common tick, or at once if ours */
 void auth_check_init(struct auth *a);
 
 /* auth_grant.c: which mail process gets him */
@@ -97,7 +102,6 @@ void auth_grant(struct auth *a, struct auth_session *s, const struct user *u);
 void auth_worker_came(struct auth *a, const struct talk *t);
 void auth_worker_denied(struct auth *a, const struct talk *t);
 void auth_grant_init(struct auth *a);
-void auth_release(struct auth *a, struct auth_session *s); /* counts a running session down */
 
 /* auth_who.c: the operator's questions */
 void auth_who_init(struct auth *a);

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "daemon/door_state.h"
 
-enum { ACCEPT_BATCH = 32, ACCEPT_PAUSE_MS = 100, CROWDED_LOG_MS = 10000 };
+enum { ACCEPT_BATCH = 32, ACCEPT_PAUSE_MS = 100 };
 
 static void listen_all(struct door *d, bool on)
 {
@@ -26,15 +26,6 @@ static void listen_all(struct door *d, bool on)
 static void accept_again(void *arg)
 {
     listen_all(arg, true);
-}
-
-void door_crowded(struct door *d, const char *what)
-{
-    uint64_t now = clock_ms();
-    if (d->crowded_logged && now - d->crowded_logged < CROWDED_LOG_MS)
-        return;
-    d->crowded_logged = now;
-    log_warning("crowded", "%s: connections are refused", what);
 }
 
 /* No room: said in clear where the client reads clear text, then closed. */
@@ -58,7 +49,7 @@ static void on_listener(void *arg, bool readable, bool writable)
             continue;
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
             /* What cannot be accepted stays readable: rest instead of spinning. */
-            door_crowded(d, strerror(errno));
+            limit_reached(&d->crowded, strerror(errno));
             listen_all(d, false);
             loop_timer_set(d->accept_again, ACCEPT_PAUSE_MS);
             return;
@@ -66,23 +57,12 @@ static void on_listener(void *arg, bool readable, bool writable)
         if (fd < 0)
             return;
         if (d->sessions.count >= d->start.conf.connections) {
-            door_crowded(d, "connections");
+            limit_reached(&d->crowded, "connections");
             turn_away(l, fd);
             continue;
         }
         door_pop3_begin(d, fd, l);
     }
-}
-
-static void end_if_done(struct door *d)
-{
-    if (d->stopping && d->sessions.count == 0)
-        loop_stop(d->loop);
-}
-
-void door_one_less(struct door *d)
-{
-    end_if_done(d);
 }
 
 static void stop(struct door *d)
@@ -97,7 +77,8 @@ static void stop(struct door *d)
         close(d->listeners[i].fd);
     }
     door_pop3_stop(d);
-    end_if_done(d);
+    if (d->sessions.count == 0)
+        loop_stop(d->loop);
 }
 
 /* ---- certificates */

@@ -73,7 +73,8 @@ static void end(struct door_session *s, const char *how)
     conn_free(s->conn);
     mem_free(s->stamp);
     mem_free(s);
-    door_one_less(d);
+    if (d->stopping && d->sessions.count == 0)
+        loop_stop(d->loop);
 }
 
 static void finish(struct door_session *s)
@@ -117,7 +118,7 @@ static bool count_tls(struct door_session *s)
 {
     struct door *d = s->door;
     if (d->tls_waiting >= d->start.conf.tls_waiting) {
-        door_crowded(d, "tls_waiting");
+        limit_reached(&d->crowded, "tls_waiting");
         return false;
     }
     d->tls_waiting++;
@@ -324,7 +325,7 @@ static void hand_over(struct door_session *s, struct door_worker *w)
     } else
         t.fd = conn_lend(s->conn);
     if (t.fd < 0) {
-        door_crowded(d, "descriptors");
+        limit_reached(&d->crowded, "descriptors");
         forget_at_auth(s);
         door_pop3_denied(s, ERR_TEMP);
         return;

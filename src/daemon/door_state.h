@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "daemon/limit.h"
 #include "daemon/start.h"
 #include "net/conn.h"
 #include "net/sock.h"
@@ -37,7 +38,7 @@ struct door {
     unsigned tls_waiting; /* TLS connections that have not logged in */
     bool stopping;
     struct loop_timer *accept_again;
-    uint64_t crowded_logged; /* when a ceiling was logged last */
+    struct limit crowded; /* connections that were refused */
 };
 
 /* door_pop3.c: one connection */
@@ -52,9 +53,5 @@ void door_pop3_auth_gone(struct door *d);
 void door_pop3_taken(struct door_session *s);
 void door_pop3_refused(struct door_session *s, enum err_kind kind);
 void door_pop3_stop(struct door *d); /* ends all that have not logged in */
-
-/* door.c */
-void door_one_less(struct door *d); /* a session has ended */
-void door_crowded(struct door *d, const char *what); /* logs that a ceiling is reached, at most once in 10 s */
 
 #endif

@@ -19,55 +19,6 @@
 
 enum { EXPECT_MS = 30000, EARLY_MS = 5000, SWEEP_MS = 1000, TAKEOVER_MS = 50, SESSIONS_EARLY = 256 };
 
-uint64_t mail_key(struct talk_id id)
-{
-    return id.door << 44 ^ id.n;
-}
-
-struct mail_door *mail_door_of(const struct mail *m, uint64_t generation)
-{
-    for (struct mail_door *d = m->doors; d; d = d->next)
-        if (d->generation == generation)
-            return d;
-    return NULL;
-}
-
-void mail_tell_auth(struct mail *m, const struct talk *t)
-{
-    if (m->auth)
-        talk_send(m->auth, t);
-}
-
-void mail_expected_free(struct mail_expected *e)
-{
-    mem_free(e->user);
-    mem_free(e->where);
-    mem_free(e);
-}
-
-void mail_early_free(struct mail_early *e)
-{
-    if (e->fd >= 0)
-        close(e->fd);
-    if (e->unread)
-        mem_wipe(e->unread, e->n_unread);
-    mem_free(e->unread);
-    mem_free(e);
-}
-
-static void end_if_done(struct mail *m)
-{
-    if (m->stopping && m->sessions.count == 0)
-        loop_stop(m->loop);
-}
-
-void mail_session_over(struct mail *m, struct talk_id id)
-{
-    map_take(&m->sessions, mail_key(id));
-    mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = id, .fd = -1});
-    end_if_done(m);
-}
-
 /* ---- whom to expect, and who comes: the two words meet here */
 
 static void refuse(struct mail *m, struct talk_id id, enum err_kind kind)
@@ -238,7 +189,7 @@ static void auth_message(void *arg, const void *p, size_t n, int fd)
     }
     else if (t.type == TALK_RETIRE) {
         m->stopping = true;
-        end_if_done(m);
+        mail_end_if_done(m);
     }
 }
 
@@ -299,7 +250,7 @@ static void take_door(struct mail *m, const struct talk *t)
 static void stop(struct mail *m)
 {
     m->stopping = true;
-    end_if_done(m);
+    mail_end_if_done(m);
 }
 
 static void master_closed(void *arg)

@@ -48,19 +48,19 @@ struct mail {
     bool stopping; /* takes nothing new; ends with its last session */
 };
 
-/* mail.c */
+/* mail_table.c */
 uint64_t mail_key(struct talk_id id);
 struct mail_door *mail_door_of(const struct mail *m, uint64_t generation);
 void mail_tell_auth(struct mail *m, const struct talk *t);
 void mail_session_over(struct mail *m, struct talk_id id); /* tells auth; ends the process if it was the last */
+void mail_end_if_done(struct mail *m); /* when it takes nothing new and the last session is over */
+void mail_expected_free(struct mail_expected *e);
+void mail_early_free(struct mail_early *e); /* closes */
 
 /* mail_pop3.c: a session, from the opening of the maildrop to its end. Takes `e` over, and the early's descriptor and bytes. */
 struct mail_session;
 void mail_pop3_begin(struct mail *m, struct mail_expected *e, struct mail_early *early);
 void mail_pop3_kick(struct mail_session *s);
 void mail_pop3_describe(const struct mail_session *s, struct talk *running); /* texts borrow from the session */
-
-void mail_expected_free(struct mail_expected *e);
-void mail_early_free(struct mail_early *e); /* closes */
 
 #endif

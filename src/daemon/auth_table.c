@@ -1,0 +1,78 @@
+/* auth_table: the table of sessions, from the question whether somebody is who he says to the end of his session. */
+#include "daemon/auth_state.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+uint64_t auth_key(struct talk_id id)
+{
+    return id.door << 44 ^ id.n; /* a door would need years for 2^44 sessions; auth_find compares all of it anyway */
+}
+
+struct auth_session *auth_find(const struct auth *a, struct talk_id id)
+{
+    struct auth_session *s = map_get(&a->sessions, auth_key(id));
+    return s && s->id.door == id.door && s->id.n == id.n ? s : NULL;
+}
+
+void auth_drop(struct auth *a, struct auth_session *s)
+{
+    map_take(&a->sessions, auth_key(s->id));
+    if (s->abandoned)
+        *s->abandoned = true;
+    if (s->sasl) {
+        sasl_end(s->sasl);
+        a->exchanges--;
+    }
+    if (s->worker)
+        auth_release(a, s);
+    mem_free(s->user);
+    mem_free(s);
+}
+
+struct auth_session *auth_add(struct auth *a, struct talk_id id)
+{
+    struct auth_session *old = map_get(&a->sessions, auth_key(id));
+    if (old)
+        auth_drop(a, old);
+    struct auth_session *s = mem_alloc(sizeof *s);
+    s->id = id;
+    map_put(&a->sessions, auth_key(id), s);
+    return s;
+}
+
+void auth_say(struct auth *a, const struct talk *t)
+{
+    for (struct auth_door *d = a->doors; d; d = d->next)
+        if (d->generation == t->id.door) {
+            talk_send(d->chan, t);
+            return;
+        }
+}
+
+struct users *auth_users(struct auth *a, struct err *err)
+{
+    unsigned char key[USERS_KEY];
+    if (a->db)
+        return a->db;
+    if (users_open(&a->db, a->db_path, false, err) < 0)
+        return NULL;
+    if (users_key(a->db, key, err) == 0)
+        sasl_salt_key(a->sasl, key);
+    else
+        log_error("users", "%s", err->text); /* false salts then last only as long as this process */
+    mem_wipe(key, sizeof key);
+    return a->db;
+}
+
+void auth_release(struct auth *a, struct auth_session *s)
+{
+    struct auth_worker *w = s->worker;
+    s->worker = NULL;
+    a->running--;
+    if (--w->sessions > 0)
+        return;
+    w->idle_since = clock_ms();
+    loop_timer_set(a->idle_timer, AUTH_IDLE_CHECK_MS);
+}
