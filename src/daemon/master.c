@@ -16,7 +16,7 @@
 #include "daemon/jail.h"
 #include "daemon/master_state.h"
 
-enum { OTHER_FILES = 1024 }; /* channels, logs, listeners */
+enum { OTHER_FILES = 1024 /* channels, logs, listeners */, LOG_AGAIN_MS = 1000 };
 
 static void log_problems(const struct conf_problems *p, const char *file)
 {
@@ -204,11 +204,26 @@ static int seal(struct master *m)
     return 0;
 }
 
+/* The master's own lines are lost too when syslog has been restarted. The hook must not write: it only asks for a moment later. */
+static struct loop_timer *log_again;
+
+static void log_failed(void)
+{
+    loop_timer_set(log_again, LOG_AGAIN_MS);
+}
+
+static void on_log_again(void *arg)
+{
+    reopen_log(arg);
+}
+
 static int run(struct master *m)
 {
     static const int signals[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
     m->loop = loop_new();
     m->deadline = loop_timer_new(m->loop, deadline, m);
+    log_again = loop_timer_new(m->loop, on_log_again, m);
+    log_on_failure(log_failed);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         loop_signal(m->loop, signals[i], on_signal, m);
     if (seal(m) < 0)
@@ -216,6 +231,12 @@ static int run(struct master *m)
     keep(m);
     loop_run(m->loop);
     log_info("stop", "ended");
+    log_on_failure(NULL);
+    for (int i = 0; i < KEPT; i++)
+        loop_timer_free(m->kept[i].timer);
+    loop_timer_free(m->deadline);
+    loop_timer_free(log_again);
+    loop_free(m->loop);
     return EX_OK;
 }
 

@@ -49,6 +49,20 @@ void master_tell_certificate(struct master *m, struct child *door)
     tell(door, &(struct talk){.type = TALK_KEY, .fd = m->key_fd});
 }
 
+/* What of the environment is passed on: nothing of who started the server, but what a debugging build or a preloaded library needs. */
+static char **environment(void)
+{
+    static const char *const kept[] = {"ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=", "LD_PRELOAD=", "FAULT="};
+    static char *passed[sizeof kept / sizeof *kept + 1];
+    unsigned n = 0;
+    for (char **e = environ; *e; e++)
+        for (size_t i = 0; i < sizeof kept / sizeof *kept && n < sizeof kept / sizeof *kept; i++)
+            if (strncmp(*e, kept[i], strlen(kept[i])) == 0)
+                passed[n++] = *e;
+    passed[n] = NULL;
+    return passed;
+}
+
 /* In the child: descriptors 0-2 as they are but for stdin, 3 and 4 as role.h says, all others closed on exec. */
 static void become(const struct master *m, enum role role, int sock)
 {
@@ -64,7 +78,7 @@ static void become(const struct master *m, enum role role, int sock)
         _exit(127);
     syscall(SYS_close_range, ROLE_FD_CONF + 1, ~0u, CLOSE_RANGE_CLOEXEC);
     setsid(); /* a Ctrl-C at a terminal is for the master alone */
-    syscall(SYS_execveat, program, "", argv, environ, AT_EMPTY_PATH);
+    syscall(SYS_execveat, program, "", argv, environment(), AT_EMPTY_PATH);
     _exit(127);
 }
 

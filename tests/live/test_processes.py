@@ -394,3 +394,14 @@ def test_who_and_kick(own_bed):
     q.ok("NOOP")
     q.quit()
     assert bed.tool("kick", "nobody-here", check=False).returncode != 70
+
+
+@pytest.mark.root
+def test_roles_have_nothing_of_the_operators_environment(own_bed):
+    bed = own_bed()
+    bed.login(*fill(bed, 0)).quit()
+    for pids in bed.roles().values():
+        for pid in pids:
+            with open("/proc/%d/environ" % pid, "rb") as f:
+                names = {v.split(b"=")[0] for v in f.read().split(b"\0") if v}
+            assert names <= {b"ASAN_OPTIONS", b"UBSAN_OPTIONS", b"LSAN_OPTIONS", b"LD_PRELOAD", b"FAULT"}, names
