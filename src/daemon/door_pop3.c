@@ -292,10 +292,21 @@ void door_pop3_challenge(struct door_session *s, struct span challenge)
     go_on(s);
 }
 
+/* auth drops what it granted when the mail process says ENDED, and the client may be faster with its next try: that one bears
+ * a number of its own, so that nobody takes the two for one. */
+static void number_again(struct door_session *s)
+{
+    map_take(&s->door->sessions, s->n);
+    s->n = ++s->door->counter;
+    map_put(&s->door->sessions, s->n, s);
+}
+
 void door_pop3_denied(struct door_session *s, enum err_kind kind)
 {
     if (s->step != STEP_AUTH && s->step != STEP_WORKER && s->step != STEP_TAKE)
         return;
+    if (s->step != STEP_AUTH)
+        number_again(s);
     if (s->pair_fd >= 0)
         close(s->pair_fd);
     s->pair_fd = -1;
