@@ -450,6 +450,21 @@ def test_locked_by_another_program(bed, name):
     os.close(fd)
 
 
+def test_log_in_right_after_a_refusal(bed, name):
+    """on the same connection, again and again, as fast as it can: each try has its answer"""
+    fill(bed, name, 1)
+    for n in range(300):
+        fd = os.open(bed.maildir(name), os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        p = bed.connect(timeout=20)
+        p.ok("USER " + name)
+        assert p.cmd("PASS " + bed.target["pool"]["pass"]).startswith(b"-ERR [IN-USE]")
+        os.close(fd)
+        p.ok("USER " + name)
+        p.ok("PASS " + bed.target["pool"]["pass"])
+        assert p.quit().startswith(b"+OK")
+
+
 def test_log_in_right_after_quit(bed, name):
     """200 times: the lock is given back before +OK"""
     fill(bed, name, 100)
