@@ -91,8 +91,11 @@ static int open_pid_file(struct master *m, struct err *err)
     if (m->pid_fd < 0)
         return err_set(err, ERR_CONFIG, "pid_file %s: %s", path, strerror(errno));
     /* The lock goes with the master however it ends, so that a stale file never bars a start. */
-    if (flock(m->pid_fd, LOCK_EX | LOCK_NB) < 0)
+    if (flock(m->pid_fd, LOCK_EX | LOCK_NB) < 0) {
+        close(m->pid_fd); /* it is the other's: nothing of it is touched at the end */
+        m->pid_fd = -1;
         return err_set(err, ERR_CONFIG, "pid_file %s is held: bustiad runs already", path);
+    }
     int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(m->pid_fd, 0) < 0 || pwrite(m->pid_fd, text, (size_t)n, 0) != n)
         return err_set(err, ERR_TEMP, "pid_file %s: %s", path, strerror(errno));

@@ -137,6 +137,28 @@ def test_write_timeout(hasty, port):
     p.close()
 
 
+def test_who_reads_slowly_is_served(hasty):
+    """less than the whole within write_timeout, but something all the time"""
+    p = narrow(hasty, room=65536, segment=1400)
+    p.ok("USER t1")
+    while not p.cmd("PASS " + hasty.target["pool"]["pass"]).startswith(b"+OK"):
+        time.sleep(0.1)
+        p.ok("USER t1")
+    p.send("RETR 1\r\n")
+    start = time.monotonic()
+    while time.monotonic() - start < SHORT * 3:
+        assert p.sock.recv(40000)
+        time.sleep(SHORT * 0.1)
+    tail = b""
+    while not tail.endswith(b"\r\n.\r\n"):
+        piece = p.sock.recv(1 << 20)
+        assert piece, "cut off"
+        tail = (tail + piece)[-10:]
+    p.ok("NOOP")
+    p.ok("QUIT")
+    p.close()
+
+
 # ---- lengths
 
 def test_lines_of_255_octets(hasty):
@@ -231,12 +253,14 @@ def queued(port, peer_port):
     return None
 
 
-def narrow(bed, port="pop3"):
+def narrow(bed, port="pop3", room=8192, segment=None):
     """a connection whose own buffers are small, so that it fills soon"""
     p = Pop.__new__(Pop)
     p.bed, p.buf = bed, b""
     p.sock = socket.socket()
-    p.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    p.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    if segment:
+        p.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
     p.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
     p.sock.settimeout(20)
     p.sock.connect(("127.0.0.1", bed.ports[port]))
@@ -480,7 +504,9 @@ def connect(bed, i):
     p = Pop.__new__(Pop)
     p.bed, p.buf, p.left = bed, b"", b""
     p.sock = socket.socket()
-    p.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    p.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    if segment:
+        p.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
     p.sock.bind(("127.0.0.%d" % (2 + i % 8), 0))
     p.sock.settimeout(30)
     p.sock.connect(("127.0.0.1", bed.ports["pop3"]))

@@ -405,3 +405,14 @@ def test_roles_have_nothing_of_the_operators_environment(own_bed):
             with open("/proc/%d/environ" % pid, "rb") as f:
                 names = {v.split(b"=")[0] for v in f.read().split(b"\0") if v}
             assert names <= {b"ASAN_OPTIONS", b"UBSAN_OPTIONS", b"LSAN_OPTIONS", b"LD_PRELOAD", b"FAULT"}, names
+
+
+def test_started_twice(own_bed):
+    """the second says why it does not start, and takes nothing of the first's along"""
+    bed = own_bed()
+    second = subprocess.run([bed.programs["bustiad"], "-c", bed.target["config"]], capture_output=True, text=True, timeout=20)
+    assert second.returncode != 0 and ("runs already" in second.stderr or "in use" in second.stderr), second.stderr
+    bed.wait_log("start: bustiad")
+    assert os.path.exists("/proc/%d" % bed.pid)  # the pid file still says it
+    bed.login(*fill(bed, 0)).quit()
+    bed.tool("who")

@@ -1,0 +1,381 @@
+#!/usr/bin/python3
+"""run: sets up, builds and runs every test.
+
+    tests/run                 everything, in order
+    tests/run STEP...         only these (set-up comes first)
+    tests/run --list          the steps
+
+The last line is `N passed, N failed, N skipped` over all steps; exit status 0 if none failed. The output of a step is in
+build/test-logs/STEP.log, and is shown when it fails. With CI=true a peer that cannot be had is a failure; elsewhere, and
+without root, it is a skip with a name. FUZZ_SECONDS (60): how long each fuzzer runs.
+"""
+import concurrent.futures
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+
+TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+BUILD = TOP + "/build"
+LOGS = BUILD + "/test-logs"
+CPUS = os.cpu_count() or 1
+FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))
+COVERED = 90  # per cent of the lines of the file a target fuzzes, by its corpus alone
+
+SANITIZE = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+}
+
+# Conformance cases that are skipped because this server does not offer what they need; any other skip is a failure.
+NOT_OFFERED = re.compile(r"UTF8|LANG|EXTERNAL|CRAM-MD5|LOGIN-DELAY|EXPIRE|OAUTH|OAUTHBEARER|XOAUTH2|-PLUS|SHA-512|client_cert|oauth")
+
+
+class Count:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.notes = []  # what is told below the step's line
+
+    def one(self, good, note=None):
+        self.passed += bool(good)
+        self.failed += not good
+        if note:
+            self.notes.append(note)
+
+    def skip(self, name):
+        self.skipped += 1
+        self.notes.append("skipped: " + name)
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+
+class Step:
+    """what a step is given: a log, a count, and a way to run commands"""
+
+    def __init__(self, name):
+        self.name, self.count = name, Count()
+        self.log = open("%s/%s.log" % (LOGS, name), "w+", errors="replace")
+
+    def run(self, argv, env=None, timeout=1800, cwd=TOP):
+        """its exit status; the output goes to the log"""
+        self.log.write("$ %s\n" % " ".join(argv))
+        self.log.flush()
+        try:
+            return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=cwd, timeout=timeout,
+                                  env=dict(os.environ, **(env or {}))).returncode
+        except subprocess.TimeoutExpired:
+            self.log.write("no end within %d s\n" % timeout)
+            return 124
+        except OSError as e:
+            self.log.write("%s\n" % e)
+            return 127
+
+    def output(self, argv, env=None, timeout=600):
+        p = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=TOP,
+                           timeout=timeout, env=dict(os.environ, **(env or {})), errors="replace")
+        self.log.write("$ %s\n%s" % (" ".join(argv), p.stdout))
+        return p.returncode, p.stdout
+
+    def tail(self, lines=80):
+        self.log.flush()
+        self.log.seek(0)
+        return "".join(self.log.readlines()[-lines:])
+
+
+# ---- builds ----
+
+def configure(step, folder, options, env=None):
+    """0 if build/FOLDER is configured; its options are those of its first configuration"""
+    if os.path.exists(folder + "/build.ninja"):
+        return 0
+    return step.run(["meson", "setup", folder, TOP] + options, env=env)
+
+
+def build(step, folder, options, below="", env=None):
+    """builds all, or what the meson.build files below a folder of the source make"""
+    if configure(step, folder, options, env) != 0:
+        return False
+    return step.run(["ninja", "-C", folder] + (targets_of(folder, below) if below else []), env=env) == 0
+
+
+def targets_of(folder, below):
+    p = subprocess.run(["meson", "introspect", "--targets", folder], capture_output=True, check=True)
+    out = []
+    for t in json.loads(p.stdout):
+        where = os.path.relpath(t["defined_in"], TOP)
+        if where.startswith(below) and t["type"] in ("static library", "executable"):
+            out += [os.path.relpath(f, folder) for f in t["filename"]]
+    return out
+
+
+# ---- meson's tests ----
+
+CMOCKA = re.compile(r"\[\s+(PASSED|FAILED|SKIPPED)\s+\] (\d+) test")
+
+
+def count_meson(count, log):
+    """cmocka's own counts where a program prints them, else one per program"""
+    for line in open(log):
+        t = json.loads(line)
+        text = (t.get("stdout") or "") + (t.get("stderr") or "")
+        said = {"PASSED": 0, "FAILED": 0, "SKIPPED": 0}
+        for word, n in CMOCKA.findall(text):
+            said[word] += int(n)
+        good = t["result"] in ("OK", "EXPECTEDFAIL")
+        if t["result"] == "SKIP":
+            count.skip(t["name"])
+            continue
+        if not any(said.values()):
+            said["PASSED"] = int(good)
+        if not good:
+            said["FAILED"] = max(said["FAILED"], 1)
+            count.notes.append("failed: %s (%s)" % (t["name"], t["result"]))
+        count.passed += said["PASSED"]
+        count.failed += said["FAILED"]
+        if said["SKIPPED"]:
+            count.skipped += said["SKIPPED"]
+            count.notes.append("%s: %d skipped" % (t["name"], said["SKIPPED"]))
+
+
+def meson_test(step, folder, env=None):
+    step.run(["meson", "test", "-C", folder, "--no-rebuild", "--print-errorlogs"], env=env)
+    count_meson(step.count, folder + "/meson-logs/testlog.json")
+
+
+def step_unit(step):
+    meson_test(step, BUILD)
+
+
+def step_asan(step):
+    if not build(step, BUILD + "/asan", SANITIZE):
+        step.count.one(False)
+        return
+    meson_test(step, BUILD + "/asan", env=SANITIZER_ENV)
+
+
+# ---- reading the source ----
+
+def step_includes(step):
+    status, text = step.output([TOP + "/tests/check_includes.py"])
+    step.count.one(status == 0, text.splitlines()[-1] if text else None)
+
+
+def step_analyzer(step):
+    step.count.one(build(step, BUILD + "/analyzer", ["-Dc_args=-fanalyzer"], "src/"))
+
+
+def step_tidy(step):
+    files = sorted({os.path.realpath(os.path.join(c["directory"], c["file"])) for c in
+                    json.load(open(BUILD + "/compile_commands.json"))})
+    files = [f for f in files if f.startswith(TOP + "/src/")]
+    with concurrent.futures.ThreadPoolExecutor(CPUS) as pool:
+        results = list(pool.map(lambda f: step.output(["clang-tidy", "--quiet", "-p", BUILD, f]), files))
+    bad = sum(status != 0 for status, _ in results)
+    step.count.one(files and not bad, "%d files read, %d with warnings" % (len(files), bad))
+
+
+# ---- fuzzing ----
+
+def fuzz_build(step, folder, options):
+    """with clang, whose warnings are clang-tidy's to tell"""
+    return build(step, folder, options + ["-Dwerror=false"], "tests/fuzz", env={"CC": "clang"})
+
+
+def fuzz_one(step, folder, name):
+    """(good, note): a fuzzer run from its corpus; what it finds beside stays below build/"""
+    found = "%s/found/%s" % (folder, name)
+    os.makedirs(found, exist_ok=True)
+    argv = ["%s/tests/fuzz/fuzz_%s" % (folder, name), "-max_total_time=%d" % FUZZ_SECONDS, "-timeout=10", "-rss_limit_mb=2048",
+            "-print_final_stats=1", "-artifact_prefix=%s/found/%s-" % (folder, name), found, "%s/tests/fuzz/corpus/%s" % (TOP, name)]
+    status, text = step.output(argv, env=SANITIZER_ENV, timeout=FUZZ_SECONDS * 3 + 120)
+    runs = re.search(r"number_of_executed_units: (\d+)", text)
+    note = "fuzz %s: %s inputs tried in %d s" % (name, runs.group(1) if runs else "?", FUZZ_SECONDS)
+    return status == 0, note if status == 0 else note + ": FAILED, see build/fuzz/found/%s-*" % name
+
+
+def fuzzed_file(name):
+    with open("%s/tests/fuzz/fuzz_%s.c" % (TOP, name)) as f:
+        m = re.search(r"Fuzzes: ((?:src/\S+\.c[\s*,]*(?:and )?)+)", f.read())
+    return re.findall(r"src/\S+?\.c", m.group(1)) if m else []
+
+
+def covered(step, folder, name):
+    """(per cent, files): of the lines of the files a target fuzzes, those its corpus runs through"""
+    program, profile = "%s/tests/fuzz/replay_%s" % (folder, name), "%s/%s.profraw" % (folder, name)
+    files = fuzzed_file(name)
+    if not files or step.run([program, "%s/tests/fuzz/corpus/%s" % (TOP, name)], env={"LLVM_PROFILE_FILE": profile}) != 0:
+        return 0.0, files
+    step.run(["llvm-profdata-14", "merge", "-sparse", profile, "-o", profile + ".data"])
+    p = subprocess.run(["llvm-cov-14", "export", "-summary-only", "-instr-profile", profile + ".data", program], capture_output=True)
+    step.log.write(p.stderr.decode(errors="replace"))
+    lines = hit = 0
+    for f in json.loads(p.stdout)["data"][0]["files"]:  # names are as the compiler was given them
+        if os.path.relpath(os.path.realpath(f["filename"]), TOP) in files:
+            lines += f["summary"]["lines"]["count"]
+            hit += f["summary"]["lines"]["covered"]
+    return 100.0 * hit / max(lines, 1), files
+
+
+def planted(step, folder):
+    """the out-of-bounds read that was put there must be found"""
+    status, text = step.output([folder + "/tests/fuzz/fuzz_planted", "-max_total_time=60", "-artifact_prefix=%s/found/planted-" % folder],
+                               env=SANITIZER_ENV)
+    return status != 0 and "heap-buffer-overflow" in text and "planted.c" in text
+
+
+def step_fuzz(step):
+    names = sorted(os.path.basename(f)[5:-2] for f in glob.glob(TOP + "/tests/fuzz/fuzz_*.c"))
+    fuzz, cover = BUILD + "/fuzz", BUILD + "/cover"
+    if not fuzz_build(step, fuzz, SANITIZE + ["-Dfuzz=true", "-Dc_args=-fsanitize=fuzzer-no-link"]):
+        step.count.one(False, "the fuzzers do not build")
+        return
+    if not fuzz_build(step, cover, ["-Dc_args=-fprofile-instr-generate -fcoverage-mapping", "-Dc_link_args=-fprofile-instr-generate"]):
+        step.count.one(False, "the build that measures coverage fails")
+        return
+    with concurrent.futures.ThreadPoolExecutor(CPUS) as pool:
+        for good, note in pool.map(lambda n: fuzz_one(step, fuzz, n), names):
+            step.count.one(good, note)
+    for name in names:
+        percent, files = covered(step, cover, name)
+        step.count.one(percent >= COVERED, "corpus %s covers %.1f %% of the lines of %s" % (name, percent, " ".join(files) or "?"))
+    step.count.one(planted(step, fuzz), "the planted out-of-bounds read is found")
+
+
+# ---- the real processes ----
+
+def pytest(step, report, args, env=None):
+    xml_file = "%s/%s.xml" % (LOGS, report)
+    if os.path.exists(xml_file):
+        os.unlink(xml_file)
+    status = step.run(["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--junitxml", xml_file, "tests/live"]
+                      + args, env=dict({"PYTHONDONTWRITEBYTECODE": "1"}, **(env or {})))
+    if not os.path.exists(xml_file):
+        step.count.one(False, "pytest gave no report")
+        return
+    for case in xml.etree.ElementTree.parse(xml_file).iter("testcase"):
+        name = "%s::%s" % (case.get("classname", "").split(".")[-1], case.get("name"))
+        skipped = case.find("skipped")
+        if skipped is not None:
+            step.count.skip("%s: %s" % (name, skipped.get("message")))
+        else:
+            good = case.find("failure") is None and case.find("error") is None
+            step.count.one(good, None if good else "failed: " + name)
+    if status not in (0, 1):
+        step.count.one(False, "pytest ended with status %d" % status)
+
+
+def step_live(step):
+    pytest(step, "live", [])
+
+
+def step_live_asan(step):
+    """the tests marked `asan`: the real processes under the sanitizers"""
+    if not build(step, BUILD + "/asan", SANITIZE):
+        step.count.one(False)
+        return
+    pytest(step, "live-asan", ["-m", "asan"], env=dict(SANITIZER_ENV, BUSTIA_BUILD=BUILD + "/asan"))
+
+
+def step_conformance(step):
+    """every case over plain POP3 with CRLF files, and again over TLS with LF files"""
+    d = BUILD + "/conformance"
+    if step.run([TOP + "/tests/testbed", "up", d]) != 0:
+        step.count.one(False, "the testbed does not come up")
+        return
+    try:
+        for access, eol in (("pop3", "crlf"), ("pop3s", "lf")):
+            with open(d + "/target.json") as f:
+                target = dict(json.load(f), access=access, eml_eol=eol)
+            with open("%s/target-%s.json" % (d, access), "w") as f:
+                json.dump(target, f)
+            result = "%s/result-%s.json" % (d, access)
+            step.run(["/usr/bin/python3", TOP + "/tests/conformance/popcheck.py", "%s/target-%s.json" % (d, access), "--json", result])
+            if not os.path.exists(result):
+                step.count.one(False, "popcheck gave no result")
+                continue
+            with open(result) as f:
+                count_cases(step.count, json.load(f)["cases"], access)
+    finally:
+        step.run([TOP + "/tests/testbed", "down", d])
+
+
+def count_cases(count, cases, access):
+    for c in cases:
+        if c["result"] == "skip" and NOT_OFFERED.search(c["why"]):
+            count.skipped += 1
+        elif c["result"] == "pass":
+            count.passed += 1
+        else:
+            count.one(False, "%s %s %s: %s" % (access, c["id"], c["title"], c["why"]))
+    skipped = sorted({c["why"] for c in cases if c["result"] == "skip"})
+    count.notes.append("%s: %d cases; skipped: %s" % (access, len(cases), "; ".join(skipped) or "none"))
+
+
+def step_bench(step):
+    """the load generator must refuse wrong servers; its figures are no test"""
+    program = BUILD + "/popload"
+    good = step.run(["gcc", "-O2", "-w", TOP + "/bench/popload.c", "-o", program, "-lssl", "-lcrypto"]) == 0
+    step.count.one(good and step.run([TOP + "/bench/test/wrong.py", program]) == 0)
+
+
+STEPS = [
+    ("unit", "unit, dialogue and store tests, corpora", step_unit),
+    ("asan", "the same under ASan and UBSan", step_asan),
+    ("includes", "who may include whom", step_includes),
+    ("analyzer", "gcc -fanalyzer is quiet", step_analyzer),
+    ("tidy", "clang-tidy is quiet", step_tidy),
+    ("fuzz", "fuzzers, their corpora's coverage, a planted mistake", step_fuzz),
+    ("live", "the real processes and real clients", step_live),
+    ("live-asan", "the real processes under ASan and UBSan", step_live_asan),
+    ("conformance", "protocol cases", step_conformance),
+    ("bench", "the load generator refuses wrong servers", step_bench),
+]
+
+
+def main():
+    names = [n for n, _, _ in STEPS]
+    if sys.argv[1:] == ["--list"]:
+        for name, what, _ in STEPS:
+            print("%-12s %s" % (name, what))
+        return 0
+    if [a for a in sys.argv[1:] if a not in names]:
+        sys.exit(__doc__)
+    os.chdir(TOP)
+    total = Count()
+    if subprocess.run([TOP + "/setup"]).returncode != 0:
+        print("0 passed, 1 failed")
+        return 1
+    os.makedirs(LOGS, exist_ok=True)
+    for name, what, fn in STEPS:
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
+        began, step = time.monotonic(), Step(name)
+        try:
+            fn(step)
+        except Exception as e:
+            step.count.one(False, "%s: %s" % (type(e).__name__, e))
+        c = step.count
+        if not c.passed + c.failed + c.skipped:
+            c.one(False, "no test was run")
+        if c.failed:
+            print(step.tail())
+        print("%-12s %4d passed %4d failed %4d skipped  %4d s  %s" % (name, c.passed, c.failed, c.skipped,
+                                                                      time.monotonic() - began, what), flush=True)
+        for note in c.notes:
+            print("    " + note)
+        total.add(c)
+        step.log.close()
+    print("%d passed, %d failed" % (total.passed, total.failed) + (", %d skipped" % total.skipped if total.skipped else ""))
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
