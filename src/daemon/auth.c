@@ -53,7 +53,8 @@ static void door_message(void *arg, const void *p, size_t n, int fd)
 {
     struct auth_door *d = arg;
     struct talk t;
-    if (talk_parse(p, n, fd, ROLE_DOOR, ROLE_AUTH, &t) < 0 || t.id.door != d->generation) {
+    if (talk_parse(p, n, fd, ROLE_DOOR, ROLE_AUTH, &t) < 0 || t.id.door != d->generation ||
+        t.id.n >> TALK_COUNTER_BITS) {
         door_closed(d); /* a door that speaks for another is not itself any more */
         return;
     }

@@ -152,12 +152,14 @@ static void worker_closed(void *arg)
     struct auth_worker *w = arg;
     struct auth *a = w->auth;
     struct auth_session *s;
-    do { /* the sessions inside have ended with it */
+    do { /* the sessions inside have ended with it; a door that has not come to it yet would wait in vain */
         size_t at = 0;
         while ((s = map_next(&a->sessions, &at)) && s->worker != w)
             continue;
-        if (s)
+        if (s) {
+            auth_say(a, &(struct talk){.type = TALK_DENIED, .id = s->id, .num = {ERR_TEMP}, .fd = -1});
             auth_drop(a, s);
+        }
     } while (s);
     worker_free(w);
 }

@@ -7,7 +7,7 @@
 
 uint64_t auth_key(struct talk_id id)
 {
-    return id.door << 44 ^ id.n; /* a door would need years for 2^44 sessions; auth_find compares all of it anyway */
+    return id.door << TALK_COUNTER_BITS ^ id.n; /* auth_find compares all of it anyway */
 }
 
 struct auth_session *auth_find(const struct auth *a, struct talk_id id)

@@ -292,8 +292,9 @@ void door_pop3_challenge(struct door_session *s, struct span challenge)
     go_on(s);
 }
 
-/* auth drops what it granted when the mail process says ENDED, and the client may be faster with its next try: that one bears
- * a number of its own, so that nobody takes the two for one. */
+/* auth drops what it granted when the mail process says ENDED, and the client may be faster with its next try; an auth that died
+ * may have told a mail process to expect a user, and the next try may be another user's. So each try bears a number of its own,
+ * and nobody takes two for one. */
 static void number_again(struct door_session *s)
 {
     map_take(&s->door->sessions, s->n);
@@ -301,18 +302,22 @@ static void number_again(struct door_session *s)
     map_put(&s->door->sessions, s->n, s);
 }
 
-void door_pop3_denied(struct door_session *s, enum err_kind kind)
+static void deny(struct door_session *s, enum err_kind kind)
 {
-    if (s->step != STEP_AUTH && s->step != STEP_WORKER && s->step != STEP_TAKE)
-        return;
-    if (s->step != STEP_AUTH)
-        number_again(s);
+    number_again(s);
     if (s->pair_fd >= 0)
         close(s->pair_fd);
     s->pair_fd = -1;
     s->at_auth = false;
     pop3_server_denied(&s->pop3, kind, conn_out(s->conn));
     go_on(s);
+}
+
+/* In STEP_TAKE only the mail process's own channel decides: it may have taken the session and answered. */
+void door_pop3_denied(struct door_session *s, enum err_kind kind)
+{
+    if (s->step == STEP_AUTH || s->step == STEP_WORKER)
+        deny(s, kind);
 }
 
 /* Our end in pair[0], the mail process's in pair[1]: with room for a piece as large as the relay passes on at once. */
@@ -338,7 +343,7 @@ static void hand_over(struct door_session *s, struct door_worker *w)
     if (t.fd < 0) {
         limit_reached(&d->crowded, "descriptors");
         forget_at_auth(s);
-        door_pop3_denied(s, ERR_TEMP);
+        deny(s, ERR_TEMP);
         return;
     }
     s->pair_fd = pair[0];
@@ -398,14 +403,14 @@ void door_pop3_worker_came(struct door *d, uint32_t worker)
 
 void door_pop3_worker_gone(struct door *d, uint32_t worker)
 {
-    each(d, STEP_TAKE, worker, door_pop3_denied, ERR_TEMP);
-    each(d, STEP_WORKER, worker, door_pop3_denied, ERR_TEMP);
+    each(d, STEP_TAKE, worker, deny, ERR_TEMP);
+    each(d, STEP_WORKER, worker, deny, ERR_TEMP);
 }
 
 void door_pop3_auth_gone(struct door *d)
 {
-    each(d, STEP_AUTH, 0, door_pop3_denied, ERR_TEMP);
-    each(d, STEP_WORKER, 0, door_pop3_denied, ERR_TEMP);
+    each(d, STEP_AUTH, 0, deny, ERR_TEMP);
+    each(d, STEP_WORKER, 0, deny, ERR_TEMP);
 }
 
 void door_pop3_taken(struct door_session *s)
@@ -430,7 +435,7 @@ void door_pop3_taken(struct door_session *s)
 void door_pop3_refused(struct door_session *s, enum err_kind kind)
 {
     if (s->step == STEP_TAKE)
-        door_pop3_denied(s, kind);
+        deny(s, kind);
 }
 
 /* ---- the end of the server */

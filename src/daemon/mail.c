@@ -227,7 +227,7 @@ static void door_message(void *arg, const void *p, size_t n, int fd)
         door_closed(d);
         return;
     }
-    if (t.id.door != d->generation) { /* a door that speaks for another is not itself any more */
+    if (t.id.door != d->generation || t.id.n >> TALK_COUNTER_BITS) { /* a door that speaks for another is not itself any more */
         close(t.fd);
         door_closed(d);
         return;

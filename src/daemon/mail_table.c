@@ -7,7 +7,7 @@
 
 uint64_t mail_key(struct talk_id id)
 {
-    return id.door << 44 ^ id.n;
+    return id.door << TALK_COUNTER_BITS ^ id.n;
 }
 
 struct mail_door *mail_door_of(const struct mail *m, uint64_t generation)

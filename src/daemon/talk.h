@@ -17,6 +17,9 @@ struct talk_id {
     uint64_t door, n;
 };
 
+/* A door would need years for so many sessions. A greater counter is a forgery: the tables' keys hold both numbers in one. */
+enum { TALK_COUNTER_BITS = 44 };
+
 enum talk_type {
     /* master at the start of a role, in this order; GO ends it */
     TALK_LOG,        /* fd; num: kind. Also later, when logs are reopened */

@@ -1,0 +1,71 @@
+"""Moments in which a log-in meets the death of the process that was to serve it, and what a session leaves held."""
+import os
+import signal
+import time
+
+from test_grants import worker  # noqa: F401  (a fixture: a mail process whose door and auth are the test)
+
+TEXT = b"From: a@example.test\nSubject: x\n\nbody\n"
+
+
+def wait_stopped(pid):
+    end = time.monotonic() + 5
+    while open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()[0] != "T":
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_grant_of_a_mail_process_that_has_died(own_bed):
+    """auth grants a mail process whose end the door has seen already: an answer, not a wait until the deadline"""
+    bed = own_bed()
+    name, password = bed.pool(0)
+    bed.seed(name, [TEXT])
+    bed.login(name, password).quit()  # its password is remembered, its mail process runs
+    roles = bed.roles()
+    auth, mail = roles["auth"][0], roles["mail"][0]
+    client = bed.connect(timeout=10)
+    client.ok("USER " + name)
+    start = len(bed.log())
+    os.kill(auth, signal.SIGSTOP)
+    try:
+        wait_stopped(auth)
+        client.send(b"PASS %s\r\n" % password.encode())
+        time.sleep(0.3)  # the door asks auth first, then hears of the end
+        os.kill(mail, signal.SIGKILL)
+        bed.wait_log(r"ended: role=mail pid=%d signal 9" % mail, start=start)
+        time.sleep(0.3)
+    finally:
+        os.kill(auth, signal.SIGCONT)
+    assert client.line().startswith(b"-ERR [SYS/TEMP]")
+    client.ok("USER " + name)
+    client.ok("PASS " + password)
+    client.quit()
+
+
+def test_a_kicked_session_holds_no_lock(bed):
+    """also while its client neither reads nor closes"""
+    name, password = bed.pool(33)
+    bed.seed(name, [TEXT])
+    kicked = bed.login(name, password)
+    bed.tool("kick", name)
+    assert kicked.line().startswith(b"-ERR [SYS/TEMP]")
+    end = time.monotonic() + 1  # less than the time for which the socket waits for its peer to close
+    while True:
+        client = bed.connect()
+        client.ok("USER " + name)
+        answer = client.cmd("PASS " + password)
+        client.close()
+        if answer.startswith(b"+OK"):
+            break
+        assert b"[IN-USE]" in answer and time.monotonic() < end, answer
+        time.sleep(0.05)
+    kicked.close()
+
+
+def test_a_counter_that_falls_on_another_doors_session(worker):  # noqa: F811
+    """a door takes a session that was granted to another, by a number that would have the same key"""
+    w = worker()
+    w.expect(5, door=2)
+    client = w.take((1 << 44 ^ 2 << 44) ^ 5)
+    client.settimeout(5)
+    assert client.recv(100) == b""
