@@ -142,6 +142,14 @@ static void end(struct mail_session *s, const char *how)
         cleanup(s);
 }
 
+static void unlocked(struct loop_call *call)
+{
+    struct mail_session *s = call->arg;
+    s->store = NULL;
+    (void)back(call);
+}
+
+/* The last words leave as fast as the client reads; the lock does not wait for him. */
 static void finish(struct mail_session *s, const char *how)
 {
     if (!s->how)
@@ -149,6 +157,8 @@ static void finish(struct mail_session *s, const char *how)
     s->step = STEP_END;
     conn_deadline(s->conn, 0);
     conn_finish(s->conn);
+    if (s->store)
+        run(s, close_work, unlocked);
 }
 
 /* ---- bodies */
