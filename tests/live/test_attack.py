@@ -63,9 +63,10 @@ def test_a_kicked_session_holds_no_lock(bed):
 
 
 def test_a_counter_that_falls_on_another_doors_session(worker):  # noqa: F811
-    """a door takes a session that was granted to another, by a number that would have the same key"""
+    """a door names a session by a number that has the key of another's: it is no door any more"""
     w = worker()
     w.expect(5, door=2)
     client = w.take((1 << 44 ^ 2 << 44) ^ 5)
-    client.settimeout(5)
     assert client.recv(100) == b""
+    w.door.settimeout(5)
+    assert w.door.recv(1) == b""
