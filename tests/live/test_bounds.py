@@ -504,9 +504,7 @@ def connect(bed, i):
     p = Pop.__new__(Pop)
     p.bed, p.buf, p.left = bed, b"", b""
     p.sock = socket.socket()
-    p.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
-    if segment:
-        p.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
+    p.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
     p.sock.bind(("127.0.0.%d" % (2 + i % 8), 0))
     p.sock.settimeout(30)
     p.sock.connect(("127.0.0.1", bed.ports["pop3"]))
