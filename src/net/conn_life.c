@@ -189,13 +189,9 @@ void conn_deadline(struct conn *c, uint64_t ms)
 
 /* ---- life */
 
-/* Without it a socket becomes writable only once a third of its buffer, which may be megabytes, is free: a client that reads slowly
- * but all the time would look as if it took nothing. And what the kernel holds for one that does not read stays small. */
-enum { UNSENT = 256 * 1024 };
-
 struct conn *conn_new(struct loop *l, int fd, const struct conn_limits *limits, const struct conn_events *ev, void *arg)
 {
-    const int on = 1, unsent = UNSENT;
+    const int on = 1;
     struct conn *c = mem_alloc(sizeof *c);
     *c = (struct conn){.loop = l,
                        .ev = ev,
@@ -212,7 +208,6 @@ struct conn *conn_new(struct loop *l, int fd, const struct conn_limits *limits, 
     buf_init(&c->out, limits->out_max, limits->budget);
     (void)fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on our own socketpairs, which need none */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     conn_join_loop(c);
     loop_fd_want(c->source, true, false);
     return c;
