@@ -75,8 +75,23 @@ static void expect(struct mail *m, const struct talk *t)
         loop_timer_set(m->sweep, SWEEP_MS);
 }
 
+static void forget_expected(struct mail *m, struct mail_expected *e)
+{
+    map_take(&m->expected, mail_key(e->id));
+    mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = e->id, .fd = -1});
+    mail_expected_free(e);
+}
+
 static void take(struct mail *m, const struct talk *t)
 {
+    if (t->fd < 0) {
+        limit_reached(&m->crowded, "descriptors");
+        struct mail_expected *e = map_get(&m->expected, mail_key(t->id));
+        if (e)
+            forget_expected(m, e);
+        refuse(m, t->id, ERR_LIMIT);
+        return;
+    }
     if (map_get(&m->sessions, mail_key(t->id)) || map_get(&m->early, mail_key(t->id)) || m->early.count >= SESSIONS_EARLY) {
         close(t->fd);
         return;
@@ -98,13 +113,6 @@ static void take(struct mail *m, const struct talk *t)
     }
     map_put(&m->early, mail_key(early->id), early);
     loop_timer_set(m->sweep, SWEEP_MS);
-}
-
-static void forget_expected(struct mail *m, struct mail_expected *e)
-{
-    map_take(&m->expected, mail_key(e->id));
-    mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = e->id, .fd = -1});
-    mail_expected_free(e);
 }
 
 static void forget_early(struct mail *m, struct mail_early *e)
@@ -228,7 +236,8 @@ static void door_message(void *arg, const void *p, size_t n, int fd)
         return;
     }
     if (t.id.door != d->generation || t.id.n >> TALK_COUNTER_BITS) { /* a door that speaks for another is not itself any more */
-        close(t.fd);
+        if (t.fd >= 0)
+            close(t.fd);
         door_closed(d);
         return;
     }

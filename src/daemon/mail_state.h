@@ -3,6 +3,7 @@
 #define DAEMON_MAIL_STATE_H
 
 #include "base/map.h"
+#include "daemon/limit.h"
 #include "daemon/start.h"
 #include "net/conn.h"
 #include "net/sock.h"
@@ -45,6 +46,7 @@ struct mail {
     struct map expected, early, sessions; /* mail_key(id) → … */
     struct budget budget;
     struct loop_timer *sweep;
+    struct limit crowded;
     bool stopping; /* takes nothing new; ends with its last session */
 };
 

@@ -121,7 +121,9 @@ static bool fits(const struct head *h, size_t n, int fd, enum role from, enum ro
     const struct row *row = &rows[h->type];
     if (!(row->from & TO(from)) || !(row->to & TO(to)))
         return false;
-    if ((row->fd == FD_YES) != (fd >= 0))
+    /* A session whose descriptor found no room is refused like any that cannot be served; all else needs what it brings. */
+    bool lost = fd == CHAN_FD_LOST && h->type == TALK_TAKE;
+    if ((row->fd == FD_YES) != (fd >= 0 || lost) || (fd == CHAN_FD_LOST && !lost))
         return false;
     size_t sum = sizeof *h;
     for (int i = 0; i < TALK_TEXTS; i++) {

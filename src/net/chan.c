@@ -106,6 +106,11 @@ static int get(int sock, void *p, size_t room, size_t *n, int *fd, int flags)
     if (got < 0)
         return -1;
     bool good = take_descriptors(&m, fd) && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+    if (m.msg_flags & MSG_CTRUNC && !(m.msg_flags & MSG_TRUNC) && *fd < 0 && got > 0) {
+        *n = (size_t)got;
+        *fd = CHAN_FD_LOST;
+        return 1;
+    }
     if (good && got > 0) {
         *n = (size_t)got;
         return 1;

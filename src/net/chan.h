@@ -20,6 +20,9 @@ struct chan_events {
     void (*message)(void *arg, const void *p, size_t n, int fd);
     void (*closed)(void *arg);
 };
+/* In place of a descriptor that came while this process had no room for one. The message is whole. */
+enum { CHAN_FD_LOST = -2 };
+
 struct chan *chan_new(struct loop *l, int fd, const struct chan_events *ev, void *arg); /* takes fd over */
 void chan_free(struct chan *c); /* closes; NULL is allowed; safe inside its own handlers */
 

@@ -70,3 +70,22 @@ def test_a_counter_that_falls_on_another_doors_session(worker):  # noqa: F811
     assert client.recv(100) == b""
     w.door.settimeout(5)
     assert w.door.recv(1) == b""
+
+
+def test_a_mail_process_without_room_for_descriptors_is_not_cut_off(worker):  # noqa: F811
+    """a session whose descriptor finds no room is refused; the door stays, and is served when there is room again"""
+    w = worker(descriptors_most=40)
+    w.expect(1)
+    clients = [w.take(1)]
+    assert w.answer(1) == "TAKEN"
+    clients += [w.take(n) for n in range(100, 160)]  # nobody has vouched for these: each holds its descriptor for a while
+    assert w.answer(159) == "REFUSED"  # at once: it never came to hold one
+    assert "descriptors: 1 refused" in w.log()
+    clients[0].sendall(b"QUIT\r\n")
+    assert b"+OK" in clients[0].recv(200)
+    assert w.answer(100) == "REFUSED"  # its time is over, as that of the others that held one
+    time.sleep(1)
+    w.expect(2)
+    client = w.take(2)
+    assert w.answer(2) == "TAKEN"
+    assert client.recv(100).startswith(b"+OK anna has 1 message")

@@ -1,5 +1,6 @@
 """A real mail process, and master, auth and door played by this test: what they must not be able to make it do."""
 import os
+import resource
 import socket
 import subprocess
 import time
@@ -15,7 +16,7 @@ GID = 61011 if ROOT else os.getgid()
 class Worker:
     """bustia-mail with a root below a directory; this test holds all its channels"""
 
-    def __init__(self, bed, tmp, single=None, options=""):
+    def __init__(self, bed, tmp, single=None, options="", descriptors_most=None):
         self.program = os.path.dirname(bed.programs["bustiad"]) + "/bustia-mail"
         self.root = str(tmp / "mail")
         os.makedirs(str(tmp / "run/empty"), exist_ok=True)
@@ -48,6 +49,8 @@ class Worker:
                 b = os.dup(b)
             os.dup2(a, 3)
             os.dup2(b, 4)
+            if descriptors_most:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors_most, descriptors_most))
 
         self.process = subprocess.Popen([self.program, "--role", "mail"], preexec_fn=descriptors, pass_fds=(3, 4), stderr=log)
         theirs.close()
