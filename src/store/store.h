@@ -22,12 +22,12 @@ struct store {
 
 /* One message's octets. Either a descriptor and a range (so that sendfile stays possible), or a reader. */
 struct store_body {
-    int fd;              /* -1: use read */
-    uint64_t offset;     /* of the first octet in fd */
-    uint64_t size;       /* octets as stored */
-    bool wire;           /* already in wire form */
-    uint64_t octets;     /* in wire form, what STAT and LIST said; 0 octets of a TOP are not counted here */
-    void *state;         /* the reader's */
+    int fd;          /* -1: use read */
+    uint64_t offset; /* of the first octet in fd */
+    uint64_t size;   /* octets as stored */
+    bool wire;       /* already in wire form */
+    uint64_t octets; /* in wire form, what STAT and LIST said; 0 octets of a TOP are not counted here */
+    void *state;     /* the reader's */
     /* Fills p with up to n octets from `at`. Returns how many; 0 only at the end of the message; -1 with err. */
     long (*read)(struct store_body *b, uint64_t at, char *p, size_t n, struct err *err);
     void (*close)(struct store_body *b);
@@ -35,12 +35,27 @@ struct store_body {
 
 struct store_draft; /* a message that is being delivered */
 
+/* What is known of a message before its octets. */
+struct store_about {
+    const char *key; /* one key committed twice = one message, as long as the first is there; NULL: a fresh one */
+    bool wire; /* it is written in lines that end with CRLF, as it came by SMTP; false: as stored, kept to the octet */
+    bool keep_crlf; /* with `wire`: it is stored with its CRLF, because LF could not give it back (store_keeps_crlf) */
+    int64_t time;   /* s since 1970: when it came, for its place in the list; 0: now */
+};
+
+/* How full a mailbox is: messages, and their octets as stored. */
+struct store_used {
+    uint64_t octets, messages;
+    int64_t counted; /* s since 1970: when they were last counted one by one; 0: never */
+};
+
 /* Where a back-end may look: a directory that the configuration names as a mail root. Opened by the master
  * (or by the tool). The store is a path below it. */
 struct store_root {
     const char *path; /* "/srv/mail", no slash at its end */
     int fd;           /* O_PATH or O_RDONLY directory */
     bool memory;      /* `memory:` stores may be named below it (allow_memory_store: for tests) */
+    bool wire_ends;   /* messages are stored with CRLF (maildir_line_ends = wire) */
 };
 
 struct store_ops {
@@ -64,12 +79,24 @@ struct store_ops {
      * marked may still be there; ERR_UNKNOWN: it cannot be told for all of them. */
     int (*remove)(struct store *s, const struct drop *drop, size_t *left, struct err *err);
 
-    /* A delivery; NULL where a back-end cannot. One key committed twice = one message;
-     * NULL = a fresh one. commit: 0 = durable; ERR_UNKNOWN = perhaps. abort frees; so does commit. */
-    int (*begin)(struct store *s, const char *key, struct store_draft **d, struct err *err);
+    /* ---- deliveries (STORE_DELIVER); NULL where a back-end cannot. No message is opened for them. */
+
+    /* Begins a draft. Nothing of it is visible before commit. `about` is not kept. */
+    int (*begin)(struct store *s, const struct store_about *about, struct store_draft **d, struct err *err);
     int (*write)(struct store_draft *d, struct span in, struct err *err);
-    int (*commit)(struct store_draft *d, struct err *err);
-    void (*abort)(struct store_draft *d);
+    /* All is written and durable but for its name. After a failure (of write, too) only abort is of use. */
+    int (*ready)(struct store_draft *d, struct err *err);
+    /* Commits n drafts of one mailbox that are ready, with one directory fsync for all, and frees them. errs[i].kind:
+     * ERR_NONE: durable, and counted in the record of what is used; ERR_UNKNOWN: perhaps; else it is not there. Returns
+     * how many are durable. */
+    unsigned (*commit)(struct store_draft **d, unsigned n, struct err *errs);
+    void (*abort)(struct store_draft *d); /* frees; nothing stays */
+
+    /* What is used, from the record kept beside the messages; from a count if there is none, or if `afresh`. Also for
+     * STORE_EXCLUSIVE, whose remove keeps the record. */
+    int (*used)(struct store *s, bool afresh, struct store_used *used, struct err *err);
+    /* Removes what deliveries left in tmp/ longer ago than 36 hours. */
+    int (*sweep)(struct store *s, struct err *err);
 
     /* Unlocks and frees. */
     void (*close)(struct store *s);
@@ -77,12 +104,16 @@ struct store_ops {
 
 /* ---- helpers every back-end needs */
 
+/* Has `message`, in lines that end with CRLF, a line whose last octet is a CR? "\r\r\n" stored with LF would read as an
+ * ended line and lose an octet. */
+bool store_keeps_crlf(struct span message);
+
 /* Octets in wire form (RFC 1939 §11), counted in pieces: each lone LF becomes CRLF, an unended last line gets CRLF. */
 struct store_count {
     uint64_t size, octets; /* as stored; in wire form so far */
     uint64_t lone;         /* line feeds without a CR before them */
     bool saw_cr, open_line;
-    bool dot;              /* a line begins with one */
+    bool dot; /* a line begins with one */
 };
 void store_count_add(struct store_count *c, struct span in); /* begins with a zeroed struct */
 uint64_t store_count_octets(const struct store_count *c);    /* with the CRLF that an unended last line gets */
