@@ -77,47 +77,31 @@ static void take_door(struct auth *a, const struct talk *t)
 
 /* ---- master */
 
-static void stop(struct auth *a)
+static void stop(void *arg)
 {
+    struct auth *a = arg;
     a->stopping = true;
     if (!a->workers && !a->doors)
         loop_stop(a->loop);
 }
 
-static void master_closed(void *arg)
+static bool master_says(void *arg, const struct talk *t)
 {
     struct auth *a = arg;
-    start_watch_log(a->loop, NULL);
-    chan_free(a->master);
-    a->master = NULL;
-    stop(a);
+    if (t->type == TALK_DOOR)
+        take_door(a, t);
+    else if (t->type == TALK_WORKER)
+        auth_worker_came(a, t);
+    else if (t->type == TALK_NO_WORKER)
+        auth_worker_denied(a, t);
+    else if (t->type == TALK_CONTROL)
+        auth_take_control(a, t->fd);
+    else
+        return false;
+    return true;
 }
 
-static void master_message(void *arg, const void *p, size_t n, int fd)
-{
-    struct auth *a = arg;
-    struct talk t;
-    if (talk_parse(p, n, fd, ROLE_MASTER, ROLE_AUTH, &t) < 0) {
-        master_closed(a);
-        return;
-    }
-    if (start_common(&a->start, &t))
-        return;
-    if (t.type == TALK_DOOR)
-        take_door(a, &t);
-    else if (t.type == TALK_WORKER)
-        auth_worker_came(a, &t);
-    else if (t.type == TALK_NO_WORKER)
-        auth_worker_denied(a, &t);
-    else if (t.type == TALK_CONTROL)
-        auth_take_control(a, t.fd);
-    else if (t.type == TALK_STOP)
-        stop(a);
-    else if (t.fd >= 0)
-        close(t.fd);
-}
-
-static const struct chan_events master_events = {master_message, master_closed};
+static const struct start_events master_events = {master_says, stop};
 
 /* ---- start */
 
@@ -160,8 +144,7 @@ int auth_run(void)
     if (!auth_users(a, &err))
         log_error("users", "%s", err.text); /* answered [SYS/TEMP] and tried again at each log-in */
     a->loop = loop_new();
-    a->master = chan_new(a->loop, ROLE_FD_MASTER, &master_events, a);
-    start_watch_log(a->loop, a->master);
+    start_listen(&a->start, a->loop, &master_events, a);
     auth_remember_init(a);
     auth_refuse_init(a);
     auth_check_init(a);

@@ -52,7 +52,7 @@ static struct auth_need *need_new(struct auth *a, const struct user *u, bool sin
     struct auth_need *n = mem_alloc(sizeof *n);
     *n = (struct auth_need){.token = ++a->tokens, .uid = u->uid, .gid = u->gid, .single = single, .next = a->needs};
     a->needs = n;
-    talk_send(a->master, &(struct talk){.type = TALK_NEED,
+    talk_send(a->start.master, &(struct talk){.type = TALK_NEED,
                                         .num = {n->token, n->uid, n->gid, single},
                                         .text = {span_of(u->where)},
                                         .fd = -1});
@@ -117,7 +117,7 @@ void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
     if (u->uid == 0 || u->uid < a->start.conf.first_uid) {
         log_error("refused", "user=%s has uid %u, below first_uid", log_quote_text(u->name), u->uid);
         auth_refuse(a, s, ERR_PERM);
-    } else if (a->running >= a->start.conf.connections || !a->master)
+    } else if (a->running >= a->start.conf.connections || !a->start.master)
         auth_refuse(a, s, ERR_LIMIT);
     else {
         struct auth_worker *w = worker_for(a, u);

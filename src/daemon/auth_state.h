@@ -59,7 +59,7 @@ struct auth_remembered;
 struct auth {
     struct start start;
     struct loop *loop;
-    struct chan *master, *control;
+    struct chan *control;
     struct users *db;
     const char *db_path;
     struct sasl *sasl;
@@ -68,7 +68,7 @@ struct auth {
     struct auth_worker *workers;
     struct auth_need *needs;
     struct auth_ask *asks;
-    struct map sessions; /* auth_key(id) → struct auth_session */
+    struct map sessions; /* talk_key(id) → struct auth_session */
     unsigned running, exchanges;
     uint32_t tokens;
     struct auth_failure *failures;
@@ -80,7 +80,6 @@ struct auth {
 };
 
 /* auth_table.c */
-uint64_t auth_key(struct talk_id id);
 struct auth_session *auth_find(const struct auth *a, struct talk_id id);
 struct auth_session *auth_add(struct auth *a, struct talk_id id); /* one that exists is dropped first */
 void auth_drop(struct auth *a, struct auth_session *s);

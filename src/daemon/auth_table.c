@@ -5,20 +5,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-uint64_t auth_key(struct talk_id id)
-{
-    return id.door << TALK_COUNTER_BITS ^ id.n; /* auth_find compares all of it anyway */
-}
-
 struct auth_session *auth_find(const struct auth *a, struct talk_id id)
 {
-    struct auth_session *s = map_get(&a->sessions, auth_key(id));
+    struct auth_session *s = map_get(&a->sessions, talk_key(id));
     return s && s->id.door == id.door && s->id.n == id.n ? s : NULL;
 }
 
 void auth_drop(struct auth *a, struct auth_session *s)
 {
-    map_take(&a->sessions, auth_key(s->id));
+    map_take(&a->sessions, talk_key(s->id));
     if (s->abandoned)
         *s->abandoned = true;
     if (s->sasl) {
@@ -33,12 +28,12 @@ void auth_drop(struct auth *a, struct auth_session *s)
 
 struct auth_session *auth_add(struct auth *a, struct talk_id id)
 {
-    struct auth_session *old = map_get(&a->sessions, auth_key(id));
+    struct auth_session *old = map_get(&a->sessions, talk_key(id));
     if (old)
         auth_drop(a, old);
     struct auth_session *s = mem_alloc(sizeof *s);
     s->id = id;
-    map_put(&a->sessions, auth_key(id), s);
+    map_put(&a->sessions, talk_key(id), s);
     return s;
 }
 

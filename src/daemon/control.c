@@ -21,7 +21,7 @@ enum { CLIENTS_MAX = 16, CLIENT_MS = 30000, OUT_MAX = 8 << 20 };
 struct control {
     struct start start;
     struct loop *loop;
-    struct chan *master, *auth;
+    struct chan *auth;
     int listen_fd;
     struct loop_fd *listener;
     uint32_t owner; /* uid that may ask, beside root */
@@ -184,34 +184,30 @@ static const struct chan_events auth_events = {auth_message, auth_closed};
 
 /* ---- master */
 
-static void master_closed(void *arg)
+static void take_auth(struct control *c, int fd)
+{
+    if (c->auth)
+        auth_closed(c);
+    c->auth = chan_new(c->loop, fd, &auth_events, c);
+}
+
+static bool master_says(void *arg, const struct talk *t)
 {
     struct control *c = arg;
-    start_watch_log(c->loop, NULL);
+    if (t->type == TALK_AUTH)
+        take_auth(c, t->fd);
+    else
+        return false;
+    return true;
+}
+
+static void stop(void *arg)
+{
+    struct control *c = arg;
     loop_stop(c->loop);
 }
 
-static void master_message(void *arg, const void *p, size_t n, int fd)
-{
-    struct control *c = arg;
-    struct talk t;
-    if (talk_parse(p, n, fd, ROLE_MASTER, ROLE_CONTROL, &t) < 0) {
-        master_closed(c);
-        return;
-    }
-    if (start_common(&c->start, &t))
-        return;
-    if (t.type == TALK_AUTH) {
-        if (c->auth)
-            auth_closed(c);
-        c->auth = chan_new(c->loop, t.fd, &auth_events, c);
-    } else if (t.type == TALK_STOP)
-        loop_stop(c->loop);
-    else if (t.fd >= 0)
-        close(t.fd);
-}
-
-static const struct chan_events master_events = {master_message, master_closed};
+static const struct start_events master_events = {master_says, stop};
 
 static void keep(void *arg, const struct talk *t)
 {
@@ -231,8 +227,7 @@ int control_run(void)
     start_role(&c->start, ROLE_CONTROL, keep, c);
     start_seal(&c->start, start_empty_root(&c->start), NULL, 0);
     c->loop = loop_new();
-    c->master = chan_new(c->loop, ROLE_FD_MASTER, &master_events, c);
-    start_watch_log(c->loop, c->master);
+    start_listen(&c->start, c->loop, &master_events, c);
     c->listener = loop_fd_new(c->loop, c->listen_fd, on_listener, c);
     loop_fd_want(c->listener, true, false);
     loop_run(c->loop);

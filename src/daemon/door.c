@@ -65,8 +65,10 @@ static void on_listener(void *arg, bool readable, bool writable)
     }
 }
 
-static void stop(struct door *d)
+/* Running sessions finish, nobody new. */
+static void stop(void *arg)
 {
+    struct door *d = arg;
     if (d->stopping)
         return;
     d->stopping = true;
@@ -191,40 +193,23 @@ static void take_auth(struct door *d, int fd)
 
 /* ---- master */
 
-static void master_closed(void *arg)
+static bool master_says(void *arg, const struct talk *t)
 {
     struct door *d = arg;
-    start_watch_log(d->loop, NULL);
-    chan_free(d->master);
-    d->master = NULL;
-    stop(d); /* running sessions finish, nobody new */
+    if (t->type == TALK_AUTH)
+        take_auth(d, t->fd);
+    else if (t->type == TALK_WORKER)
+        take_worker(d, t);
+    else if (t->type == TALK_CERT)
+        take_certificate(d, t->fd);
+    else if (t->type == TALK_KEY)
+        take_key(d, t->fd);
+    else
+        return false;
+    return true;
 }
 
-static void master_message(void *arg, const void *p, size_t n, int fd)
-{
-    struct door *d = arg;
-    struct talk t;
-    if (talk_parse(p, n, fd, ROLE_MASTER, ROLE_DOOR, &t) < 0) {
-        master_closed(d);
-        return;
-    }
-    if (start_common(&d->start, &t))
-        return;
-    if (t.type == TALK_AUTH)
-        take_auth(d, t.fd);
-    else if (t.type == TALK_WORKER)
-        take_worker(d, &t);
-    else if (t.type == TALK_CERT)
-        take_certificate(d, t.fd);
-    else if (t.type == TALK_KEY)
-        take_key(d, t.fd);
-    else if (t.type == TALK_STOP)
-        stop(d);
-    else if (t.fd >= 0)
-        close(t.fd);
-}
-
-static const struct chan_events master_events = {master_message, master_closed};
+static const struct start_events master_events = {master_says, stop};
 
 static void keep(void *arg, const struct talk *t)
 {
@@ -251,8 +236,7 @@ int door_run(void)
     d->budget.ceiling = d->start.conf.memory_buffers;
     d->loop = loop_new();
     d->accept_again = loop_timer_new(d->loop, accept_again, d);
-    d->master = chan_new(d->loop, ROLE_FD_MASTER, &master_events, d);
-    start_watch_log(d->loop, d->master);
+    start_listen(&d->start, d->loop, &master_events, d);
     for (unsigned i = 0; i < d->n_listeners; i++)
         d->listeners[i].source = loop_fd_new(d->loop, d->listeners[i].fd, on_listener, &d->listeners[i]);
     listen_all(d, true);

@@ -26,7 +26,7 @@ struct door_worker { /* a mail process */
 struct door {
     struct start start;
     struct loop *loop;
-    struct chan *master, *auth; /* auth: NULL while there is none */
+    struct chan *auth;          /* NULL while there is none */
     struct map workers;         /* number → struct door_worker */
     struct map sessions;        /* counter → struct door_session */
     uint64_t counter;

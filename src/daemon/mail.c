@@ -40,8 +40,8 @@ static int check_expect(const struct mail *m, const struct talk *t, const char *
 
 static void meet(struct mail *m, struct mail_expected *e, struct mail_early *early)
 {
-    map_take(&m->expected, mail_key(e->id));
-    map_take(&m->early, mail_key(e->id));
+    map_take(&m->expected, talk_key(e->id));
+    map_take(&m->early, talk_key(e->id));
     mail_pop3_begin(m, e, early);
 }
 
@@ -52,14 +52,14 @@ static void expect(struct mail *m, const struct talk *t)
     if (check_expect(m, t, where, &err) < 0) {
         log_error("expect", "refused: store=%s %s", log_quote_text(where), err.text);
         mem_free(where);
-        struct mail_early *early = map_take(&m->early, mail_key(t->id));
+        struct mail_early *early = map_take(&m->early, talk_key(t->id));
         if (early)
             mail_early_free(early);
         refuse(m, t->id, err.kind);
         mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = t->id, .fd = -1});
         return;
     }
-    if (map_get(&m->expected, mail_key(t->id)) || map_get(&m->sessions, mail_key(t->id))) {
+    if (map_get(&m->expected, talk_key(t->id)) || map_get(&m->sessions, talk_key(t->id))) {
         mem_free(where); /* an id is never used again */
         return;
     }
@@ -67,8 +67,8 @@ static void expect(struct mail *m, const struct talk *t)
     *e = (struct mail_expected){.id = t->id, .where = where, .until = clock_ms() + EXPECT_MS};
     e->user = mem_copy(t->text[0].p, t->text[0].n);
     snprintf(e->address, sizeof e->address, "%.*s", (int)t->text[2].n, t->text[2].p);
-    map_put(&m->expected, mail_key(e->id), e);
-    struct mail_early *early = map_get(&m->early, mail_key(e->id));
+    map_put(&m->expected, talk_key(e->id), e);
+    struct mail_early *early = map_get(&m->early, talk_key(e->id));
     if (early)
         meet(m, e, early);
     else
@@ -77,7 +77,7 @@ static void expect(struct mail *m, const struct talk *t)
 
 static void forget_expected(struct mail *m, struct mail_expected *e)
 {
-    map_take(&m->expected, mail_key(e->id));
+    map_take(&m->expected, talk_key(e->id));
     mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = e->id, .fd = -1});
     mail_expected_free(e);
 }
@@ -86,13 +86,13 @@ static void take(struct mail *m, const struct talk *t)
 {
     if (t->fd < 0) {
         limit_reached(&m->crowded, "descriptors");
-        struct mail_expected *e = map_get(&m->expected, mail_key(t->id));
+        struct mail_expected *e = map_get(&m->expected, talk_key(t->id));
         if (e)
             forget_expected(m, e);
         refuse(m, t->id, ERR_LIMIT);
         return;
     }
-    if (map_get(&m->sessions, mail_key(t->id)) || map_get(&m->early, mail_key(t->id)) || m->early.count >= SESSIONS_EARLY) {
+    if (map_get(&m->sessions, talk_key(t->id)) || map_get(&m->early, talk_key(t->id)) || m->early.count >= SESSIONS_EARLY) {
         close(t->fd);
         return;
     }
@@ -106,18 +106,18 @@ static void take(struct mail *m, const struct talk *t)
                                  .until = clock_ms() + EARLY_MS};
     early->unread = mem_copy(t->text[1].p, t->text[1].n);
     snprintf(early->tls, sizeof early->tls, "%.*s", (int)t->text[2].n, t->text[2].p);
-    struct mail_expected *e = map_get(&m->expected, mail_key(t->id));
+    struct mail_expected *e = map_get(&m->expected, talk_key(t->id));
     if (e) {
         meet(m, e, early);
         return;
     }
-    map_put(&m->early, mail_key(early->id), early);
+    map_put(&m->early, talk_key(early->id), early);
     loop_timer_set(m->sweep, SWEEP_MS);
 }
 
 static void forget_early(struct mail *m, struct mail_early *e)
 {
-    map_take(&m->early, mail_key(e->id));
+    map_take(&m->early, talk_key(e->id));
     refuse(m, e->id, ERR_TEMP);
     mail_early_free(e);
 }
@@ -159,8 +159,8 @@ static void auth_closed(void *arg)
 
 static void end_session(struct mail *m, struct talk_id id)
 {
-    struct mail_expected *e = map_get(&m->expected, mail_key(id));
-    struct mail_session *s = map_get(&m->sessions, mail_key(id));
+    struct mail_expected *e = map_get(&m->expected, talk_key(id));
+    struct mail_session *s = map_get(&m->sessions, talk_key(id));
     if (e)
         forget_expected(m, e);
     else if (s)
@@ -256,42 +256,26 @@ static void take_door(struct mail *m, const struct talk *t)
 
 /* ---- master */
 
-static void stop(struct mail *m)
+static void stop(void *arg)
 {
+    struct mail *m = arg;
     m->stopping = true;
     mail_end_if_done(m);
 }
 
-static void master_closed(void *arg)
+static bool master_says(void *arg, const struct talk *t)
 {
     struct mail *m = arg;
-    start_watch_log(m->loop, NULL);
-    chan_free(m->master);
-    m->master = NULL;
-    stop(m);
+    if (t->type == TALK_DOOR)
+        take_door(m, t);
+    else if (t->type == TALK_AUTH)
+        take_auth(m, t->fd);
+    else
+        return false;
+    return true;
 }
 
-static void master_message(void *arg, const void *p, size_t n, int fd)
-{
-    struct mail *m = arg;
-    struct talk t;
-    if (talk_parse(p, n, fd, ROLE_MASTER, ROLE_MAIL, &t) < 0) {
-        master_closed(m);
-        return;
-    }
-    if (start_common(&m->start, &t))
-        return;
-    if (t.type == TALK_DOOR)
-        take_door(m, &t);
-    else if (t.type == TALK_AUTH)
-        take_auth(m, t.fd);
-    else if (t.type == TALK_STOP)
-        stop(m);
-    else if (t.fd >= 0)
-        close(t.fd);
-}
-
-static const struct chan_events master_events = {master_message, master_closed};
+static const struct start_events master_events = {master_says, stop};
 
 /* ---- start */
 
@@ -343,8 +327,7 @@ static int mail_run(void)
     m->loop = loop_new();
     loop_threads(m->loop, (unsigned)m->start.conf.store_threads, TAKEOVER_MS);
     m->sweep = loop_timer_new(m->loop, sweep, m);
-    m->master = chan_new(m->loop, ROLE_FD_MASTER, &master_events, m);
-    start_watch_log(m->loop, m->master);
+    start_listen(&m->start, m->loop, &master_events, m);
     loop_run(m->loop);
     return EXIT_SUCCESS;
 }

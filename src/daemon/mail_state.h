@@ -38,12 +38,12 @@ struct mail_early {
 struct mail {
     struct start start;
     struct loop *loop;
-    struct chan *master, *auth;
+    struct chan *auth;
     struct mail_door *doors;
     struct store_root roots[CONF_ROOTS];
     unsigned n_roots;
     char *single; /* the one store this process is for, or NULL */
-    struct map expected, early, sessions; /* mail_key(id) → … */
+    struct map expected, early, sessions; /* talk_key(id) → … */
     struct budget budget;
     struct loop_timer *sweep;
     struct limit crowded;
@@ -51,7 +51,6 @@ struct mail {
 };
 
 /* mail_table.c */
-uint64_t mail_key(struct talk_id id);
 struct mail_door *mail_door_of(const struct mail *m, uint64_t generation);
 void mail_tell_auth(struct mail *m, const struct talk *t);
 void mail_session_over(struct mail *m, struct talk_id id); /* tells auth; ends the process if it was the last */

@@ -5,11 +5,6 @@
 
 #include "base/mem.h"
 
-uint64_t mail_key(struct talk_id id)
-{
-    return id.door << TALK_COUNTER_BITS ^ id.n;
-}
-
 struct mail_door *mail_door_of(const struct mail *m, uint64_t generation)
 {
     for (struct mail_door *d = m->doors; d; d = d->next)
@@ -49,7 +44,7 @@ void mail_end_if_done(struct mail *m)
 
 void mail_session_over(struct mail *m, struct talk_id id)
 {
-    map_take(&m->sessions, mail_key(id));
+    map_take(&m->sessions, talk_key(id));
     mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = id, .fd = -1});
     mail_end_if_done(m);
 }

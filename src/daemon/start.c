@@ -64,7 +64,7 @@ static void take_log(const struct start *s, const struct talk *m)
     log_open(log_fd, m->num[0] == CONF_LOG_SYSLOG ? LOG_TO_SYSLOG : LOG_TO_STREAM, role_name(s->role));
 }
 
-bool start_common(struct start *s, const struct talk *m)
+static bool common(struct start *s, const struct talk *m)
 {
     if (m->type == TALK_LOG) {
         take_log(s, m);
@@ -82,7 +82,6 @@ bool start_common(struct start *s, const struct talk *m)
 
 /* A line may be written by any thread: the hook only rings, the loop tells the master. */
 static struct {
-    struct chan *master;
     struct loop_fd *source;
     int bell;
     uint64_t told;
@@ -95,23 +94,57 @@ static void log_lost(void)
 
 static void on_bell(void *arg, bool readable, bool writable)
 {
+    struct start *s = arg;
     eventfd_t rings;
     uint64_t now = clock_ms();
-    if (eventfd_read(lost.bell, &rings) < 0 || !lost.master || (lost.told && now - lost.told < LOG_LOST_MS))
+    (void)readable;
+    (void)writable;
+    if (eventfd_read(lost.bell, &rings) < 0 || !s->master || (lost.told && now - lost.told < LOG_LOST_MS))
         return;
     lost.told = now;
-    talk_send(lost.master, &(struct talk){.type = TALK_LOG_LOST, .fd = -1});
+    talk_send(s->master, &(struct talk){.type = TALK_LOG_LOST, .fd = -1});
 }
 
-void start_watch_log(struct loop *l, struct chan *master)
+static void watch_log(struct start *s, struct loop *l)
 {
-    lost.master = master;
-    if (lost.bell >= 0)
-        return;
     lost.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    lost.source = loop_fd_new(l, lost.bell, on_bell, NULL);
+    lost.source = loop_fd_new(l, lost.bell, on_bell, s);
     loop_fd_want(lost.source, true, false);
     log_on_failure(log_lost);
+}
+
+static void master_closed(void *arg)
+{
+    struct start *s = arg;
+    chan_free(s->master);
+    s->master = NULL;
+    s->events->stop(s->arg);
+}
+
+static void master_message(void *arg, const void *p, size_t n, int fd)
+{
+    struct start *s = arg;
+    struct talk m;
+    if (talk_parse(p, n, fd, ROLE_MASTER, s->role, &m) < 0) {
+        master_closed(s);
+        return;
+    }
+    if (common(s, &m))
+        return;
+    if (m.type == TALK_STOP)
+        s->events->stop(s->arg);
+    else if (!s->events->says(s->arg, &m) && m.fd >= 0)
+        close(m.fd);
+}
+
+static const struct chan_events master_events = {master_message, master_closed};
+
+void start_listen(struct start *s, struct loop *l, const struct start_events *ev, void *arg)
+{
+    s->events = ev;
+    s->arg = arg;
+    s->master = chan_new(l, ROLE_FD_MASTER, &master_events, s);
+    watch_log(s, l);
 }
 
 /* The configured mechanisms in two lists: those that show the password need TLS. */
@@ -152,7 +185,7 @@ void start_role(struct start *s, enum role role, void (*keep)(void *arg, const s
             s->worker = m.num[3];
             break;
         }
-        if (!start_common(s, &m))
+        if (!common(s, &m))
             keep(arg, &m);
     }
     mem_free(room);

@@ -14,6 +14,9 @@ struct start {
     uint32_t uid, gid, worker;
     uint64_t generation;
     char *sasl, *sasl_clear; /* the mechanisms that do not and do show the password; they outlive a reload */
+    struct chan *master;     /* from start_listen on; NULL: the master is gone */
+    const struct start_events *events;
+    void *arg; /* of the events */
 };
 
 /* Reads ROLE_FD_CONF and the master's messages; `keep` gets each one that is not for every role (LISTEN, CERT, ROOT …). Ends
@@ -27,12 +30,15 @@ void start_seal(struct start *s, int chroot_fd, const struct jail_path *paths, u
 /* The directory without anything in it, in run_dir; -1 when not root. */
 int start_empty_root(const struct start *s);
 
-/* Handles what the master may say to any role while it runs: LOG, CONF. true: it was one of these.
- */
-bool start_common(struct start *s, const struct talk *m);
+/* What a role does about the master while it runs. What is for every role (LOG, CONF), and that the log cannot be written (syslog
+ * was restarted), is seen to without it. */
+struct start_events {
+    bool (*says)(void *arg, const struct talk *m); /* all other messages. true: it has taken m->fd over */
+    void (*stop)(void *arg);                       /* STOP, or the master is gone: finish what runs, take nothing new */
+};
 
-/* Tells the master by this channel when the log cannot be written (syslog was restarted); NULL: no more. */
-void start_watch_log(struct loop *l, struct chan *master);
+/* Listens to the master, on s->master, from now on. */
+void start_listen(struct start *s, struct loop *l, const struct start_events *ev, void *arg);
 
 /* Reads the whole of a descriptor as a configuration, and closes it. */
 void start_read_conf(struct conf *c, int fd);

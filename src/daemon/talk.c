@@ -81,6 +81,11 @@ const char *talk_name(enum talk_type type)
     return (unsigned)type < TALK_TYPES ? rows[type].name : "?";
 }
 
+uint64_t talk_key(struct talk_id id)
+{
+    return id.door << TALK_COUNTER_BITS ^ id.n;
+}
+
 /* Writes the frame into out (CHAN_MAX bytes); returns its length. */
 static size_t frame(const struct talk *m, char *out)
 {

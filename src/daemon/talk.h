@@ -19,6 +19,7 @@ struct talk_id {
 
 /* A door would need years for so many sessions. A greater counter is a forgery: the tables' keys hold both numbers in one. */
 enum { TALK_COUNTER_BITS = 44 };
+uint64_t talk_key(struct talk_id id);
 
 enum talk_type {
     /* master at the start of a role, in this order; GO ends it */

@@ -1,0 +1,49 @@
+/* What the files of a connection share (door_pop3.c, door_login.c). Private to them. */
+#ifndef DAEMON_DOOR_SESSION_H
+#define DAEMON_DOOR_SESSION_H
+
+#include "daemon/door_state.h"
+#include "wire/pop3_server.h"
+
+enum door_step {
+    STEP_TALK,      /* the machine reads commands */
+    STEP_HANDSHAKE, /* TLS */
+    STEP_AUTH,      /* auth decides */
+    STEP_WORKER,    /* granted; the mail process's channel has not come yet */
+    STEP_TAKE,      /* the mail process opens the maildrop */
+    STEP_RELAY,     /* logged in, over TLS */
+    STEP_END        /* the last bytes leave */
+};
+
+struct door_session {
+    struct door *door;
+    uint64_t n;
+    struct conn *conn;
+    enum door_step step;
+    bool implicit_tls, waits_tls; /* counted in tls_waiting */
+    bool clear_allowed;
+    bool at_auth; /* auth keeps something for it */
+    struct pop3_server pop3;
+    char *stamp;
+    char address[SOCK_NAME_MAX];
+    uint64_t started, line_started; /* ms; 0: no line has begun */
+    uint32_t worker;                /* STEP_WORKER, STEP_TAKE */
+    int pair_fd;                    /* STEP_TAKE over TLS: our end */
+};
+
+/* door_pop3.c */
+void door_drive(struct door_session *s); /* lets the machine go on, and obeys it */
+void door_deadline(struct door_session *s);
+/* Ends the session here, without a further word to the client. `how` NULL: not logged. */
+void door_end(struct door_session *s, const char *how);
+
+/* door_login.c */
+/* WANT_AUTH. true: refused at once, go on feeding. */
+bool door_ask(struct door_session *s);
+/* auth keeps something for this session (a check that runs, an exchange, a worker that expects it): no more. */
+void door_forget(struct door_session *s);
+/* Calls fn for every session in `step` (of this worker, if not 0). Sessions may end meanwhile. */
+void door_each(struct door *d, enum door_step step, uint32_t worker, void (*fn)(struct door_session *s, enum err_kind kind),
+               enum err_kind kind);
+
+#endif

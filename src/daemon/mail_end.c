@@ -1,0 +1,135 @@
+/* mail_end: calls of the loop for a session, and how it ends: UPDATE, the lock given back, the line in the log. Mail process. */
+#include "daemon/mail_session.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* ---- calls */
+
+void mail_call(struct mail_session *s, void (*work)(struct loop_call *), void (*done)(struct loop_call *))
+{
+    s->busy = true;
+    s->call = (struct loop_call){work, done, s, NULL};
+    loop_call(s->mail->loop, &s->call);
+}
+
+struct mail_session *mail_back(struct loop_call *call)
+{
+    struct mail_session *s = call->arg;
+    s->busy = false;
+    if (!s->gone)
+        return s;
+    mail_cleanup(s);
+    return NULL;
+}
+
+/* ---- the end */
+
+static void log_session(const struct mail_session *s)
+{
+    log_info("session", "user=%s addr=%s tls=%s read=%u deleted=%u octets=%llu time=%.3f end=%s",
+             log_quote_text(s->expected->user), s->expected->address, *s->tls ? s->tls : "no", s->pop3.count.read, s->deleted,
+             (unsigned long long)s->octets, (double)(clock_ms() - s->started) / 1000, s->how ? s->how : "?");
+}
+
+static void close_work(struct loop_call *call)
+{
+    struct mail_session *s = call->arg;
+    s->store->ops->close(s->store);
+}
+
+static void close_done(struct loop_call *call)
+{
+    struct mail_session *s = call->arg;
+    s->store = NULL;
+    s->busy = false;
+    mail_cleanup(s);
+}
+
+/* Everything that is left of it, in the order in which others may rely on it: the lock first. */
+void mail_cleanup(struct mail_session *s)
+{
+    struct mail *m = s->mail;
+    s->gone = true;
+    conn_free(s->conn);
+    s->conn = NULL;
+    mail_body_close(s);
+    if (s->store) {
+        mail_call(s, close_work, close_done);
+        return;
+    }
+    if (s->how)
+        log_session(s);
+    mem_free(s->chunk);
+    pop3_server_fini(&s->pop3);
+    drop_fini(&s->drop);
+    if (s->early)
+        mail_early_free(s->early);
+    mail_expected_free(s->expected);
+    mail_session_over(m, s->id);
+    mem_free(s);
+}
+
+/* Ends it now, without another word. */
+void mail_end(struct mail_session *s, const char *how)
+{
+    if (!s->how)
+        s->how = how;
+    s->gone = true;
+    if (!s->busy)
+        mail_cleanup(s);
+}
+
+static void unlocked(struct loop_call *call)
+{
+    struct mail_session *s = call->arg;
+    s->store = NULL;
+    (void)mail_back(call);
+}
+
+/* The last words leave as fast as the client reads; the lock does not wait for him. */
+void mail_finish(struct mail_session *s, const char *how)
+{
+    if (!s->how)
+        s->how = how;
+    s->step = STEP_END;
+    conn_deadline(s->conn, 0);
+    conn_finish(s->conn);
+    if (s->store)
+        mail_call(s, close_work, unlocked);
+}
+
+/* ---- UPDATE (RFC 1939 §6): remove, unlock, and only then the answer */
+
+static void commit_work(struct loop_call *call)
+{
+    struct mail_session *s = call->arg;
+    s->left = 0;
+    s->result = s->drop.deleted ? s->store->ops->remove(s->store, &s->drop, &s->left, &s->err) : 0;
+    s->store->ops->close(s->store);
+    s->store = NULL;
+}
+
+static void commit_done(struct loop_call *call)
+{
+    struct mail_session *s = call->arg;
+    bool ok = s->result == 0;
+    s->deleted = s->drop.deleted - (unsigned)(ok ? 0 : s->left);
+    s->how = ok ? "quit" : "quit-failed";
+    if (!ok)
+        log_error("update", "user=%s %zu of %u messages may remain: %s", log_quote_text(s->expected->user), s->left,
+                  s->drop.deleted, s->err.text);
+    s = mail_back(call);
+    if (!s)
+        return;
+    pop3_server_committed(&s->pop3, ok ? ERR_NONE : s->err.kind, s->left, conn_out(s->conn));
+    conn_flush(s->conn);
+    mail_drive(s);
+}
+
+void mail_update(struct mail_session *s)
+{
+    s->step = STEP_COMMIT;
+    mail_call(s, commit_work, commit_done);
+}

@@ -1,0 +1,66 @@
+/* What the files of a logged-in session share (mail_pop3.c, mail_body.c, mail_end.c). Private to them. */
+#ifndef DAEMON_MAIL_SESSION_H
+#define DAEMON_MAIL_SESSION_H
+
+#include "daemon/mail_state.h"
+#include "wire/dot.h"
+#include "wire/pop3_server.h"
+
+enum mail_step {
+    STEP_OPEN,   /* the maildrop is being opened; the client has had no word yet */
+    STEP_TALK,   /* the machine reads commands */
+    STEP_BODY,   /* a message is being opened */
+    STEP_SEND,   /* a message leaves */
+    STEP_COMMIT, /* UPDATE */
+    STEP_END     /* the last bytes leave */
+};
+
+enum { MAIL_IN_MAX = 20480, MAIL_OUT_MAX = 131072 };
+
+struct mail_session {
+    struct mail *mail;
+    struct talk_id id;
+    struct mail_expected *expected;
+    struct mail_early *early; /* until the conn has taken its descriptor */
+    uint32_t flags;
+    char tls[16];
+    struct conn *conn;
+    enum mail_step step;
+    bool busy, gone, kicked;
+    struct loop_call call;
+    struct pop3_server pop3;
+    struct drop drop;
+    struct store *store;
+    struct store_body body;
+    struct dot dot;
+    uint64_t at; /* in the body */
+    char *chunk; /* while a piece is being read */
+    size_t chunk_room;
+    long chunk_got;
+    int result;
+    struct err err;
+    size_t left;
+    uint64_t started, line_started;
+    uint64_t octets; /* sent of messages */
+    unsigned deleted;
+    const char *how; /* how it ended */
+};
+
+/* mail_pop3.c: lets the machine go on, and obeys it */
+void mail_drive(struct mail_session *s);
+
+/* mail_body.c */
+void mail_body_begin(struct mail_session *s); /* WANT_BODY */
+void mail_body_more(struct mail_session *s);  /* STEP_SEND: there may be room again */
+void mail_body_close(struct mail_session *s);
+
+/* mail_end.c */
+void mail_call(struct mail_session *s, void (*work)(struct loop_call *), void (*done)(struct loop_call *));
+/* The session of a call that is done; NULL when it went away meanwhile and has been cleaned up. */
+struct mail_session *mail_back(struct loop_call *call);
+void mail_update(struct mail_session *s); /* WANT_COMMIT */
+void mail_finish(struct mail_session *s, const char *how); /* the last words leave, then it ends */
+void mail_end(struct mail_session *s, const char *how);    /* now, without another word */
+void mail_cleanup(struct mail_session *s);
+
+#endif
