@@ -8,7 +8,8 @@
 /* Runs until SIGTERM or SIGINT; returns the exit status. `file` is read again at SIGHUP. */
 int master_run(const char *file);
 
-/* May a mail process be started for this uid and store? By first_uid, the roots, and without root only for oneself. */
+/* May a mail process be started for this uid and store? By first_uid and the roots; never as one of the roles; without root only for
+ * oneself. */
 int master_may_start(const struct conf *c, uint32_t uid, uint32_t gid, const char *where, struct err *err);
 
 #endif

@@ -216,3 +216,20 @@ def test_unread_bytes_travel_along(worker):
             break
         data += more
     assert data.splitlines()[1].startswith(b"+OK 1 ") and len(data.splitlines()) == 3
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("sessions", ["100", "1"])
+def test_no_mailbox_as_a_role(own_bed, sessions):
+    """a first_uid that is too low, and a database that names the uid or gid of a role: the master starts nothing for it"""
+    bed = own_bed("first_uid=61001", "mail_sessions=" + sessions)
+    for i, (uid, gid) in enumerate([(61001, 61004), (61002, 61004), (61003, 61004), (61004, 61002)]):
+        name = "role%d" % i
+        bed.tool("user", "add", name, "--uid", str(uid), "--gid", str(gid), "--password-stdin", stdin="secret\n")
+        p = bed.connect()
+        p.ok("USER " + name)
+        assert p.cmd("PASS secret").startswith(b"-ERR [SYS/PERM]")
+        p.quit()
+        bed.wait_log(r"need: uid=%d store=\S+ refused: .*has the same" % uid)
+    assert "mail" not in bed.roles()
+    bed.login().quit()

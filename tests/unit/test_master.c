@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,8 +24,13 @@ uid_t __wrap_geteuid(void)
 
 static struct conf conf_of(bool memory)
 {
-    return (struct conf){
-        .first_uid = FIRST, .mail_root = {"/srv/mail", "/home/pop"}, .mail_roots = 2, .allow_memory_store = memory};
+    return (struct conf){.first_uid = FIRST,
+                         .mail_root = {"/srv/mail", "/home/pop"},
+                         .mail_roots = 2,
+                         .allow_memory_store = memory,
+                         .door_user = "61001:61101",
+                         .auth_user = "61002:61102",
+                         .control_user = "61003:61103"};
 }
 
 static int ask(const struct conf *c, uint32_t uid, uint32_t gid, const char *where, struct err *err)
@@ -56,6 +62,15 @@ static const struct {
     {33,         33,         "maildir:/srv/mail/anna",            false},
     {UINT32_MAX, GOOD,       "maildir:/srv/mail/anna",            false},
     {GOOD,       UINT32_MAX, "maildir:/srv/mail/anna",            false},
+    /* those of the roles, though they are above first_uid here */
+    {61001,      GOOD,       "maildir:/srv/mail/anna",            false},
+    {61002,      GOOD,       "maildir:/srv/mail/anna",            false},
+    {61003,      GOOD,       "maildir:/srv/mail/anna",            false},
+    {GOOD,       61101,      "maildir:/srv/mail/anna",            false},
+    {GOOD,       61102,      "maildir:/srv/mail/anna",            false},
+    {GOOD,       61103,      "maildir:/srv/mail/anna",            false},
+    {61101,      61001,      "maildir:/srv/mail/anna",            true},
+    {61004,      61104,      "maildir:/srv/mail/anna",            true},
     /* places */
     {GOOD,       GOOD,       "maildir:/etc",                      false},
     {GOOD,       GOOD,       "maildir:/",                         false},
@@ -123,6 +138,36 @@ static void test_without_roots(void **state)
     assert_int_equal(ask(&c, GOOD, GOOD, "maildir:/srv/mail/anna", &err), -1);
 }
 
+/* Accounts by name, as they are installed. Who cannot be looked up might be anybody. */
+static void test_roles_by_name(void **state)
+{
+    struct conf c = conf_of(false);
+    struct err err;
+    const struct passwd *nobody = getpwnam("nobody");
+    assert_non_null(nobody);
+    self = 0;
+    c.auth_user = "nobody";
+    assert_int_equal(ask(&c, nobody->pw_uid, GOOD, "maildir:/srv/mail/anna", &err), -1);
+    assert_non_null(strstr(err.text, "auth_user"));
+    assert_int_equal(ask(&c, GOOD, GOOD, "maildir:/srv/mail/anna", &err), 0);
+    c.auth_user = "no-such-account";
+    err = (struct err){0};
+    assert_int_equal(master_may_start(&c, GOOD, GOOD, "maildir:/srv/mail/anna", &err), -1);
+    assert_int_equal(err.kind, ERR_TEMP);
+    assert_non_null(strstr(err.text, "no-such-account"));
+}
+
+static void test_roles_without_root(void **state)
+{
+    struct conf c = conf_of(false);
+    struct err err;
+    self = 61002; /* all roles run as this one user, whatever the accounts say */
+    assert_int_equal(ask(&c, 61002, GOOD, "maildir:/srv/mail/anna", &err), 0);
+    self = GOOD;
+    c.door_user = c.auth_user = c.control_user = "no-such-account"; /* a trial on a machine where nothing is installed */
+    assert_int_equal(ask(&c, GOOD, GOOD, "maildir:/srv/mail/anna", &err), 0);
+}
+
 static void test_memory(void **state)
 {
     struct conf c = conf_of(true);
@@ -152,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_root),       cmocka_unit_test(test_says_why), cmocka_unit_test(test_first_uid_zero),
         cmocka_unit_test(test_without_roots), cmocka_unit_test(test_memory),   cmocka_unit_test(test_without_root),
+        cmocka_unit_test(test_roles_by_name), cmocka_unit_test(test_roles_without_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
