@@ -37,6 +37,7 @@ static const struct {
     [ROLE_DOOR]    = {.user = true,  .landlock = true,  .threads = false, .caps = 0},
     [ROLE_AUTH]    = {.user = true,  .landlock = true,  .threads = true,  .caps = 0},
     [ROLE_MAIL]    = {.user = true,  .landlock = true,  .threads = true,  .caps = 0},
+    [ROLE_DELIVER] = {.user = true,  .landlock = true,  .threads = true,  .caps = 0},
     [ROLE_CONTROL] = {.user = true,  .landlock = true,  .threads = false, .caps = 0},
     /* clang-format on */
 };

@@ -190,6 +190,7 @@ static const char *account_of(const struct master *m, enum role role)
         return m->conf.control_user;
     case ROLE_MASTER:
     case ROLE_MAIL:
+    case ROLE_DELIVER:
     case ROLES:
         break;
     }
@@ -227,6 +228,7 @@ static int start_kept(struct master *m, enum role role)
         break;
     case ROLE_MASTER:
     case ROLE_MAIL:
+    case ROLE_DELIVER:
     case ROLES:
         break;
     }

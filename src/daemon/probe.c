@@ -46,6 +46,7 @@ static int furnish(const struct conf *c, struct jail *j, struct jail_path paths[
         paths[j->n_paths++] = (struct jail_path){directory(path), true};
         break;
     case ROLE_MAIL:
+    case ROLE_DELIVER:
         for (unsigned i = 0; i < c->mail_roots; i++)
             paths[j->n_paths++] = (struct jail_path){directory(c->mail_root[i]), true};
         break;

@@ -12,7 +12,9 @@
 
 enum fd_rule { FD_NO, FD_YES };
 
-enum { NAME = 256, WHERE = 1024, ADDRESS = 64, SECRET = 16384, UNREAD = 20480, PATH = 4096 };
+enum {
+    NAME = 256, WHERE = 1024, ADDRESS = 64, SECRET = 16384, UNREAD = 20480, PATH = 4096, TRACE = TALK_TRACE_MAX
+};
 
 struct row {
     const char *name;
@@ -22,48 +24,61 @@ struct row {
 };
 
 enum {
-    M = TO(ROLE_MASTER), D = TO(ROLE_DOOR), A = TO(ROLE_AUTH), W = TO(ROLE_MAIL), C = TO(ROLE_CONTROL)
+    M = TO(ROLE_MASTER), D = TO(ROLE_DOOR), A = TO(ROLE_AUTH), W = TO(ROLE_MAIL), L = TO(ROLE_DELIVER), C = TO(ROLE_CONTROL),
+    CHILDREN = D | A | W | L | C
 };
 
 /* clang-format off */
 static const struct row rows[TALK_TYPES] = {
-    /*                    name         from        to             fd       texts */
-    [TALK_LOG]        = { "LOG",       M,          D | A | W | C, FD_YES,  {0} },
-    [TALK_CONF]       = { "CONF",      M,          D | A | W | C, FD_YES,  {0} },
-    [TALK_LISTEN]     = { "LISTEN",    M,          D | C,         FD_YES,  {NAME} },
-    [TALK_CERT]       = { "CERT",      M,          D,             FD_YES,  {0} },
-    [TALK_KEY]        = { "KEY",       M,          D,             FD_YES,  {0} },
-    [TALK_ROOT]       = { "ROOT",      M,          W,             FD_YES,  {PATH} },
-    [TALK_STORE]      = { "STORE",     M,          W,             FD_NO,   {WHERE} },
-    [TALK_GO]         = { "GO",        M,          D | A | W | C, FD_NO,   {0} },
-    [TALK_STOP]       = { "STOP",      M,          D | A | W | C, FD_NO,   {0} },
-    [TALK_AUTH]       = { "AUTH",      M,          D | W | C,     FD_YES,  {0} },
-    [TALK_DOOR]       = { "DOOR",      M,          A | W,         FD_YES,  {0} },
-    [TALK_WORKER]     = { "WORKER",    M,          A | D,         FD_YES,  {0} },
-    [TALK_CONTROL]    = { "CONTROL",   M,          A,             FD_YES,  {0} },
-    [TALK_NO_WORKER]  = { "NO_WORKER", M,          A,             FD_NO,   {0} },
-    [TALK_READY]      = { "READY",     D | A | W | C, M,          FD_NO,   {NAME} },
-    [TALK_LOG_LOST]   = { "LOG_LOST",  D | A | W | C, M,          FD_NO,   {0} },
-    [TALK_NEED]       = { "NEED",      A,          M,             FD_NO,   {WHERE} },
-    [TALK_VERIFY]     = { "VERIFY",    D,          A,             FD_NO,   {NAME, SECRET, ADDRESS, NAME} },
-    [TALK_GONE]       = { "GONE",      D,          A,             FD_NO,   {0} },
-    [TALK_CHALLENGE]  = { "CHALLENGE", A,          D,             FD_NO,   {SECRET} },
-    [TALK_DENIED]     = { "DENIED",    A,          D,             FD_NO,   {0} },
-    [TALK_EXPECT]     = { "EXPECT",    A,          W,             FD_NO,   {NAME, WHERE, ADDRESS} },
-    [TALK_GRANTED]    = { "GRANTED",   A,          D,             FD_NO,   {0} },
-    [TALK_TAKE]       = { "TAKE",      D,          W,             FD_YES,  {ADDRESS, UNREAD, ADDRESS} },
-    [TALK_TAKEN]      = { "TAKEN",     W,          D,             FD_NO,   {0} },
-    [TALK_REFUSED]    = { "REFUSED",   W,          D,             FD_NO,   {0} },
-    [TALK_ENDED]      = { "ENDED",     W,          A,             FD_NO,   {0} },
-    [TALK_RUNNING]    = { "RUNNING",   W,          A,             FD_NO,   {NAME, ADDRESS} },
-    [TALK_REPORT]     = { "REPORT",    A,          W,             FD_NO,   {0} },
-    [TALK_REPORTED]   = { "REPORTED",  W,          A,             FD_NO,   {0} },
-    [TALK_END]        = { "END",       A,          W,             FD_NO,   {0} },
-    [TALK_RETIRE]     = { "RETIRE",    A,          W,             FD_NO,   {0} },
-    [TALK_WHO]        = { "WHO",       C,          A,             FD_NO,   {0} },
-    [TALK_KICK]       = { "KICK",      C,          A,             FD_NO,   {NAME} },
-    [TALK_ROW]        = { "ROW",       A,          C,             FD_NO,   {NAME, ADDRESS} },
-    [TALK_DONE]       = { "DONE",      A,          C,             FD_NO,   {0} },
+    /*                    name         from      to             fd       texts */
+    [TALK_LOG]        = { "LOG",       M,        CHILDREN,      FD_YES,  {0} },
+    [TALK_CONF]       = { "CONF",      M,        CHILDREN,      FD_YES,  {0} },
+    [TALK_LISTEN]     = { "LISTEN",    M,        D | C,         FD_YES,  {NAME} },
+    [TALK_CERT]       = { "CERT",      M,        D,             FD_YES,  {0} },
+    [TALK_KEY]        = { "KEY",       M,        D,             FD_YES,  {0} },
+    [TALK_ROOT]       = { "ROOT",      M,        W | L,         FD_YES,  {PATH} },
+    [TALK_STORE]      = { "STORE",     M,        W,             FD_NO,   {WHERE} },
+    [TALK_GO]         = { "GO",        M,        CHILDREN,      FD_NO,   {0} },
+    [TALK_STOP]       = { "STOP",      M,        CHILDREN,      FD_NO,   {0} },
+    [TALK_AUTH]       = { "AUTH",      M,        D | W | L | C, FD_YES,  {0} },
+    [TALK_DOOR]       = { "DOOR",      M,        A | W | L,     FD_YES,  {0} },
+    [TALK_WORKER]     = { "WORKER",    M,        A | D,         FD_YES,  {0} },
+    [TALK_CONTROL]    = { "CONTROL",   M,        A,             FD_YES,  {0} },
+    [TALK_NO_WORKER]  = { "NO_WORKER", M,        A,             FD_NO,   {0} },
+    [TALK_READY]      = { "READY",     CHILDREN, M,             FD_NO,   {NAME} },
+    [TALK_LOG_LOST]   = { "LOG_LOST",  CHILDREN, M,             FD_NO,   {0} },
+    [TALK_NEED]       = { "NEED",      A,        M,             FD_NO,   {WHERE} },
+    [TALK_VERIFY]     = { "VERIFY",    D,        A,             FD_NO,   {NAME, SECRET, ADDRESS, NAME} },
+    [TALK_GONE]       = { "GONE",      D,        A,             FD_NO,   {0} },
+    [TALK_CHALLENGE]  = { "CHALLENGE", A,        D,             FD_NO,   {SECRET} },
+    [TALK_DENIED]     = { "DENIED",    A,        D,             FD_NO,   {0} },
+    [TALK_EXPECT]     = { "EXPECT",    A,        W,             FD_NO,   {NAME, WHERE, ADDRESS} },
+    [TALK_GRANTED]    = { "GRANTED",   A,        D,             FD_NO,   {0} },
+    [TALK_TAKE]       = { "TAKE",      D,        W,             FD_YES,  {ADDRESS, UNREAD, ADDRESS} },
+    [TALK_TAKEN]      = { "TAKEN",     W,        D,             FD_NO,   {0} },
+    [TALK_REFUSED]    = { "REFUSED",   W,        D,             FD_NO,   {0} },
+    [TALK_ENDED]      = { "ENDED",     W,        A,             FD_NO,   {0} },
+    [TALK_RUNNING]    = { "RUNNING",   W,        A,             FD_NO,   {NAME, ADDRESS} },
+    [TALK_REPORT]     = { "REPORT",    A,        W,             FD_NO,   {0} },
+    [TALK_REPORTED]   = { "REPORTED",  W,        A,             FD_NO,   {0} },
+    [TALK_END]        = { "END",       A,        W,             FD_NO,   {0} },
+    [TALK_RETIRE]     = { "RETIRE",    A,        W | L,         FD_NO,   {0} },
+    [TALK_WHOSE]      = { "WHOSE",     D,        A,             FD_NO,   {NAME, NAME} },
+    [TALK_TARGET]     = { "TARGET",    A,        D,             FD_NO,   {0} },
+    [TALK_RECIPIENT]  = { "RECIPIENT", A,        D,             FD_NO,   {0} },
+    [TALK_ADMIT]      = { "ADMIT",     A,        L,             FD_NO,   {NAME, WHERE} },
+    [TALK_ROOM]       = { "ROOM",      L,        D,             FD_NO,   {0} },
+    [TALK_MESSAGE]    = { "MESSAGE",   D,        L,             FD_YES,  {0} },
+    [TALK_DELIVER]    = { "DELIVER",   D,        L,             FD_NO,   {TRACE} },
+    [TALK_PREPARED]   = { "PREPARED",  L,        D,             FD_NO,   {0} },
+    [TALK_COMMIT]     = { "COMMIT",    D,        L,             FD_NO,   {0} },
+    [TALK_DELIVERED]  = { "DELIVERED", L,        D,             FD_NO,   {0} },
+    [TALK_FORGET]     = { "FORGET",    D,        L,             FD_NO,   {0} },
+    [TALK_IDLE]       = { "IDLE",      L,        A,             FD_NO,   {0} },
+    [TALK_WHO]        = { "WHO",       C,        A,             FD_NO,   {0} },
+    [TALK_KICK]       = { "KICK",      C,        A,             FD_NO,   {NAME} },
+    [TALK_ROW]        = { "ROW",       A,        C,             FD_NO,   {NAME, ADDRESS} },
+    [TALK_DONE]       = { "DONE",      A,        C,             FD_NO,   {0} },
 };
 /* clang-format on */
 
@@ -126,8 +141,9 @@ static bool fits(const struct head *h, size_t n, int fd, enum role from, enum ro
     const struct row *row = &rows[h->type];
     if (!(row->from & TO(from)) || !(row->to & TO(to)))
         return false;
-    /* A session whose descriptor found no room is refused like any that cannot be served; all else needs what it brings. */
-    bool lost = fd == CHAN_FD_LOST && h->type == TALK_TAKE;
+    /* A session or a message whose descriptor found no room is refused like any that cannot be served; all else needs what it
+     * brings. */
+    bool lost = fd == CHAN_FD_LOST && (h->type == TALK_TAKE || h->type == TALK_MESSAGE);
     if ((row->fd == FD_YES) != (fd >= 0 || lost) || (fd == CHAN_FD_LOST && !lost))
         return false;
     size_t sum = sizeof *h;

@@ -1,8 +1,9 @@
 /* talk: the messages between the processes, one row each: who may say it to whom, with which texts, with a descriptor or not.
  *
- * A message is one frame of a channel: a fixed head (type, session, four numbers, lengths of four texts), then the texts. What does
+ * A message is one frame of a channel: a fixed head (type, session, ten numbers, lengths of four texts), then the texts. What does
  * not fit its row is refused as a whole, and the channel it came from is closed: a role that has been taken over can say only
- * what its row permits. Everything about a log-in goes by the session's id, never by a name that the door chooses. */
+ * what its row permits. Everything about a log-in goes by the session's id, never by a name that the door chooses; everything about
+ * a delivery by the transaction's id, and a target that auth has admitted for it. */
 #ifndef DAEMON_TALK_H
 #define DAEMON_TALK_H
 
@@ -12,7 +13,8 @@
 #include "daemon/role.h"
 #include "net/chan.h"
 
-/* A session: the generation of its door (given by master, never given twice) and the door's counter. Never used again. */
+/* A session, or a transaction in which a message comes in: the generation of its door (given by master, never given twice) and the
+ * door's counter, fresh for each. Never used again. */
 struct talk_id {
     uint64_t door, n;
 };
@@ -28,20 +30,20 @@ enum talk_type {
     TALK_LISTEN,     /* fd; num: service, cleartext allowed. To door; to control its unix socket */
     TALK_CERT,       /* fd: PEM chain; the key follows */
     TALK_KEY,        /* fd: PEM key */
-    TALK_ROOT,       /* fd: a mail root; text: its path. To mail */
+    TALK_ROOT,       /* fd: a mail root; text: its path. To mail, deliver */
     TALK_STORE,      /* text: the one store a mail process is for (mail_sessions = 1) */
-    TALK_GO,         /* id.door: generation (door); num: uid, gid, whether root, worker (mail) */
+    TALK_GO,         /* id.door: generation (door); num: uid, gid, whether root, worker (mail, deliver) */
     TALK_STOP,       /* finish what runs, take nothing new; num: ms until the end */
     /* master joins two roles: fd is the channel's end */
-    TALK_AUTH,       /* to door, mail, control */
-    TALK_DOOR,       /* to auth, mail; id.door: generation */
-    TALK_WORKER,     /* to auth, door; num: worker, uid, gid, token of the NEED or 0 */
+    TALK_AUTH,       /* to door, mail, deliver, control */
+    TALK_DOOR,       /* to auth, mail, deliver; id.door: generation */
+    TALK_WORKER,     /* to auth, door; num: worker, uid, gid, token of the NEED or 0; id.n: TALK_FOR_… */
     TALK_CONTROL,    /* to auth */
     TALK_NO_WORKER,  /* to auth; num: token, kind */
     /* roles to master */
     TALK_READY,      /* text: its walls */
     TALK_LOG_LOST,   /* writing to the log fails */
-    TALK_NEED,       /* auth; num: token, uid, gid, single; text: the store. A mail process is wanted */
+    TALK_NEED,       /* auth; num: token, uid, gid, TALK_FOR_…; text: a store. A mail or deliver process is wanted */
     /* log-in */
     TALK_VERIFY,     /* door → auth; num: how, flags; texts: user or mechanism, secret, address, stamp */
     TALK_GONE,       /* door → auth: the client left, or the exchange is cancelled */
@@ -57,7 +59,24 @@ enum talk_type {
     TALK_REPORT,     /* auth → mail: say RUNNING of each session; num: token */
     TALK_REPORTED,   /* mail → auth: that was all; num: token */
     TALK_END,        /* auth → mail: end this session (kick), or expect it no longer */
-    TALK_RETIRE,     /* auth → mail: end when the last session has ended */
+    TALK_RETIRE,     /* auth → mail, deliver: end when the last session, the last delivery has ended */
+    /* a delivery. "target": a mailbox, by its number in the transaction, from 0. "verdict": enum smtp_verdict. Sizes and quotas are
+     * two numbers each, the low half first (talk_wide) */
+    TALK_WHOSE,      /* door → auth; num: recipient, size as MAIL said it or 0, how many TARGETs came before in this
+                        transaction (the next one's number); texts: local part, domain. GONE: nobody waits any more */
+    TALK_TARGET,     /* auth → door, one for each mailbox; num: recipient, target, worker, TALK_WAIT_ROOM or 0 */
+    TALK_RECIPIENT,  /* auth → door, the last word about it; num: recipient, verdict, how many TARGETs are its own */
+    TALK_ADMIT,      /* auth → deliver, before its TARGET; num: target, uid, gid, quota of octets, of messages (0: none), size,
+                        TALK_WAIT_ROOM or 0; texts: user, store */
+    TALK_ROOM,       /* deliver → door, where TARGET said to wait for it; num: target, verdict */
+    TALK_MESSAGE,    /* door → deliver; fd: a sealed memory file; num: size. Once for each worker, before its DELIVERs */
+    TALK_DELIVER,    /* door → deliver; num: target, TALK_COMMIT_NOW or 0; text: the trace fields for this mailbox */
+    TALK_PREPARED,   /* deliver → door, without COMMIT_NOW; num: target, verdict. All is durable but for the name */
+    TALK_COMMIT,     /* door → deliver; num: target */
+    TALK_DELIVERED,  /* deliver → door, the last word about a target; num: target, verdict */
+    TALK_FORGET,     /* door → deliver: the transaction is over; what was not committed is thrown away. Needed wherever a target of
+                        that worker has not come to DELIVERED or a PREPARED that failed; harmless everywhere */
+    TALK_IDLE,       /* deliver → auth; num: how many ADMITs of this auth it has seen. If that is all, RETIRE is the answer */
     /* the operator */
     TALK_WHO,        /* control → auth; num: token */
     TALK_KICK,       /* control → auth; num: token; text: user */
@@ -67,7 +86,10 @@ enum talk_type {
 };
 
 enum { TALK_TLS = 1, TALK_CLEAR_ALLOWED = 2, TALK_HAS_INITIAL = 4, TALK_TLS_OFFERED = 8 }; /* flags */
-enum { TALK_NUMS = 4, TALK_TEXTS = 4 };
+enum { TALK_FOR_SINGLE = 1, TALK_FOR_DELIVERY = 2 };  /* of NEED and WORKER: for one store; a deliver process */
+enum { TALK_WAIT_ROOM = 1, TALK_COMMIT_NOW = 1 };     /* of TARGET and ADMIT; of DELIVER */
+enum { TALK_NUMS = 10, TALK_TEXTS = 4 };
+enum { TALK_TRACE_MAX = 8192 };                       /* bytes of DELIVER's trace fields */
 
 struct talk {
     enum talk_type type;
@@ -76,6 +98,17 @@ struct talk {
     struct span text[TALK_TEXTS];
     int fd; /* -1: none. Received: the handler's */
 };
+
+/* A number of 64 bits in two of a message's, the low half first. */
+static inline uint64_t talk_wide(const uint32_t num[2])
+{
+    return num[0] | (uint64_t)num[1] << 32;
+}
+static inline void talk_set_wide(uint32_t num[2], uint64_t n)
+{
+    num[0] = (uint32_t)n;
+    num[1] = (uint32_t)(n >> 32);
+}
 
 /* Sends; m->fd is closed in any case. -1: the channel is gone (its `closed` will come). */
 int talk_send(struct chan *c, const struct talk *m);

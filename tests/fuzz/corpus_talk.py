@@ -4,12 +4,12 @@ import os
 import struct
 import sys
 
-TYPES = 36
-ROLES = 5
+TYPES = 48
+ROLES = 6
 
 
 def frame(kind, texts=(b"", b"", b"", b""), zero=0):
-    return (struct.pack("=I4I4HIQQ", kind, 1, 2, 3, 4, *[len(t) for t in texts], zero, 7, 9) + b"".join(texts))
+    return (struct.pack("=I10I4HIQQ", kind, *range(1, 11), *[len(t) for t in texts], zero, 7, 9) + b"".join(texts))
 
 
 def main():
@@ -22,7 +22,6 @@ def main():
                 if frm == to:
                     continue
                 for fd in (0, 128):
-                    way = (frm + 6 * to)
                     way = next(b for b in range(fd, fd + 128) if b % 6 == frm and b // 6 % 6 == to)
                     seeds["%02d-%d-%d-%d" % (kind, frm, to, fd)] = bytes([way]) + frame(kind)
     verify = next(b for b in range(128) if b % 6 == 1 and b // 6 % 6 == 2)

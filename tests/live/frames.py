@@ -7,7 +7,8 @@ import struct
 
 from bed import TOP
 
-HEAD = struct.Struct("=I4I4HIQQ")
+NUMS = 10
+HEAD = struct.Struct("=I%dI4HIQQ" % NUMS)
 
 
 def types():
@@ -27,7 +28,7 @@ def pair():
 
 
 def send(sock, kind, door=0, n=0, num=(), texts=(), fd=None):
-    num = tuple(num) + (0,) * (4 - len(num))
+    num = tuple(num) + (0,) * (NUMS - len(num))
     texts = [t.encode() if isinstance(t, str) else t for t in texts] + [b""] * (4 - len(texts))
     data = HEAD.pack(TYPES[kind], *num, *[len(t) for t in texts], 0, door, n) + b"".join(texts)
     if fd is None:
@@ -51,7 +52,7 @@ def receive(sock, timeout=10):
 def parse(data):
     h = HEAD.unpack_from(data)
     at, texts = HEAD.size, []
-    for size in h[5:9]:
+    for size in h[1 + NUMS:5 + NUMS]:
         texts.append(data[at:at + size])
         at += size
-    return NAMES.get(h[0]), h[10], h[11], h[1:5], texts
+    return NAMES.get(h[0]), h[-2], h[-1], h[1:1 + NUMS], texts

@@ -14,7 +14,7 @@
 #include "daemon/talk.h"
 #include "guard.h"
 
-enum { HEAD = 48 }; /* bytes of a frame before its texts */
+enum { HEAD = 72, LENGTHS = 44, ZERO = 52 }; /* bytes of a frame before its texts */
 
 static char frame[CHAN_MAX];
 
@@ -77,10 +77,16 @@ static void strangers_cannot_grant(void **state)
     size_t n = frame_of(&m);
     assert_false(accepted(n, false, ROLE_DOOR, ROLE_MAIL));
     assert_true(accepted(n, false, ROLE_AUTH, ROLE_MAIL));
+    m.type = TALK_ADMIT;
+    n = frame_of(&m);
+    assert_false(accepted(n, false, ROLE_DOOR, ROLE_DELIVER));
+    assert_false(accepted(n, false, ROLE_AUTH, ROLE_MAIL)); /* who holds sessions delivers nothing */
+    assert_true(accepted(n, false, ROLE_AUTH, ROLE_DELIVER));
     m.type = TALK_NEED;
     n = frame_of(&m);
     assert_false(accepted(n, false, ROLE_DOOR, ROLE_MASTER));
     assert_false(accepted(n, false, ROLE_MAIL, ROLE_MASTER));
+    assert_false(accepted(n, false, ROLE_DELIVER, ROLE_MASTER));
     assert_true(accepted(n, false, ROLE_AUTH, ROLE_MASTER));
 }
 
@@ -94,7 +100,7 @@ static void lengths(void **state)
         assert_false(accepted(cut, false, ROLE_CONTROL, ROLE_AUTH));
     assert_true(accepted(n, false, ROLE_CONTROL, ROLE_AUTH));
     assert_false(accepted(n + 1, false, ROLE_CONTROL, ROLE_AUTH));
-    uint16_t *len = (uint16_t *)(void *)(frame + 20);
+    uint16_t *len = (uint16_t *)(void *)(frame + LENGTHS);
     assert_int_equal(len[0], 4);
     len[0] = 300; /* a name longer than any */
     assert_false(accepted(HEAD + 300, false, ROLE_CONTROL, ROLE_AUTH));
@@ -115,7 +121,7 @@ static void unknown(void **state)
     memcpy(frame, &type, sizeof type);
     assert_false(accepted(n, false, ROLE_CONTROL, ROLE_AUTH));
     frame_of(&m);
-    frame[28] = 1; /* the bytes that must be zero */
+    frame[ZERO] = 1; /* the bytes that must be zero */
     assert_false(accepted(n, false, ROLE_CONTROL, ROLE_AUTH));
 }
 
@@ -125,7 +131,7 @@ static void round_trip(void **state)
     int pair[2];
     struct err err;
     char room[CHAN_MAX];
-    struct talk m = {.type = TALK_VERIFY, .id = {3, 9}, .num = {1, 2, 3, 4}, .text = {span_of("a"), span_of(""), span_of("::1"), span_of("<x@y>")}, .fd = -1}, got;
+    struct talk m = {.type = TALK_VERIFY, .id = {3, 9}, .num = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, .text = {span_of("a"), span_of(""), span_of("::1"), span_of("<x@y>")}, .fd = -1}, got;
     assert_int_equal(chan_pair(pair, &err), 0);
     assert_int_equal(talk_send_now(pair[0], &m), 0);
     assert_int_equal(talk_receive_now(pair[1], room, ROLE_DOOR, ROLE_AUTH, &got), 1);
@@ -142,6 +148,34 @@ static void round_trip(void **state)
     close(pair[1]);
 }
 
+/* A message whose descriptor found no room comes all the same, so that its transaction is answered; but a session and a message
+ * alone. */
+static void lost_descriptors(void **state)
+{
+    (void)state;
+    for (int type = 0; type < TALK_TYPES; type++) {
+        struct talk m = {.type = (enum talk_type)type, .id = {1, 2}, .fd = -1}, got;
+        size_t n = frame_of(&m);
+        int understood = 0;
+        for (int from = 0; from < ROLES; from++)
+            for (int to = 0; to < ROLES; to++)
+                understood += talk_parse(frame, n, CHAN_FD_LOST, (enum role)from, (enum role)to, &got) == 0;
+        assert_int_equal(understood, type == TALK_TAKE || type == TALK_MESSAGE);
+    }
+}
+
+static void wide_numbers(void **state)
+{
+    (void)state;
+    static const uint64_t numbers[] = {0, 1, UINT32_MAX, UINT64_C(1) << 32, UINT64_MAX, UINT64_C(0x0123456789ABCDEF)};
+    uint32_t num[2];
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        talk_set_wide(num, numbers[i]);
+        assert_int_equal(num[0], numbers[i] & UINT32_MAX);
+        assert_true(talk_wide(num) == numbers[i]);
+    }
+}
+
 int main(void)
 {
     log_level_set(LOG_L_ERROR);
@@ -149,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_message_has_one_road), cmocka_unit_test(strangers_cannot_grant),
         cmocka_unit_test(lengths), cmocka_unit_test(unknown), cmocka_unit_test(round_trip),
+        cmocka_unit_test(lost_descriptors), cmocka_unit_test(wide_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
