@@ -14,16 +14,22 @@
 
 enum { CONF_LISTENERS = 16, CONF_ROOTS = 16, CONF_OPTIONS = 64 };
 
-enum conf_service { CONF_POP3, CONF_POP3S };
+enum conf_service { CONF_POP3, CONF_POP3S, CONF_LMTP, CONF_SMTP, CONF_SERVICES };
+const char *conf_service_name(enum conf_service s); /* as it is written, "pop3" */
 
-struct conf_listener { /* listen = ADDRESS:PORT pop3|pop3s [cleartext=no] */
-    char *address;
+struct conf_listener {
+    char *address; /* ADDRESS:PORT, or the absolute path of a unix socket */
     enum conf_service service;
     bool cleartext; /* false: passwords need TLS here whatever cleartext_networks says */
+    unsigned mode;  /* of a unix socket */
+    char *group;    /* of a unix socket, name or number; "" = the server's own */
     unsigned line;  /* in the file, 0 = a default */
 };
+enum { CONF_SOCKET_PATH = 107, CONF_SOCKET_MODE = 0666 }; /* octets of a unix socket's name (unix(7)); its default mode */
+bool conf_listener_unix(const struct conf_listener *l);
 
 enum conf_log { CONF_LOG_STDERR, CONF_LOG_SYSLOG, CONF_LOG_FILE };
+enum conf_lines { CONF_LINES_LF, CONF_LINES_WIRE };
 enum conf_level { CONF_LEVEL_ERROR, CONF_LEVEL_WARNING, CONF_LEVEL_INFO, CONF_LEVEL_DEBUG };
 
 struct conf {
@@ -45,6 +51,20 @@ struct conf {
     uint64_t mail_idle;          /* ms without sessions until a mail process ends */
     uint64_t store_threads;      /* threads that may be held up by a slow store, per mail process */
     bool allow_memory_store;
+    /* reception */
+    char *postmaster;              /* the user who gets postmaster's mail where nobody else is named; "" = nobody */
+    enum conf_lines line_ends;     /* maildir_line_ends: how messages that come in are stored */
+    char *lmtp_networks;           /* who may speak LMTP over TCP */
+    char *xclient_networks;        /* who may say for whom he speaks (XCLIENT) */
+    uint64_t message_size;         /* octets of a message */
+    uint64_t messages_memory;      /* octets of all messages that are coming in, per door */
+    uint64_t recipients;           /* of one message */
+    uint64_t header_size;          /* octets of a header */
+    uint64_t smtp_timeout;         /* ms for a command, or a piece of a message */
+    uint64_t smtp_connections;     /* of SMTP, per address */
+    uint64_t smtp_messages;        /* of SMTP, per address and minute; 0 = no limit */
+    uint64_t deliver_threads;      /* deliveries side by side in a process */
+    uint64_t delivery_timeout;     /* ms until a delivery that does not come to its end is a passing trouble */
     /* roles */
     char *door_user, *auth_user, *control_user; /* names or numbers */
     char *run_dir;               /* control socket */

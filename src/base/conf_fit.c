@@ -41,7 +41,7 @@ static void fit_tls(const struct fit *f)
             l->service == CONF_POP3 && !conf_address_read(span_of(l->address), &a) && !conf_address_loopback(&a);
         if (l->service == CONF_POP3S)
             conf_problem_add(f->p, l->line, true, "listen = %s pop3s needs tls_cert and tls_key", l->address);
-        else if (!l->cleartext)
+        else if (l->service == CONF_POP3 && !l->cleartext)
             conf_problem_add(f->p, l->line, false,
                              "listen = %s takes no passwords at all: it has cleartext=no, and there is no tls_cert",
                              l->address);
@@ -55,36 +55,90 @@ static void fit_tls(const struct fit *f)
 
 /* ---- listeners */
 
+static bool clash(const struct conf_listener *a, const struct conf_listener *b)
+{
+    struct conf_address x, y;
+    if (conf_listener_unix(a) || conf_listener_unix(b))
+        return strcmp(a->address, b->address) == 0;
+    return !conf_address_read(span_of(a->address), &x) && !conf_address_read(span_of(b->address), &y) &&
+           conf_address_clash(&x, &y);
+}
+
+/* Is one of the networks somewhere else than on this machine? */
+static bool reaches_far(const char *networks)
+{
+    struct span rest = span_of(networks);
+    for (struct span word = conf_word(&rest); word.n; word = conf_word(&rest)) {
+        struct conf_address network;
+        unsigned prefix;
+        if (!conf_network_read(word, &network, &prefix) && (!conf_address_loopback(&network) || prefix < 8))
+            return true;
+    }
+    return false;
+}
+
+static void fit_listener(const struct fit *f, const struct conf_listener *l)
+{
+    struct conf_address a;
+    if (l->service != CONF_POP3 && !l->cleartext)
+        conf_problem_add(f->p, l->line, false, "cleartext=no says nothing with %s, %s", conf_service_name(l->service),
+                         l->service == CONF_POP3S ? "which is never in the clear" : "which takes no passwords");
+    if (l->service == CONF_LMTP && !conf_address_read(span_of(l->address), &a) && !conf_address_loopback(&a) &&
+        !is_wrong(f, "lmtp_networks") && !reaches_far(f->c->lmtp_networks))
+        conf_problem_add(
+            f->p, l->line, false,
+            "listen = %s lmtp is open to other machines, and lmtp_networks lets none of them in; name them "
+            "there, or listen on 127.0.0.1",
+            l->address);
+}
+
 static void fit_listeners(const struct fit *f)
 {
     const struct conf *c = f->c;
     for (unsigned i = 0; i < c->listeners; i++) {
         const struct conf_listener *l = &c->listen[i];
-        struct conf_address a, b;
-        if (l->service == CONF_POP3S && !l->cleartext)
-            conf_problem_add(f->p, l->line, false, "cleartext=no says nothing with pop3s, which is never in the clear");
+        fit_listener(f, l);
         for (unsigned k = 0; k < i; k++) {
-            const struct conf_listener *other = &c->listen[k];
-            if (conf_address_read(span_of(l->address), &a) || conf_address_read(span_of(other->address), &b) ||
-                !conf_address_clash(&a, &b))
+            if (!clash(l, &c->listen[k]))
                 continue;
             conf_problem_add(f->p, l->line, true, "listen = %s clashes with %s on line %u; take one of them out",
-                             l->address, other->address, other->line);
+                             l->address, c->listen[k].address, c->listen[k].line);
             break;
         }
     }
 }
 
-static void fit_networks(const struct fit *f)
+/* The server's own socket in run_dir is not to be listened on as well, and none may stand where mailboxes' users write.
+ */
+static void fit_socket(const struct fit *f, const struct conf_listener *l)
 {
-    struct span rest = span_of(f->c->cleartext_networks);
+    const struct conf *c = f->c;
+    size_t n = strlen(c->run_dir);
+    if (!conf_listener_unix(l))
+        return;
+    if (strncmp(l->address, c->run_dir, n) == 0 && l->address[n] == '/' &&
+        strcmp(l->address + n + 1, CONTROL_SOCKET) == 0)
+        conf_problem_add(f->p, l->line, true, "listen = %s is the name of the control socket; take another",
+                         l->address);
+    for (unsigned i = 0; i < c->mail_roots; i++)
+        if (conf_path_below(l->address, c->mail_root[i])) {
+            conf_problem_add(
+                f->p, l->line, true,
+                "listen = %s lies in mail_root = %s, where users of mailboxes may write; keep it elsewhere", l->address,
+                c->mail_root[i]);
+            break;
+        }
+}
+
+static void fit_networks(const struct fit *f, const char *name, const char *list, const char *what)
+{
+    struct span rest = span_of(list);
     for (struct span word = conf_word(&rest); word.n; word = conf_word(&rest)) {
         struct conf_address network;
         unsigned prefix = 1;
         if (!conf_network_read(word, &network, &prefix) && prefix == 0)
-            conf_problem_add(f->p, conf_line(f->c, "cleartext_networks"), false,
-                             "cleartext_networks has %.*s in it: passwords are taken without TLS from everywhere",
-                             (int)word.n, word.p);
+            conf_problem_add(f->p, conf_line(f->c, name), false, "%s has %.*s in it: %s from everywhere", name,
+                             (int)word.n, word.p, what);
     }
 }
 
@@ -188,12 +242,27 @@ static void fit_limits(const struct fit *f)
         conf_problem_add(f->p, conf_line(c, "allow_memory_store"), false, "allow_memory_store = yes is for tests only");
 }
 
+static void fit_reception(const struct fit *f)
+{
+    const struct conf *c = f->c;
+    if (c->message_size > c->messages_memory && !is_wrong(f, "message_size") && !is_wrong(f, "messages_memory"))
+        conf_problem_add(f->p, conf_line(c, conf_line(c, "messages_memory") ? "messages_memory" : "message_size"), true,
+                         "message_size is more than messages_memory: a message of that size could never come in");
+    if (c->smtp_timeout < 300000)
+        conf_problem_add(f->p, conf_line(c, "smtp_timeout"), false,
+                         "smtp_timeout is less than the 5m that RFC 5321 asks for");
+}
+
 void conf_fit(const struct conf *c, const bool wrong[CONF_OPTIONS], struct conf_problems *p)
 {
     struct fit f = {c, wrong, p};
     fit_tls(&f);
     fit_listeners(&f);
-    fit_networks(&f);
+    for (unsigned i = 0; i < c->listeners; i++)
+        fit_socket(&f, &c->listen[i]);
+    fit_networks(&f, "cleartext_networks", c->cleartext_networks, "passwords are taken without TLS");
+    fit_networks(&f, "lmtp_networks", c->lmtp_networks, "mail is delivered without a limit");
+    fit_networks(&f, "xclient_networks", c->xclient_networks, "anybody may say who he is");
     for (unsigned i = 0; i < c->mail_roots; i++)
         fit_root(&f, i);
     fit_outside_roots(&f, "users_db", c->users_db);
@@ -205,4 +274,5 @@ void conf_fit(const struct conf *c, const bool wrong[CONF_OPTIONS], struct conf_
     fit_store_default(&f);
     fit_log(&f);
     fit_limits(&f);
+    fit_reception(&f);
 }

@@ -201,6 +201,16 @@ static bool user_read(const struct conf_option *o, struct conf *c, struct span v
               : say(why, "is no account; write the name of one, or the numbers USER or USER:GROUP");
 }
 
+/* The name of a user of this server: one word, or nothing. */
+static bool name_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)line;
+    struct span rest = value, word = conf_word(&rest);
+    if (word.n != value.n || value.n > 255)
+        return say(why, "is no user's name; write one word");
+    return text_copy(o, c, value);
+}
+
 /* ---- numbers */
 
 static bool number_set(const struct conf_option *o, struct conf *c, uint64_t value, char why[CONF_WHY])
@@ -296,7 +306,8 @@ static void yes_print(const struct conf_option *o, const struct conf *c, unsigne
 }
 
 /* The enums of struct conf count from 0 in the order of their words. */
-_Static_assert(sizeof(enum conf_log) == sizeof(unsigned) && sizeof(enum conf_level) == sizeof(unsigned),
+_Static_assert(sizeof(enum conf_log) == sizeof(unsigned) && sizeof(enum conf_level) == sizeof(unsigned) &&
+                   sizeof(enum conf_lines) == sizeof(unsigned),
                "words are kept as their number");
 
 static bool word_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
@@ -332,6 +343,7 @@ const struct conf_kind
     CONF_KIND_WORDS    = {"WORD ...",    words_read,    text_print,   text_free, NULL},
     CONF_KIND_STORE    = {"SCHEME:PATH", store_read,   text_print,   text_free, NULL},
     CONF_KIND_USER     = {"USER",       user_read,     text_print,   text_free, NULL},
+    CONF_KIND_NAME     = {"USER",       name_read,     text_print,   text_free, NULL},
     CONF_KIND_NUMBER   = {"NUMBER",     number_read,   number_print, nothing_free, NULL, plain_print},
     CONF_KIND_TIME     = {"TIME",       time_read,     time_print,   nothing_free, NULL, conf_time_print},
     CONF_KIND_SIZE     = {"SIZE",       size_read,     size_print,   nothing_free, NULL, conf_size_print},

@@ -3,6 +3,7 @@
 
 static const char *const mechanisms[] = {"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", NULL};
 static const char *const log_places[] = {"stderr", "syslog", "file", NULL};          /* enum conf_log */
+static const char *const line_ends[] = {"lf", "wire", NULL};                         /* enum conf_lines */
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL}; /* enum conf_level */
 
 #define AT(field) offsetof(struct conf, field)
@@ -17,11 +18,15 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug", NU
 const struct conf_option conf_table[] = {
     {"listen", &CONF_KIND_LISTEN, 0, NULL,
      .said = "port 110 on every address, and port 995 with pop3s if there is a certificate",
-     .examples = "[::]:110 pop3\n0.0.0.0:110 pop3\n[::]:995 pop3s\n0.0.0.0:995 pop3s",
+     .examples = "[::]:110 pop3\n0.0.0.0:110 pop3\n[::]:995 pop3s\n0.0.0.0:995 pop3s\n"
+                 "/run/bustia/lmtp lmtp mode=0660 group=postfix\n127.0.0.1:24 lmtp\n[::]:25 smtp\n0.0.0.0:25 smtp",
      .group = "Where it listens",
-     .about = "An address to serve POP3 on: 0.0.0.0 and [::] stand for every address. pop3 begins in the clear and offers "
+     .about = "An address to serve on: 0.0.0.0 and [::] stand for every address. pop3 begins in the clear and offers "
               "STLS if there is a certificate; pop3s is inside TLS from the start. With cleartext=no, passwords need TLS here "
-              "even from cleartext_networks."},
+              "even from cleartext_networks. lmtp takes mail from a mail transfer agent; smtp takes it from anybody, for "
+              "mailboxes of this server alone, and offers STARTTLS if there is a certificate. The path of a unix socket may "
+              "stand for the address of lmtp; who may write to the socket may deliver mail: mode= (default: 0666) and "
+              "group= say who."},
     {"hostname", &CONF_KIND_HOST, AT(hostname), NULL,
      .said = "the machine's name", .examples = "pop.example.org", .reloads = true,
      .about = "The name this server calls itself in its greeting."},
@@ -55,6 +60,43 @@ const struct conf_option conf_table[] = {
      .about = "How many sessions of a mail process may wait for a slow disk before the others have to."},
     {"allow_memory_store", &CONF_KIND_YES, AT(allow_memory_store), "no",
      .about = "Allows maildrops in memory that fail and sleep on request. For tests."},
+
+    {"postmaster", &CONF_KIND_NAME, AT(postmaster), "",
+     .group = "Reception", .reloads = true,
+     .about = "The user who gets the mail for postmaster, which RFC 5321 wants taken at every domain, where no alias and no "
+              "user of that name does."},
+    {"maildir_line_ends", &CONF_KIND_WORD, AT(line_ends), "lf", .words = line_ends,
+     .about = "How messages that come in are stored: with lf, as other programs expect of a Maildir; with wire, with CRLF as "
+              "they travel, for mailboxes that this server alone reads. Clients get the same octets either way."},
+    {"lmtp_networks", &CONF_KIND_NETWORKS, AT(lmtp_networks), "127.0.0.0/8 ::1/128", .reloads = true,
+     .about = "From where LMTP is spoken over TCP. Who speaks it may deliver to every mailbox, and is held to no limit per "
+              "address."},
+    {"xclient_networks", &CONF_KIND_NETWORKS, AT(xclient_networks), "", .reloads = true,
+     .about = "From where a mail transfer agent may say, with XCLIENT, for whom it speaks: his name and address then stand in "
+              "the Received field. Nothing: from nowhere."},
+    {"message_size", &CONF_KIND_SIZE, AT(message_size), "50M", .least = 64 * KILO, .most = 2 * GIGA, .reloads = true,
+     .about = "The largest message that is taken; announced with SIZE. RFC 5321 asks for 64k or more."},
+    {"messages_memory", &CONF_KIND_SIZE, AT(messages_memory), "256M", .least = MEGA, .most = 64 * GIGA, .reloads = true,
+     .about = "What the messages that are just coming in may take of memory together; one more is put off (452), and comes "
+              "again later."},
+    {"recipients", &CONF_KIND_NUMBER, AT(recipients), "1000", .least = 100, .most = 10000, .reloads = true,
+     .about = "How many recipients a message may have at once; the sender comes again with those beyond it (452). RFC 5321 "
+              "asks for 100 or more."},
+    {"header_size", &CONF_KIND_SIZE, AT(header_size), "1M", .least = 16 * KILO, .most = 64 * MEGA, .reloads = true,
+     .about = "The largest header that a message may have."},
+    {"smtp_timeout", &CONF_KIND_TIME, AT(smtp_timeout), "5m", .least = 100, .most = HOUR, .reloads = true,
+     .about = "How long a peer of SMTP or LMTP may be silent, between commands and within a message. RFC 5321 asks for five "
+              "minutes or more."},
+    {"smtp_connections", &CONF_KIND_NUMBER, AT(smtp_connections), "20", .least = 1, .most = 100000, .reloads = true,
+     .about = "How many connections of SMTP one address may have open, or one IPv6 network of 64 bits."},
+    {"smtp_messages", &CONF_KIND_NUMBER, AT(smtp_messages), "120", .least = 0, .most = 1000000, .reloads = true,
+     .about = "How many messages a minute one address, or one IPv6 network of 64 bits, may begin over SMTP; more are put off. "
+              "0: as many as it likes."},
+    {"deliver_threads", &CONF_KIND_NUMBER, AT(deliver_threads), "8", .least = 1, .most = 256,
+     .about = "How many mailboxes of one uid are delivered to at once."},
+    {"delivery_timeout", &CONF_KIND_TIME, AT(delivery_timeout), "5m", .least = 100, .most = HOUR, .reloads = true,
+     .about = "How long a sender waits for a delivery that does not come to its end, as on a disk that hangs, until he is told "
+              "to come again later (451)."},
 
     {"door_user", &CONF_KIND_USER, AT(door_user), "bustia-door",
      .group = "The roles",

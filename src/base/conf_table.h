@@ -39,7 +39,7 @@ extern const unsigned conf_table_count;
 unsigned conf_table_find(struct span name); /* conf_table_count: no such option */
 
 extern const struct conf_kind CONF_KIND_LISTEN, CONF_KIND_HOST, CONF_KIND_FILE, CONF_KIND_NETWORKS, CONF_KIND_WORDS,
-    CONF_KIND_ROOT, CONF_KIND_STORE, CONF_KIND_USER, CONF_KIND_NUMBER, CONF_KIND_TIME, CONF_KIND_SIZE, CONF_KIND_YES,
+    CONF_KIND_ROOT, CONF_KIND_STORE, CONF_KIND_USER, CONF_KIND_NAME, CONF_KIND_NUMBER, CONF_KIND_TIME, CONF_KIND_SIZE, CONF_KIND_YES,
     CONF_KIND_WORD;
 
 /* One option in the file's syntax, each value of a list on its line. */

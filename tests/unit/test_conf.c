@@ -112,9 +112,49 @@ static void defaults(void **state)
     assert_int_equal(c.idle_timeout, 600000);
     assert_int_equal(c.write_timeout, 120000);
     assert_int_equal(c.drain_timeout, 30000);
+    assert_string_equal(c.postmaster, "");
+    assert_int_equal(c.line_ends, CONF_LINES_LF);
+    assert_string_equal(c.lmtp_networks, "127.0.0.0/8 ::1/128");
+    assert_string_equal(c.xclient_networks, "");
+    assert_int_equal(c.message_size, 50 << 20);
+    assert_int_equal(c.messages_memory, 256 << 20);
+    assert_int_equal(c.recipients, 1000);
+    assert_int_equal(c.header_size, 1 << 20);
+    assert_int_equal(c.smtp_timeout, 300000);
+    assert_int_equal(c.smtp_connections, 20);
+    assert_int_equal(c.smtp_messages, 120);
+    assert_int_equal(c.deliver_threads, 8);
+    assert_int_equal(c.delivery_timeout, 300000);
     assert_prints_itself(&c);
     conf_free(&c);
     conf_problems_free(&p);
+}
+
+static void listeners_of_reception(void **state)
+{
+    struct conf c;
+    struct conf_problems p = {0};
+    read_text(&c,
+              "listen = /run//x/lmtp lmtp mode=0660 group=postfix\n"
+              "listen = /run/y lmtp\n"
+              "listen = 127.0.0.1:24 lmtp\n"
+              "listen = [::1]:25 smtp\n",
+              &p);
+    assert_int_equal(p.count, 0);
+    assert_int_equal(c.listeners, 4);
+    assert_string_equal(c.listen[0].address, "/run/x/lmtp");
+    assert_true(conf_listener_unix(&c.listen[0]));
+    assert_int_equal(c.listen[0].service, CONF_LMTP);
+    assert_int_equal(c.listen[0].mode, 0660);
+    assert_string_equal(c.listen[0].group, "postfix");
+    assert_int_equal(c.listen[1].mode, 0666);
+    assert_string_equal(c.listen[1].group, "");
+    assert_false(conf_listener_unix(&c.listen[2]));
+    assert_int_equal(c.listen[2].service, CONF_LMTP);
+    assert_int_equal(c.listen[3].service, CONF_SMTP);
+    assert_string_equal(conf_service_name(CONF_SMTP), "smtp");
+    assert_prints_itself(&c);
+    conf_free(&c);
 }
 
 static void a_certificate_opens_995(void **state)
@@ -184,6 +224,8 @@ static void values(void **state)
 /* ---- what is wrong. `quiet` stands before each text so that only what the row is about is told. */
 
 #define QUIET "tls_cert = /c\ntls_key = /k\n" /* lines 1 and 2 */
+#define LONG53  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define LONG107 LONG53 LONG53 "a"
 #define MAIL  "mail_root = /m\nstore_default = maildir:/m/{user}\n"
 
 struct wrong {
@@ -236,14 +278,41 @@ static const struct wrong wrongs[] = {
     {"listen = ::1:110 pop3", "f:3: error: listen = \"::1:110 pop3\" is an IPv6 address without brackets; write for instance [::]:110\n"},
     {"listen = [::1:110 pop3", "f:3: error: listen = \"[::1:110 pop3\" lacks the \"]\" of an IPv6 address; write for instance [::]:110\n"},
     {"listen = [::ffff:127.0.0.1]:110 pop3", "f:3: error: listen = \"[::ffff:127.0.0.1]:110 pop3\" is an IPv4 address written as IPv6; write it as IPv4, for instance 127.0.0.1:110\n"},
-    {"listen = 127.0.0.1:110", "f:3: error: listen = \"127.0.0.1:110\" does not say the service; write pop3 or pop3s after the address\n"},
-    {"listen = 127.0.0.1:110 pop3 pop3s", "f:3: error: listen = \"127.0.0.1:110 pop3 pop3s\" names two services; write one of pop3 and pop3s\n"},
-    {"listen = 127.0.0.1:110 imap", "f:3: error: listen = \"127.0.0.1:110 imap\" has the unknown word \"imap\"; write ADDRESS:PORT pop3|pop3s [cleartext=no]\n"},
+    {"listen = 127.0.0.1:110", "f:3: error: listen = \"127.0.0.1:110\" does not say the service; write pop3, pop3s, lmtp or smtp after the address\n"},
+    {"listen = 127.0.0.1:110 pop3 pop3s", "f:3: error: listen = \"127.0.0.1:110 pop3 pop3s\" names two services; write one of pop3, pop3s, lmtp and smtp\n"},
+    {"listen = 127.0.0.1:110 imap", "f:3: error: listen = \"127.0.0.1:110 imap\" has the unknown word \"imap\"; write ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [mode=MODE] [group=GROUP]\n"},
     {"listen = 0.0.0.0:110 pop3\nlisten = 127.0.0.1:110 pop3s\nlisten = [::]:110 pop3", "f:4: error: listen = 127.0.0.1:110 clashes with 0.0.0.0:110 on line 3; take one of them out\n"},
     {"listen = [::1]:110 pop3\nlisten = [0:0::1]:110 pop3", "f:4: error: listen = [0:0::1]:110 clashes with [::1]:110 on line 3; take one of them out\n"},
     {"listen = 127.0.0.1:110 pop3\nlisten = 127.0.0.2:110 pop3\nlisten = 127.0.0.1:111 pop3", ""},
     {"listen = 127.0.0.1:995 pop3s cleartext=no", "f:3: warning: cleartext=no says nothing with pop3s, which is never in the clear\n"},
+    {"listen = 127.0.0.1:24 lmtp cleartext=no", "f:3: warning: cleartext=no says nothing with lmtp, which takes no passwords\n"},
+    {"listen = 127.0.0.1:24 lmtp smtp", "f:3: error: listen = \"127.0.0.1:24 lmtp smtp\" names two services; write one of pop3, pop3s, lmtp and smtp\n"},
+    {"listen = 127.0.0.1:24 lmtp mode=0660", "f:3: error: listen = \"127.0.0.1:24 lmtp mode=0660\" has a mode or group, which only a unix socket can have; take it out\n"},
+    {"listen = 127.0.0.1:24 lmtp group=mail", "f:3: error: listen = \"127.0.0.1:24 lmtp group=mail\" has a mode or group, which only a unix socket can have; take it out\n"},
+    {"listen = 127.0.0.1:24 lmtp\nlisten = 127.0.0.1:25 smtp\nlisten = /run/l lmtp\nlisten = /run/m lmtp", ""},
+    {"listen = 127.0.0.1:25 lmtp\nlisten = 0.0.0.0:25 smtp", "f:4: error: listen = 0.0.0.0:25 clashes with 127.0.0.1:25 on line 3; take one of them out\n"},
+    {"listen = /run/l lmtp\nlisten = /run//l lmtp", "f:4: error: listen = /run/l clashes with /run/l on line 3; take one of them out\n"},
+    {"listen = /run/l smtp", "f:3: error: listen = \"/run/l smtp\" is a unix socket, on which lmtp is served; write an ADDRESS:PORT for the other services\n"},
+    {"listen = /run/l", "f:3: error: listen = \"/run/l\" does not say the service; write pop3, pop3s, lmtp or smtp after the address\n"},
+    {"listen = /run/../l lmtp", "f:3: error: listen = \"/run/../l lmtp\" has \"..\" in it; write the path without it\n"},
+    {"listen = / lmtp", "f:3: error: listen = \"/ lmtp\" is no name of a socket; it may have 107 bytes\n"},
+    {"listen = run/l lmtp", "f:3: error: listen = \"run/l lmtp\" is no ADDRESS:PORT; write for instance 0.0.0.0:110 or [::]:110\n"},
+    {"listen = /" LONG107 " lmtp", "f:3: error: listen = \"/" LONG107 " lmtp\" is no name of a socket; it may have 107 bytes\n"},
+    {"listen = /run/l lmtp mode=660 group=_x", ""},
+    {"listen = /run/l lmtp mode=0888", "f:3: error: listen = \"/run/l lmtp mode=0888\" has a mode that is none of a socket; write it in octal, for instance mode=0660\n"},
+    {"listen = /run/l lmtp mode=0444", "f:3: error: listen = \"/run/l lmtp mode=0444\" has a mode that is none of a socket; write it in octal, for instance mode=0660\n"},
+    {"listen = /run/l lmtp mode=4777", "f:3: error: listen = \"/run/l lmtp mode=4777\" has a mode that is none of a socket; write it in octal, for instance mode=0660\n"},
+    {"listen = /run/l lmtp group=", "f:3: error: listen = \"/run/l lmtp group=\" has a group that is none; write the name or number of one, for instance group=postfix\n"},
+    {"listen = /run/l lmtp group=1x", "f:3: error: listen = \"/run/l lmtp group=1x\" has a group that is none; write the name or number of one, for instance group=postfix\n"},
+    {"listen = /run/bustia/control.sock lmtp", "f:3: error: listen = /run/bustia/control.sock is the name of the control socket; take another\n"},
+    {"listen = /var/mail/bustia/l lmtp", "f:3: error: listen = /var/mail/bustia/l lies in mail_root = /var/mail/bustia, where users of mailboxes may write; keep it elsewhere\n"},
+    {"listen = 0.0.0.0:24 lmtp", "f:3: warning: listen = 0.0.0.0:24 lmtp is open to other machines, and lmtp_networks lets none of them in; name them there, or listen on 127.0.0.1\n"},
+    {"listen = 0.0.0.0:24 lmtp\nlmtp_networks = 127.0.0.0/8 192.0.2.0/24", ""},
+    {"listen = [::]:24 lmtp\nlmtp_networks =", "f:3: warning: listen = [::]:24 lmtp is open to other machines, and lmtp_networks lets none of them in; name them there, or listen on 127.0.0.1\n"},
     /* networks */
+    {"lmtp_networks = ::/0", "f:3: warning: lmtp_networks has ::/0 in it: mail is delivered without a limit from everywhere\n"},
+    {"xclient_networks = 0.0.0.0/0", "f:3: warning: xclient_networks has 0.0.0.0/0 in it: anybody may say who he is from everywhere\n"},
+    {"xclient_networks = home", "f:3: error: xclient_networks = \"home\" has \"home\", which is no network; write for instance 192.0.2.0/24, 2001:db8::/32 or ::1\n"},
     {"cleartext_networks = 10.0.0.1/8", "f:3: error: cleartext_networks = \"10.0.0.1/8\" has \"10.0.0.1/8\", which has bits beyond its prefix; write the first address of the network before the \"/\"\n"},
     {"cleartext_networks = ::1/129", "f:3: error: cleartext_networks = \"::1/129\" has \"::1/129\", which has no prefix length from 0 to 128 after the \"/\"\n"},
     {"cleartext_networks = 10.0.0.0/", "f:3: error: cleartext_networks = \"10.0.0.0/\" has \"10.0.0.0/\", which has no prefix length from 0 to 32 after the \"/\"\n"},
@@ -278,6 +347,12 @@ static const struct wrong wrongs[] = {
     {"failure_delay = 1m\nauthorization_timeout = 1m", "f:3: warning: failure_delay is not less than authorization_timeout: nobody sees that his password was wrong\n"},
     {"idle_timeout = 599s", "f:3: warning: idle_timeout is less than the 10m that RFC 1939 asks for\n"},
     {"first_uid = 999", "f:3: warning: first_uid is less than 1000: mailboxes may be opened as system accounts\n"},
+    {"message_size = 300M", "f:3: error: message_size is more than messages_memory: a message of that size could never come in\n"},
+    {"message_size = 2M\nmessages_memory = 1M", "f:4: error: message_size is more than messages_memory: a message of that size could never come in\n"},
+    {"smtp_timeout = 299s", "f:3: warning: smtp_timeout is less than the 5m that RFC 5321 asks for\n"},
+    {"postmaster = anna maria", "f:3: error: postmaster = \"anna maria\" is no user's name; write one word\n"},
+    {"postmaster =\nmaildir_line_ends = wire\nsmtp_messages = 0", ""},
+    {"maildir_line_ends = crlf", "f:3: error: maildir_line_ends = \"crlf\" is no word that is known here; write lf or wire\n"},
     {"allow_memory_store = yes", "f:3: warning: allow_memory_store = yes is for tests only\n"},
 };
 
@@ -416,8 +491,13 @@ static void random_value(const struct conf_option *o, FILE *to)
     static const char *const networks[] = {"", "10.0.0.0/8", "::1", "fe80::/10 192.0.2.1", "0.0.0.0/0", "1.2.3.4/24"};
     static const char *const paths[] = {"",       "/a",   "/a/b",  "//a//./b/", "/srv/mail", "/x/{user}",
                                         "/ä/ü ö", "/a#b", "/a #b", "a",         "/.."};
-    if (o->kind == &CONF_KIND_LISTEN)
-        fprintf(to, "%s:%u %s%s", addresses[dice(6)], 1 + dice(65535), dice(2) ? "pop3" : "pop3s",
+    static const char *const services[] = {"pop3", "pop3s", "lmtp", "smtp"}, *const modes[] = {"", " mode=0600", " mode=666"};
+    if (o->kind == &CONF_KIND_LISTEN && !dice(4))
+        fprintf(to, "%s %s%s%s", paths[dice(11)], services[dice(3)], modes[dice(3)], dice(2) ? "" : " group=g1");
+    else if (o->kind == &CONF_KIND_NAME)
+        fputs(dice(2) ? "" : "anna@example.org", to);
+    else if (o->kind == &CONF_KIND_LISTEN)
+        fprintf(to, "%s:%u %s%s", addresses[dice(6)], 1 + dice(65535), services[dice(4)],
                 dice(2) ? "" : " cleartext=no");
     else if (o->kind == &CONF_KIND_NETWORKS)
         fputs(networks[dice(6)], to);
@@ -483,6 +563,7 @@ static char *uncommented(const char *sample)
         bool option = line.n > 1 && line.p[0] == '#' && line.p[1] >= 'a' && line.p[1] <= 'z';
         bool example = line.n > 9 && memcmp(line.p, "#hostname", 9) == 0;
         example |= line.n > 5 && memcmp(line.p + line.n - 5, "pop3s", 5) == 0;
+        example |= line.n > 8 && memcmp(line.p, "#listen ", 8) == 0 && memmem(line.p, line.n, "mtp", 3);
         fprintf(to, "%.*s\n", (int)line.n - (option && !example), line.p + (option && !example));
     }
     fclose(to);
@@ -596,6 +677,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),
         cmocka_unit_test(a_certificate_opens_995),
+        cmocka_unit_test(listeners_of_reception),
         cmocka_unit_test(values),
         cmocka_unit_test(says_what_is_wrong),
         cmocka_unit_test(says_all_at_once_in_order),
