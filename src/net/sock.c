@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -231,6 +232,20 @@ static int connect_unix(const char *path, int flags, struct err *err)
 int sock_connect_unix(const char *path, struct err *err)
 {
     return connect_unix(path, 0, err);
+}
+
+int sock_connect(const char *address, struct err *err)
+{
+    union any_address a;
+    const int on = 1;
+    socklen_t n = parse_endpoint(span_of(address), &a);
+    if (n == 0)
+        return err_set(err, ERR_CONFIG, "connect to %s: not ADDRESS:PORT", address);
+    int fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, &a.sa, n) < 0)
+        return fail(fd, err, "connect to", address);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return fd;
 }
 
 /* What an earlier process left behind. A living one's socket stays, and so does everything that is no socket. */

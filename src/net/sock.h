@@ -12,6 +12,8 @@ int sock_listen(const char *address, int backlog, struct err *err); /* descripto
 /* A unix stream socket at `path`, mode 0600; what is there is removed if it is a socket nobody answers on. */
 int sock_listen_unix(const char *path, struct err *err);
 int sock_connect_unix(const char *path, struct err *err);
+/* Connects to "127.0.0.1:24"; what listens on every address ("0.0.0.0:24") is reached by loopback. Waits; close-on-exec. */
+int sock_connect(const char *address, struct err *err);
 
 /* The peer's address without the port, "192.0.2.7" or "2001:db8::1" (IPv4 mapped into IPv6 comes as IPv4); "unix" for those. */
 void sock_peer(int fd, char out[SOCK_NAME_MAX]);

@@ -203,6 +203,30 @@ static void names_mapped_peers(void **state)
     close(fd);
 }
 
+static void connects_to_a_port(void **state)
+{
+    struct err err;
+    struct sockaddr_in a;
+    socklen_t n = sizeof a;
+    char address[32];
+    int fd = sock_listen("0.0.0.0:0", 5, &err);
+    assert_true(fd >= 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    static const char *const hosts[] = {"127.0.0.1", "0.0.0.0"};
+    for (int i = 0; i < 2; i++) {
+        snprintf(address, sizeof address, "%s:%u", hosts[i], ntohs(a.sin_port));
+        int client = sock_connect(address, &err);
+        assert_true(client >= 0);
+        close(accept(fd, NULL, NULL));
+        close(client);
+    }
+    close(fd);
+    assert_int_equal(sock_connect(address, &err), -1);
+    assert_int_equal(err.kind, ERR_TEMP);
+    assert_int_equal(sock_connect("localhost:24", &err), -1);
+    assert_int_equal(err.kind, ERR_CONFIG);
+}
+
 static void listens_on_a_path(void **state)
 {
     struct err err;
@@ -260,6 +284,7 @@ int main(void)
         cmocka_unit_test(listens_on_ipv4),
         cmocka_unit_test(listens_on_ipv6_beside_ipv4),
         cmocka_unit_test(names_mapped_peers),
+        cmocka_unit_test(connects_to_a_port),
         cmocka_unit_test(listens_on_a_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
