@@ -2,6 +2,7 @@
 #include "base/account.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <string.h>
 
@@ -31,5 +32,17 @@ int account_find(const char *name, uint32_t *uid, uint32_t *gid, struct err *err
         return err_set(err, ERR_CONFIG, "there is no account \"%s\"%s%s", name, errno ? ": " : "", errno ? strerror(errno) : "");
     *uid = p->pw_uid;
     *gid = p->pw_gid;
+    return 0;
+}
+
+int account_group(const char *name, uint32_t *gid, struct err *err)
+{
+    if (id_of(span_of(name), gid))
+        return 0;
+    errno = 0;
+    const struct group *g = getgrnam(name);
+    if (!g)
+        return err_set(err, ERR_CONFIG, "there is no group \"%s\"%s%s", name, errno ? ": " : "", errno ? strerror(errno) : "");
+    *gid = g->gr_gid;
     return 0;
 }

@@ -8,5 +8,7 @@
 
 /* "bustia-door", "990" (its group is the same number) or "990:991". ERR_CONFIG: no such account. */
 int account_find(const char *name, uint32_t *uid, uint32_t *gid, struct err *err);
+/* "postfix" or "115". ERR_CONFIG: no such group. */
+int account_group(const char *name, uint32_t *gid, struct err *err);
 
 #endif

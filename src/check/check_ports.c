@@ -1,5 +1,5 @@
 /* check_ports: can the addresses be listened on? Binds each and lets it go, without listening, so that no client ever
- * meets it. */
+ * meets it. Of a unix socket: can its name be made, and is it free? */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/conf_value.h"
 #include "base/mem.h"
 #include "check/check_parts.h"
@@ -50,9 +51,68 @@ static int try_bind(const struct conf_address *a)
     return wrong;
 }
 
+/* Does a process listen on a unix socket of this name? From the kernel's list, so that nobody is troubled by a call. */
+static bool socket_answers(const char *path)
+{
+    enum { LISTENS = 0x10000 }; /* __SO_ACCEPTCON */
+    FILE *list = fopen("/proc/net/unix", "re");
+    char line[512];
+    bool found = false;
+    while (list && !found && fgets(line, sizeof line, list)) {
+        unsigned flags;
+        int at = 0;
+        line[strcspn(line, "\n")] = '\0';
+        /* Num: RefCount Protocol Flags Type St Inode Path */
+        if (sscanf(line, "%*s %*s %*s %x %*s %*s %*s %n", &flags, &at) == 1 && at > 0)
+            found = (flags & LISTENS) && strcmp(line + at, path) == 0;
+    }
+    if (list)
+        fclose(list);
+    return found;
+}
+
+static void check_socket_folder(const struct check *k, const struct conf_listener *l, const char *folder)
+{
+    struct stat st;
+    if (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode)) {
+        if (strcmp(folder, k->c->run_dir) != 0) /* which is made at the start */
+            conf_problem_add(k->p, l->line, true, "listen = %s: there is no folder %s; mkdir -p %s", l->address, folder,
+                             folder);
+    } else if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX)) {
+        conf_problem_add(
+            k->p, l->line, true,
+            "listen = %s: everybody may write in %s (mode %04o) and put a socket of his own there; chmod o-w "
+            "%s",
+            l->address, folder, st.st_mode & 07777, folder);
+    } else if (access(folder, W_OK) < 0) {
+        conf_problem_add(k->p, l->line, true, "listen = %s cannot be made: %s may not be written by this user",
+                         l->address, folder);
+    }
+}
+
+static void check_socket(const struct check *k, const struct conf_listener *l, bool runs)
+{
+    struct stat st;
+    struct err err;
+    uint32_t gid;
+    char *folder = check_folder_of(l->address);
+    check_socket_folder(k, l, folder);
+    mem_free(folder);
+    if (*l->group && account_group(l->group, &gid, &err) < 0)
+        conf_problem_add(k->p, l->line, true, "listen = %s: %s", l->address, err.text);
+    if (lstat(l->address, &st) < 0)
+        return;
+    if (!S_ISSOCK(st.st_mode))
+        conf_problem_add(k->p, l->line, true, "listen = %s: something else is there already; take it away", l->address);
+    else if (!runs && socket_answers(l->address))
+        conf_problem_add(k->p, l->line, false, "listen = %s: another program listens there already", l->address);
+}
+
 static void check_one(const struct check *k, const struct conf_listener *l, bool runs)
 {
     struct conf_address a;
+    if (conf_listener_unix(l))
+        check_socket(k, l, runs);
     if (conf_address_read(span_of(l->address), &a))
         return;
     int wrong = try_bind(&a);

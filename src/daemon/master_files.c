@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/control.h"
 #include "net/sock.h"
 
@@ -107,20 +108,37 @@ static int make_run_dir(const struct master *m, struct err *err)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/empty", m->conf.run_dir);
-    if (mkdir(m->conf.run_dir, 0755) < 0 && errno != EEXIST)
+    mode_t mask = umask(022); /* whoever may use a socket in it has to get there */
+    int made = mkdir(m->conf.run_dir, 0755);
+    umask(mask);
+    if (made < 0 && errno != EEXIST)
         return err_set(err, ERR_CONFIG, "run_dir %s: %s", m->conf.run_dir, strerror(errno));
     if (m->root && mkdir(path, 0555) < 0 && errno != EEXIST)
         return err_set(err, ERR_CONFIG, "%s: %s", path, strerror(errno));
     return 0;
 }
 
+static int open_socket(struct master *m, unsigned i, struct err *err)
+{
+    const struct conf_listener *l = &m->conf.listen[i];
+    uint32_t gid = UINT32_MAX;
+    struct stat st;
+    if (*l->group && account_group(l->group, &gid, err) < 0)
+        return -1;
+    int fd = sock_listen_unix_as(l->address, BACKLOG, l->mode, gid, err);
+    if (fd >= 0 && lstat(l->address, &st) == 0)
+        m->listen_name[i] = (struct name){st.st_dev, st.st_ino};
+    return fd;
+}
+
 static int open_listeners(struct master *m, struct err *err)
 {
     for (unsigned i = 0; i < m->conf.listeners; i++) {
+        const struct conf_listener *l = &m->conf.listen[i];
         struct err why;
-        m->listen_fd[i] = sock_listen(m->conf.listen[i].address, BACKLOG, &why);
+        m->listen_fd[i] = conf_listener_unix(l) ? open_socket(m, i, &why) : sock_listen(l->address, BACKLOG, &why);
         if (m->listen_fd[i] < 0)
-            return err_set(err, ERR_CONFIG, "listen %s: %s", m->conf.listen[i].address, why.text);
+            return err_set(err, ERR_CONFIG, "listen %s: %s", l->address, why.text);
     }
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", m->conf.run_dir, CONTROL_SOCKET);
@@ -164,9 +182,22 @@ int master_open_all(struct master *m, struct err *err)
     return master_make_conf(m, err);
 }
 
+/* The names of our own sockets, if they are still ours. */
+static void remove_sockets(const struct master *m)
+{
+    struct stat st;
+    for (unsigned i = 0; i < m->conf.listeners; i++) {
+        const struct name *n = &m->listen_name[i];
+        const char *path = m->conf.listen[i].address;
+        if (n->ino && lstat(path, &st) == 0 && st.st_dev == n->dev && st.st_ino == n->ino)
+            unlink(path);
+    }
+}
+
 void master_close_all(struct master *m)
 {
     char path[4096];
+    remove_sockets(m);
     if (m->control_fd >= 0) {
         snprintf(path, sizeof path, "%s/%s", m->conf.run_dir, CONTROL_SOCKET);
         unlink(path);

@@ -33,6 +33,11 @@ struct kept {
 
 enum { KEPT = 3 };
 
+struct name { /* of a file that we have made; ino 0: none */
+    dev_t dev;
+    ino_t ino;
+};
+
 struct master {
     struct loop *loop;
     const char *file;
@@ -46,6 +51,7 @@ struct master {
     int program_fd, mail_program_fd; /* what is executed, opened at the start: an upgrade does not mix versions */
     int log_fd;
     int listen_fd[CONF_LISTENERS];
+    struct name listen_name[CONF_LISTENERS]; /* of the unix sockets among them */
     int control_fd;
     int pid_fd;
     int cert_fd, key_fd; /* -1: no TLS */

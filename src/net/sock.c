@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -269,7 +270,24 @@ static int remove_stale(const char *path, struct err *err)
     return 0;
 }
 
-int sock_listen_unix(const char *path, struct err *err)
+/* By the socket's own descriptor and not by its name, which whoever may write in the folder could give to something else. */
+static int give_group(const char *path, uint32_t gid)
+{
+    struct stat st;
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int result = -1;
+    errno = EEXIST;
+    if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid())
+        result = fchownat(fd, "", (uid_t)-1, gid, AT_EMPTY_PATH);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return result;
+}
+
+int sock_listen_unix_as(const char *path, int backlog, unsigned mode, uint32_t gid, struct err *err)
 {
     union any_address a;
     if (remove_stale(path, err) < 0)
@@ -277,10 +295,21 @@ int sock_listen_unix(const char *path, struct err *err)
     int fd = unix_socket(path, SOCK_NONBLOCK, &a, err);
     if (fd < 0)
         return -1;
-    /* On Linux the name gets the socket's own mode, so that nobody can connect between bind and a chmod. */
-    if (fchmod(fd, 0600) < 0 || bind(fd, &a.sa, sizeof a.un) < 0 || listen(fd, 16) < 0)
+    /* On Linux the name gets the socket's own mode, less the umask. Nobody can connect before listen. */
+    int bound = -1;
+    if (fchmod(fd, mode) == 0) {
+        mode_t mask = umask(0);
+        bound = bind(fd, &a.sa, sizeof a.un);
+        umask(mask);
+    }
+    if (bound < 0 || (gid != UINT32_MAX && give_group(path, gid) < 0) || listen(fd, backlog) < 0)
         return fail(fd, err, "listen on", path);
     return fd;
+}
+
+int sock_listen_unix(const char *path, struct err *err)
+{
+    return sock_listen_unix_as(path, 16, 0600, UINT32_MAX, err);
 }
 
 int sock_connect_syslog(struct err *err)

@@ -2,6 +2,8 @@
 #ifndef NET_SOCK_H
 #define NET_SOCK_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 #include "base/span.h"
 
@@ -11,6 +13,8 @@ enum { SOCK_NAME_MAX = 64 }; /* "[2001:db8::1]:12345" */
 int sock_listen(const char *address, int backlog, struct err *err); /* descriptor or -1 */
 /* A unix stream socket at `path`, mode 0600; what is there is removed if it is a socket nobody answers on. */
 int sock_listen_unix(const char *path, struct err *err);
+/* The same with a mode, and a group unless it is UINT32_MAX, which stand before anybody can connect. */
+int sock_listen_unix_as(const char *path, int backlog, unsigned mode, uint32_t gid, struct err *err);
 int sock_connect_unix(const char *path, struct err *err);
 /* Connects to "127.0.0.1:24"; what listens on every address ("0.0.0.0:24") is reached by loopback. Waits; close-on-exec. */
 int sock_connect(const char *address, struct err *err);

@@ -154,7 +154,21 @@ def conf_open(p):
     os.chmod(p.d + "/bustia.conf", 0o666)
 
 
-BEFORE = {"users_beyond": [users_beyond], "users_outside": [users_beyond], "tls_mismatch": [other_key], "tls_no_pem": [no_pem], "tls_open_key": [open_key],
+def sockets(p):
+    """names that are taken, and a folder that everybody may write"""
+    os.makedirs(p.d + "/run")
+    os.makedirs(p.d + "/open")
+    os.chmod(p.d + "/open", 0o777)
+    open(p.d + "/run/file", "w").close()
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(p.d + "/run/dead")
+    s.close()
+    p.answers = socket.socket(socket.AF_UNIX)
+    p.answers.bind(p.d + "/run/alive")
+    p.answers.listen()
+
+
+BEFORE = {"sockets": [sockets], "users_beyond": [users_beyond], "users_outside": [users_beyond], "tls_mismatch": [other_key], "tls_no_pem": [no_pem], "tls_open_key": [open_key],
           "db_open": [db_open], "db_broken": [db_broken], "db_foreign": [db_foreign], "root_open": [root_open],
           "root_file": [root_file], "roots_by_links": [roots_by_links], "run_dir_open": [run_dir_open], "conf_open": [conf_open]}
 DAYS = {"tls_expired": -10.5, "tls_soon": 3.5}

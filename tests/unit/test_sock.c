@@ -275,9 +275,45 @@ static void listens_on_a_path(void **state)
     assert_int_equal(sock_connect_unix(long_path, &err), -1);
 }
 
+static void a_socket_with_mode_and_group(void **state)
+{
+    (void)state;
+    char dir[4096], path[4200];
+    const char *tmp = getenv("TMPDIR");
+    struct err err;
+    struct stat st;
+    snprintf(dir, sizeof dir, "%s/test_sock.XXXXXX", tmp ? tmp : "/tmp");
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/s", dir);
+    mode_t mask = umask(077);
+    int fd = sock_listen_unix_as(path, 5, 0666, UINT32_MAX, &err);
+    assert_true(fd >= 0);
+    assert_int_equal(umask(mask), 077); /* it is as it was */
+    assert_int_equal(lstat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0666);
+    int client = sock_connect_unix(path, &err);
+    assert_true(client >= 0);
+    close(client);
+    close(fd);
+    uint32_t gid = geteuid() == 0 ? 12345 : getegid(); /* an ordinary user can give it to his groups alone */
+    fd = sock_listen_unix_as(path, 5, 0660, gid, &err);
+    assert_true(fd >= 0);
+    assert_int_equal(lstat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0660);
+    assert_int_equal(st.st_gid, gid);
+    close(fd);
+    unlink(path);
+    assert_int_equal(symlink("elsewhere", path), 0); /* nothing is made or given away behind a link */
+    assert_int_equal(sock_listen_unix_as(path, 5, 0660, gid, &err), -1);
+    assert_int_equal(err.kind, ERR_CONFIG);
+    unlink(path);
+    rmdir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_socket_with_mode_and_group),
         cmocka_unit_test(reads_addresses),
         cmocka_unit_test(reads_networks),
         cmocka_unit_test(finds_members),
