@@ -160,6 +160,8 @@ int tool_who(const struct tool *t, int argc, char **argv)
 
 /* ---- kick */
 
+enum { EXIT_NOBODY = 1 };
+
 static void ignore(void *arg, const struct control_row *r)
 {
     (void)arg;
@@ -184,6 +186,10 @@ int tool_kick(const struct tool *t, int argc, char **argv)
     close(fd);
     if (result < 0)
         return tool_fail(&err);
+    if (count == 0) {
+        fprintf(stderr, "bustia: no session of %s\n", log_escape(span_of(argv[1])));
+        return EXIT_NOBODY;
+    }
     printf("%" PRIu32 " session%s of %s ended\n", count, count == 1 ? "" : "s", log_escape(span_of(argv[1])));
     return EX_OK;
 }

@@ -75,13 +75,17 @@ def test_who_prints_a_table():
     assert s.asked == REQUEST.pack(1, 1, b"")
 
 
-@pytest.mark.parametrize("count,text", [(0, "0 sessions of anna ended\n"), (1, "1 session of anna ended\n"),
-                                        (7, "7 sessions of anna ended\n")])
+@pytest.mark.parametrize("count,text", [(1, "1 session of anna ended\n"), (7, "7 sessions of anna ended\n")])
 def test_kick_says_how_many(count, text):
     s = Server(row(KIND_DONE, count=count))
     p = s.ask("kick", "anna")
     assert (p.returncode, p.stdout, p.stderr) == (0, text, "")
     assert s.asked == REQUEST.pack(1, 2, b"anna")
+
+
+def test_kick_of_nobody():
+    p = Server(row(KIND_DONE, count=0)).ask("kick", "a\x1bb")
+    assert (p.returncode, p.stdout, p.stderr) == (1, "", "bustia: no session of a\\x1bb\n")
 
 
 # err_kind: 1 temp, 3 busy, 4 auth; 99 is none of this version
