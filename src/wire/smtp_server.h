@@ -54,6 +54,7 @@ enum smtp_verdict {
     SMTP_TEMP,       /* 451 4.3.0: trouble inside; never becomes a bounce */
     SMTP_NO_ROOM,    /* 452 4.3.1: too much in flight; later */
     SMTP_TOO_MANY,   /* 452 4.5.3: recipients */
+    SMTP_TOO_FAST,   /* 450 4.7.1: messages of one address */
     SMTP_VERDICTS
 };
 
