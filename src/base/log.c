@@ -159,22 +159,12 @@ const char *log_escape(struct span text)
 
 /* ---- lines */
 
-/* UTC, by the proleptic Gregorian calendar. Not gmtime: that reads the time zone's file, which a sealed role has not.
- */
 static int stamp(char *out, size_t room)
 {
     struct timespec now = clock_wall();
-    int64_t days = now.tv_sec / 86400, second = now.tv_sec % 86400;
-    int64_t since = days + 719468; /* from 0000-03-01: the leap day ends the year */
-    int64_t era = since / 146097, day = since % 146097;
-    int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    day -= 365 * year + year / 4 - year / 100;
-    int64_t month = (5 * day + 2) / 153;
-    day -= (153 * month + 2) / 5;
-    year += era * 400 + (month >= 10);
-    month += month < 10 ? 3 : -9;
-    return snprintf(out, room, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)year, (int)month, (int)day + 1,
-                    (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60), (int)(now.tv_nsec / 1000000));
+    struct clock_date d = clock_date(now.tv_sec);
+    return snprintf(out, room, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", d.year, d.month, d.day, d.hour, d.minute, d.second,
+                    (int)(now.tv_nsec / 1000000));
 }
 
 static size_t head(enum log_level level, const char *event, char *out, size_t room)
