@@ -22,7 +22,7 @@ LIBRARIES = [
     ("nettle/", ("base/digest",)),
     ("crypt.h", ("user/secret",)),
     ("gsasl", ("user/sasl",)),
-    ("sqlite3.h", ("user/users", "tool/seen")),
+    ("sqlite3.h", ("user/users", "user/address", "tool/seen")),
     ("event2/", ("base/loop", "daemon/metrics")),
     ("seccomp.h", ("daemon/jail",)),
 ]

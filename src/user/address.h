@@ -25,9 +25,11 @@ void address_free(struct address_found *f);
  * without being in the table (hostname), or "". `postmaster`: the user who gets postmaster's mail where nobody else is
  * named, or "".
  *
- * Domains are compared without case; local parts as given, then in lower case. In this order: the alias, then the user
- * of that exact name; both without "+detail" (what follows the first '+', if something stands before it); "postmaster"
- * in any case: the postmaster; the domain's catch-all ("@domain"). Bare names: aliases and users of that name alone.
+ * Domains, and the addresses of aliases, are compared without case (ASCII); names of users as given, then in lower
+ * case. In this order: the alias, then the user of that exact name, and where bare names count (DOMAIN_ALL) the alias
+ * and the user of the bare name; the same without "+detail" (what follows the first '+', if something stands before
+ * it); "postmaster" in any case: the postmaster; the domain's catch-all ("@domain"). Bare: aliases and users of that
+ * name alone, and the postmaster. Targets of an alias that are gone do not count: without any it is as if not there.
  *
  * 0: found. -1: ERR_GONE: nobody (550 5.1.1); ERR_AUTH: not our domain (550 5.7.1: no relaying); ERR_TEMP: trouble,
  * never to be taken for one of the others. */
@@ -41,7 +43,8 @@ int domain_del(struct users *db, struct span domain, struct err *err);
 int domain_each(struct users *db, int (*fn)(void *arg, const char *domain, enum domain_names names), void *arg,
                 struct err *err);
 
-/* address: "info@example.org", "@example.org" (catch-all) or a bare name. target: the name of a user that exists. */
+/* address: "info@example.org", "@example.org" (catch-all) or a bare name; kept in lower case. target: the name of a
+ * user that exists (ERR_GONE); when he is deleted, the alias leads to him no more. */
 int alias_add(struct users *db, struct span address, struct span target, struct err *err);
 int alias_del(struct users *db, struct span address, struct span target, struct err *err); /* target.n = 0: all of it */
 int alias_each(struct users *db, int (*fn)(void *arg, const char *address, const char *target), void *arg,

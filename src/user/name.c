@@ -3,15 +3,15 @@
 #include "user/name.h"
 
 #include <stdint.h>
+#include <string.h>
 
-/* Code points that no name has, with what people call them. */
+/* Code points that no name and no address has, with what people call them. */
 static const struct range {
     uint32_t first, last;
     const char *what;
 } refused[] = {
     {0x0000, 0x001F, "a control character"},
     {0x0020, 0x0020, "a space"},
-    {0x002F, 0x002F, "a slash"},
     {0x007F, 0x009F, "a control character"},
     {0x00A0, 0x00A0, "a space"},
     {0x00AD, 0x00AD, "an invisible character"},
@@ -61,6 +61,21 @@ static unsigned code_point(struct span s, uint32_t *value)
     return v >= least && v <= 0x10FFFF ? n : 0;
 }
 
+int users_check_text(struct span text, const char *what, struct err *err)
+{
+    for (struct span rest = text; rest.n;) {
+        uint32_t c;
+        unsigned n = code_point(rest, &c);
+        if (n == 0)
+            return err_set(err, ERR_INPUT, "%s must be UTF-8", what);
+        for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+            if (c >= refused[i].first && c <= refused[i].last)
+                return err_set(err, ERR_INPUT, "%s (U+%04X) in %s", refused[i].what, (unsigned)c, what);
+        rest = span_from(rest, n);
+    }
+    return 0;
+}
+
 int users_check_name(struct span name, struct err *err)
 {
     if (name.n == 0)
@@ -69,15 +84,7 @@ int users_check_name(struct span name, struct err *err)
         return err_set(err, ERR_INPUT, "a user's name has at most %d bytes", USER_NAME_MAX);
     if (span_is(name, ".") || span_is(name, ".."))
         return err_set(err, ERR_INPUT, "\".\" and \"..\" are no users' names");
-    for (struct span rest = name; rest.n;) {
-        uint32_t c;
-        unsigned n = code_point(rest, &c);
-        if (n == 0)
-            return err_set(err, ERR_INPUT, "a user's name must be UTF-8");
-        for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-            if (c >= refused[i].first && c <= refused[i].last)
-                return err_set(err, ERR_INPUT, "%s (U+%04X) in a user's name", refused[i].what, (unsigned)c);
-        rest = span_from(rest, n);
-    }
-    return 0;
+    if (memchr(name.p, '/', name.n))
+        return err_set(err, ERR_INPUT, "a slash (U+002F) in a user's name");
+    return users_check_text(name, "a user's name", err);
 }

@@ -12,4 +12,7 @@ enum { USER_NAME_MAX = 249 };
  * 0, or -1 with ERR_INPUT. */
 int users_check_name(struct span name, struct err *err);
 
+/* The same characters but for '/', in any text; `what` ("a user's name") stands in the error. */
+int users_check_text(struct span text, const char *what, struct err *err);
+
 #endif

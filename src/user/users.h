@@ -1,6 +1,7 @@
 /* users: who may log in, in SQLite (WAL). The only SQL about people.
  *
- * Used by auth (which reads) and by `bustia user` (which writes). A handle is used by one thread at a time. */
+ * Used by auth (which reads) and by `bustia user` and `bustia quota` (which write). A handle is used by one thread at a
+ * time. */
 #ifndef USER_USERS_H
 #define USER_USERS_H
 
@@ -22,6 +23,7 @@ struct user {
     char *where;    /* "maildir:/srv/mail/anna" */
     uint32_t uid, gid;
     bool disabled;
+    uint64_t quota_octets, quota_messages; /* of the mailbox; 0 = no limit */
 };
 
 void user_free(struct user *u); /* wipes secrets; leaves zeroes */
@@ -46,7 +48,8 @@ int users_find(struct users *db, struct span name, struct user *u, struct err *e
 
 int users_add(struct users *db, const struct user *u, struct err *err);    /* ERR_INPUT: exists, bad name */
 int users_change(struct users *db, const struct user *u, struct err *err); /* by name; ERR_GONE */
-int users_del(struct users *db, struct span name, struct err *err);        /* ERR_GONE */
+/* ERR_GONE. The aliases that lead to him lead there no more: where he was the last, the alias is gone too. */
+int users_del(struct users *db, struct span name, struct err *err);
 /* Calls fn for each in order of name until it returns non-zero. fn must not change the database. */
 int users_each(struct users *db, int (*fn)(void *arg, const struct user *u), void *arg, struct err *err);
 /* Several changes as one. After a change or a commit that failed only users_rollback is of use. */
