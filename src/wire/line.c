@@ -10,6 +10,23 @@ void line_init(struct line *l)
     *l = (struct line){0};
 }
 
+void line_init_crlf(struct line *l)
+{
+    *l = (struct line){.crlf = true};
+}
+
+/* The LF that ends the line, looked for in s from `from` on; l->cr tells what went before s. */
+static const char *find_end(const struct line *l, struct span s, size_t from)
+{
+    while (from < s.n) {
+        const char *lf = memchr(s.p + from, '\n', s.n - from);
+        if (!lf || !l->crlf || (lf > s.p ? lf[-1] == '\r' : l->cr))
+            return lf;
+        from = (size_t)(lf - s.p) + 1;
+    }
+    return NULL;
+}
+
 /* What is thrown away may be the tail of a password. */
 static void throw_away(struct buf *in, size_t n)
 {
@@ -21,9 +38,11 @@ static void throw_away(struct buf *in, size_t n)
 static bool discard(struct line *l, struct buf *in)
 {
     struct span s = buf_span(in);
-    const char *end = s.n ? memchr(s.p, '\n', s.n) : NULL;
-    if (s.n)
+    const char *end = find_end(l, s, 0);
+    if (s.n) {
+        l->cr = !end && s.p[s.n - 1] == '\r';
         throw_away(in, end ? (size_t)(end - s.p) + 1 : s.n);
+    }
     l->discarding = !end;
     return end;
 }
@@ -35,7 +54,7 @@ enum line_result line_next(struct line *l, struct buf *in, size_t max, struct sp
 
     struct span s = buf_span(in);
     size_t look = s.n < max ? s.n : max;
-    const char *end = l->scanned < look ? memchr(s.p + l->scanned, '\n', look - l->scanned) : NULL;
+    const char *end = find_end(l, (struct span){s.p, look}, l->scanned);
     if (end) {
         *used = (size_t)(end - s.p) + 1;
         *line = (struct span){s.p, *used - 1};

@@ -12,14 +12,17 @@
  *   WANT_ROOM     more room in `out`: feed again when it has drained
  *   WANT_MAIL     a transaction begins, from m->mail: is there room for m->mail.size (0: not said)? then
  * smtp_server_mail WANT_RCPT     whose is m->rcpt? then smtp_server_rcpt WANT_MESSAGE  the message begins: a place for
- * it, then smtp_server_message WANT_PIECE    m->piece holds the next octets of the message (dot-stuffing undone, CRLF
- * line ends); then smtp_server_piece WANT_DELIVER  it is whole: deliver it to the m->mail.recipients accepted ones;
- * then smtp_server_delivered: SMTP once, LMTP for each accepted recipient in order WANT_RESET    the transaction is
- * over without a delivery (RSET, HELO, STARTTLS, XCLIENT, a refused message): what was kept is to be forgotten; awaits
- * no answer, feed goes on at once WANT_TLS      "220" is in `out`, `in` has been emptied: send it, shake hands, then
- * smtp_server_secured WANT_CLOSE    send what is in `out`, then close
+ * it, then smtp_server_message. Refused, the transaction stays, and the client may try DATA again WANT_PIECE m->piece
+ * holds the next octets of the message (dot-stuffing undone, CRLF line ends); then smtp_server_piece. Nothing may be
+ * added to `in` before WANT_DELIVER  it is whole: deliver it to the m->mail.recipients accepted ones; then
+ * smtp_server_delivered: SMTP once, LMTP for each accepted recipient in order. As long as answers are missing feed says
+ * WANT_DELIVER again (and writes those that had no room) WANT_RESET    the transaction is over without a delivery
+ * (RSET, HELO, STARTTLS), or will be (the message is refused and the rest of it thrown away): what was kept is to be
+ * forgotten; awaits no answer, feed goes on at once WANT_TLS      "220" is in `out`, `in` has been emptied: send it,
+ * shake hands, then smtp_server_secured WANT_CLOSE    send what is in `out`, then close
  *
- * After MAIL, RCPT, MESSAGE, PIECE and DELIVER feed may be called again only after the matching answer.
+ * After MAIL, RCPT, MESSAGE, PIECE and DELIVER feed may be called again only after the matching answer; too early, it
+ * says the same again.
  *
  * Line discipline: only CRLF ends a line, only CRLF.CRLF ends a message. A command with a bare CR, LF or NUL is
  * refused. A bare LF in a message never ends anything: the message is read to its true end and refused (554 5.6.0),
@@ -30,11 +33,13 @@
 #include "base/buf.h"
 #include "wire/line.h"
 #include "wire/smtp_address.h"
+#include "wire/smtp_body.h"
 
 enum {
     SMTP_LINE_MAX = 4096,  /* a command with its CRLF: RFC 5321 §4.5.3.1.4 asks for 512, its extensions for more */
     SMTP_REPLY_MAX = 1024, /* one reply, all lines of EHLO's */
     SMTP_NAME_MAX = 255,   /* HELO's argument, XCLIENT's names */
+    SMTP_ID_MAX = 63,      /* what names a message in the reply to it */
     SMTP_ERRORS_MAX = 20   /* then 421: as many in a row are no client's mistake */
 };
 
@@ -108,13 +113,18 @@ struct smtp_server {
     } count;
     /* private */
     struct line line;
-    int step;
-    unsigned errors_row; /* without a success between */
-    unsigned answered;   /* LMTP: recipients whose answer was written */
-    uint64_t chunk_left; /* BDAT */
-    bool chunk_last, greeted, reset_due;
-    enum smtp_verdict refused; /* the message: its rest is thrown away */
-    struct smtp_body *body;    /* the decoder's state while a message comes in; freed by smtp_server_fini */
+    int step, state;              /* enums in smtp_parts.h */
+    unsigned errors_row;          /* without a success between */
+    bool reset_due;               /* the owner is to forget the transaction */
+    bool helo_given, proto_given; /* by XCLIENT: what HELO says later is about the proxy */
+    size_t taken;                 /* octets of `in` that the piece was made of */
+    uint64_t chunk_left;          /* BDAT */
+    bool chunked, chunk_last;
+    enum smtp_verdict refused;  /* the message: its rest is thrown away */
+    struct smtp_body body;      /* while a message comes in */
+    unsigned char *verdicts;    /* about the recipients in order, one for all in SMTP; freed by smtp_server_fini */
+    unsigned decided, answered; /* how many of them are known, and how many written into `out` */
+    char id[SMTP_ID_MAX + 1];
 };
 
 void smtp_server_init(struct smtp_server *m, const struct smtp_offer *offer, struct buf *out); /* writes the greeting */
@@ -129,7 +139,8 @@ void smtp_server_rcpt(struct smtp_server *m, enum smtp_verdict v, struct buf *ou
 void smtp_server_message(struct smtp_server *m, enum smtp_verdict v, struct buf *out);
 void smtp_server_piece(struct smtp_server *m, enum smtp_verdict v,
                        struct buf *out); /* not OK: its rest is thrown away */
-/* `id`: said in the reply to an accepted message; letters, digits, '.', '-'. */
+/* `id`: said in the reply to an accepted message, the same for all its recipients; letters, digits, '.', '-'. What has
+ * no room in `out` is written by feed. */
 void smtp_server_delivered(struct smtp_server *m, enum smtp_verdict v, const char *id, struct buf *out);
 void smtp_server_secured(struct smtp_server *m, const struct smtp_offer *offer); /* all is forgotten (RFC 3207 §4.2) */
 /* The owner ends it: "421 4.3.2 text", where the protocol allows a reply. Then WANT_CLOSE. */
