@@ -1,9 +1,11 @@
 /* maildir: new/ and cur/ of a directory, served as they are: nothing is moved or flagged. Mail processes, with
- * the mailbox's own uid, from an empty root with one directory held open, sealed by seccomp and Landlock.
+ * the mailbox's own uid, from an empty root with one directory held open, sealed by seccomp and Landlock; deliver
+ * processes, for which files cannot be opened for reading at all.
  *
  * Whatever is opened is opened beneath the maildrop by openat2, is a regular file and is the inode that was
- * listed; else it is not that message. The calls used: openat2, fstat, newfstatat, getdents64,
- * fcntl, pread64, unlinkat, fsync, flock, mkdirat, close, nanosleep, and the clock. */
+ * listed; else it is not that message. The calls used by both: openat2, fstat, newfstatat, getdents64, fcntl,
+ * readlinkat, symlinkat, renameat2, unlinkat, fsync, flock, mkdirat, close, nanosleep, and the clock. For sessions also
+ * pread64; for deliveries write, linkat, getrandom, getpid. */
 #include "store/maildir.h"
 
 #include <errno.h>
@@ -13,10 +15,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "store/maildir_draft.h"
 #include "store/maildir_open.h"
 #include "store/maildir_scan.h"
 #include "store/maildir_uid.h"
+#include "store/maildir_used.h"
 
 enum {
     PIECE = 128 * 1024, /* one read of a file that is counted */
@@ -26,7 +31,6 @@ enum {
 struct maildir {
     struct store store;
     struct maildir_box box;
-    bool unsure; /* an fsync failed: what it was to make durable cannot be told any more */
 };
 
 static struct maildir *self(struct store *s)
@@ -39,7 +43,7 @@ static int maildir_open(struct store **s, const struct store_root *root, const c
 {
     struct maildir *m = mem_alloc(sizeof *m);
     m->store.ops = &store_maildir;
-    if (maildir_box_open(&m->box, root, path, mode == STORE_EXCLUSIVE, err) < 0) {
+    if (maildir_box_open(&m->box, root, path, mode, err) < 0) {
         mem_free(m);
         return -1;
     }
@@ -270,7 +274,8 @@ struct removal {
     struct maildir_box *box;
     bool changed[MAILDIR_DIRS]; /* what must be made durable */
     size_t left;
-    int failed; /* the first errno */
+    int failed;                /* the first errno */
+    uint64_t octets, messages; /* that are gone now, as stored */
 };
 
 /* The descriptor says better than another look at the names whether the file is gone: it has no link left.
@@ -324,6 +329,11 @@ static int unlink_all(struct removal *r, const struct drop *drop, struct err *er
         }
         r->left += e->failed;
         e->wanted = false;
+        if (e->gone && !e->told && i < drop->count && drop->messages[i].deleted) {
+            e->told = true;
+            r->octets += e->size;
+            r->messages++;
+        }
     }
     return searched;
 }
@@ -341,11 +351,14 @@ static int maildir_remove(struct store *s, const struct drop *drop, size_t *left
     struct maildir *m = self(s);
     struct removal r = {.box = &m->box};
     *left = drop->deleted;
-    if (m->unsure) /* a second fsync would say that all is well: it reports each failure once */
+    if (m->box.unsure) /* a second fsync would say that all is well: it reports each failure once */
         return err_set(err, ERR_UNKNOWN, "%s: an earlier fsync failed", m->box.where);
+    struct maildir_record before;
+    bool recorded = maildir_record_load(&m->box, &before);
     int searched = unlink_all(&r, drop, err);
+    maildir_used_less(&m->box, recorded ? &before : NULL, r.octets, r.messages); /* after it: see the record's header */
     if (make_durable(&r, err) < 0) {
-        m->unsure = true;
+        m->box.unsure = true;
         return -1;
     }
     *left = r.left;
@@ -357,11 +370,35 @@ static int maildir_remove(struct store *s, const struct drop *drop, size_t *left
     return 0;
 }
 
+/* ---- deliveries */
+
+static int maildir_begin(struct store *s, const struct store_about *about, struct store_draft **d, struct err *err)
+{
+    return maildir_draft_begin(&self(s)->box, about, d, err);
+}
+
+static int maildir_count(struct store *s, bool afresh, struct store_used *used, struct err *err)
+{
+    return maildir_used(&self(s)->box, afresh, used, err);
+}
+
+static int maildir_sweep_now(struct store *s, struct err *err)
+{
+    return maildir_sweep(&self(s)->box, clock_wall().tv_sec, err);
+}
+
 const struct store_ops store_maildir = {
     .scheme = "maildir",
     .open = maildir_open,
     .list = maildir_list,
     .body = maildir_body,
     .remove = maildir_remove,
+    .begin = maildir_begin,
+    .write = maildir_draft_write,
+    .ready = maildir_draft_ready,
+    .commit = maildir_draft_commit,
+    .abort = maildir_draft_abort,
+    .used = maildir_count,
+    .sweep = maildir_sweep_now,
     .close = maildir_close,
 };

@@ -24,6 +24,21 @@ struct maildir_name {
 /* Fills *n for every kind but MAILDIR_NAME_LONG. */
 enum maildir_name_kind maildir_name_read(struct span name, struct maildir_name *n);
 
+/* What a name that is made here says. A name made for a key bears its digest instead of the pid and the host's place, so
+ * that it is short enough to be a uid (RFC 1939 §7) like the others. */
+struct maildir_stamp {
+    int64_t seconds;       /* since 1970: other programs list by it */
+    unsigned microseconds; /* the order within a second */
+    unsigned pid;
+    uint64_t random;
+    const char *key; /* 32 hexadecimal digits, or NULL */
+};
+enum { MAILDIR_MADE = 96, MAILDIR_KEY = 32 };
+/* Writes it with a NUL. Returns its length. Sizes may be put behind it, after a comma. */
+size_t maildir_name_make(const struct maildir_stamp *t, char out[MAILDIR_MADE]);
+/* The key in a name that was made for one; empty in any other. */
+struct span maildir_name_key(struct span name);
+
 /* Order of messages: by time, then bytewise by base. <0, 0, >0. */
 int maildir_name_compare(const struct maildir_name *a, const struct maildir_name *b);
 

@@ -1,4 +1,4 @@
-/* maildir_open: see the header. Mail processes, from an empty root: only root->fd leads to files. */
+/* maildir_open: see the header. Mail and deliver processes, from an empty root: only root->fd leads to files. */
 #include "store/maildir_open.h"
 
 #include <dirent.h>
@@ -11,11 +11,13 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "store/maildir_record.h"
 
 enum { ONLY_US = 0700 };
 
+/* In the order of enum maildir_dir. */
 static const char *const parts[] = {"new", "cur", "tmp"};
-enum { PARTS = sizeof parts / sizeof *parts };
+enum { TMP = MAILDIR_DIRS, PARTS };
 
 static const char *reason(int error)
 {
@@ -37,19 +39,41 @@ static int open_directory(int dir, const char *path)
     return maildir_beneath(dir, path, O_RDONLY | O_DIRECTORY);
 }
 
+/* The new entry of `dir` must survive a power cut before a message below it is vouched for. Where the directory may be
+ * written to and not read, what was made is synced itself: common file systems write its entry with it. */
+static int sync_made(int dir, const char *name)
+{
+    int fd = open_directory(dir, ".");
+    if (fd < 0)
+        fd = open_directory(dir, name);
+    int result = fd < 0 ? -1 : fsync(fd);
+    int saved = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return result;
+}
+
+static int make_directory(int dir, const char *name)
+{
+    if (mkdirat(dir, name, ONLY_US) < 0)
+        return errno == EEXIST ? 0 : -1;
+    return sync_made(dir, name);
+}
+
 /* Makes the last component of the path, never one before it: a parent that is not there may be a disk
  * that is not mounted. */
 static int make_maildrop(const struct store_root *root, const char *path)
 {
     const char *slash = strrchr(path, '/');
     if (!slash)
-        return mkdirat(root->fd, path, ONLY_US) < 0 && errno != EEXIST ? -1 : 0;
+        return make_directory(root->fd, path);
     char *parent = mem_copy(path, (size_t)(slash - path));
     int fd = maildir_beneath(root->fd, parent, O_PATH | O_DIRECTORY);
     mem_free(parent);
     if (fd < 0)
         return -1;
-    int made = mkdirat(fd, slash + 1, ONLY_US) < 0 && errno != EEXIST ? -1 : 0;
+    int made = make_directory(fd, slash + 1);
     int saved = errno;
     close(fd);
     errno = saved;
@@ -69,6 +93,7 @@ static int open_maildrop(struct maildir_box *m, const struct store_root *root, c
     return m->dir < 0 ? refuse(m, NULL, errno, err) : 0;
 }
 
+/* Our own record does not count: it says that this was a maildrop. */
 static bool is_empty(int dir)
 {
     int fd = open_directory(dir, ".");
@@ -81,7 +106,7 @@ static bool is_empty(int dir)
     const struct dirent *d;
     bool empty = true;
     while (errno = 0, empty && (d = readdir(stream)))
-        empty = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0;
+        empty = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 || strcmp(d->d_name, MAILDIR_RECORD) == 0;
     empty = empty && !errno;
     closedir(stream);
     return empty;
@@ -100,30 +125,61 @@ static unsigned parts_there(int dir)
 }
 
 /* Without tmp/ mail can still be served. */
-static int complete(const struct maildir_box *m, struct err *err)
+static int complete(const struct maildir_box *m, bool need_tmp, struct err *err)
 {
     unsigned there = parts_there(m->dir);
     if (!there && !is_empty(m->dir))
         return err_set(err, ERR_TEMP, "%s is not a Maildir: it has neither new/ nor cur/", m->where);
     for (unsigned i = 0; i < PARTS; i++)
-        if (!(there & 1u << i) && mkdirat(m->dir, parts[i], ONLY_US) < 0 && errno != EEXIST && i < MAILDIR_DIRS)
+        if (!(there & 1u << i) && make_directory(m->dir, parts[i]) < 0 && (i != TMP || need_tmp))
             return err_set(err, ERR_TEMP, "%s/%s is missing and cannot be made: %s", m->where, parts[i],
                            strerror(errno));
     return 0;
 }
 
-static int open_parts(struct maildir_box *m, struct err *err)
+static int open_part(const struct maildir_box *m, unsigned part, int *fd, struct err *err)
 {
-    for (int i = 0; i < MAILDIR_DIRS; i++) {
-        m->sub[i] = open_directory(m->dir, parts[i]);
-        if (m->sub[i] < 0 && errno == ENOENT && complete(m, err) < 0)
+    *fd = open_directory(m->dir, parts[part]);
+    if (*fd < 0 && errno == ENOENT) {
+        if (complete(m, part == TMP, err) < 0)
             return -1;
-        if (m->sub[i] < 0)
-            m->sub[i] = open_directory(m->dir, parts[i]);
-        if (m->sub[i] < 0)
-            return refuse(m, parts[i], errno, err);
+        *fd = open_directory(m->dir, parts[part]);
     }
+    return *fd < 0 ? refuse(m, parts[part], errno, err) : 0;
+}
+
+static int open_parts(struct maildir_box *m, enum store_mode mode, struct err *err)
+{
+    for (unsigned i = 0; i < MAILDIR_DIRS; i++)
+        if (open_part(m, i, &m->sub[i], err) < 0)
+            return -1;
+    return mode == STORE_DELIVER ? maildir_box_tmp(m, err) : 0;
+}
+
+int maildir_box_tmp(struct maildir_box *m, struct err *err)
+{
+    return m->tmp >= 0 ? 0 : open_part(m, TMP, &m->tmp, err);
+}
+
+static int open_again(struct maildir_box *m, unsigned part, int *fd, struct err *err)
+{
+    int other;
+    if (open_part(m, part, &other, err) < 0)
+        return -1;
+    if (*fd >= 0)
+        close(*fd);
+    *fd = other;
     return 0;
+}
+
+int maildir_box_tmp_again(struct maildir_box *m, struct err *err)
+{
+    return open_again(m, TMP, &m->tmp, err);
+}
+
+int maildir_box_new_again(struct maildir_box *m, struct err *err)
+{
+    return open_again(m, MAILDIR_NEW, &m->sub[MAILDIR_NEW], err);
 }
 
 static int take_lock(const struct maildir_box *m, struct err *err)
@@ -135,14 +191,19 @@ static int take_lock(const struct maildir_box *m, struct err *err)
     return err_set(err, ERR_TEMP, "%s: flock: %s", m->where, strerror(errno));
 }
 
-int maildir_box_open(struct maildir_box *m, const struct store_root *root, const char *path, bool lock, struct err *err)
+static const struct maildir_box nothing = {.dir = -1, .sub = {-1, -1}, .tmp = -1};
+
+int maildir_box_open(struct maildir_box *m, const struct store_root *root, const char *path, enum store_mode mode,
+                     struct err *err)
 {
-    *m = (struct maildir_box){.dir = -1, .sub = {-1, -1}};
+    *m = nothing;
+    m->wire_ends = root->wire_ends;
     size_t n = strlen(root->path) + 1 + strlen(path) + 1;
     m->where = mem_alloc(n);
     snprintf(m->where, n, "%s/%s", root->path, path);
     maildir_table_init(&m->table);
-    if (open_maildrop(m, root, path, err) < 0 || (lock && take_lock(m, err) < 0) || open_parts(m, err) < 0) {
+    if (open_maildrop(m, root, path, err) < 0 || (mode == STORE_EXCLUSIVE && take_lock(m, err) < 0) ||
+        open_parts(m, mode, err) < 0) {
         maildir_box_close(m);
         return -1;
     }
@@ -156,8 +217,10 @@ void maildir_box_close(struct maildir_box *m)
     for (int i = 0; i < MAILDIR_DIRS; i++)
         if (m->sub[i] >= 0)
             close(m->sub[i]);
+    if (m->tmp >= 0)
+        close(m->tmp);
     if (m->dir >= 0)
         close(m->dir);
     mem_free(m->where);
-    *m = (struct maildir_box){.dir = -1, .sub = {-1, -1}};
+    *m = nothing;
 }

@@ -11,9 +11,17 @@
 #include "store/maildir_scan.h"
 #include "store/store.h"
 
-/* Fills *m. `lock`: flock on the maildrop's own descriptor, before anything is looked at: it needs no
- * file, so it works on a full or read-only disk, and ends with the descriptor whatever becomes of us. */
-int maildir_box_open(struct maildir_box *m, const struct store_root *root, const char *path, bool lock, struct err *err);
+/* Fills *m. STORE_EXCLUSIVE: flock on the maildrop's own descriptor, before anything is looked at: it needs no
+ * file, so it works on a full or read-only disk, and ends with the descriptor whatever becomes of us. STORE_DELIVER:
+ * tmp/ too, and no lock. What had to be made is durable. */
+int maildir_box_open(struct maildir_box *m, const struct store_root *root, const char *path, enum store_mode mode,
+                     struct err *err);
 void maildir_box_close(struct maildir_box *m);
+
+/* Sees to it that tmp/ is open. */
+int maildir_box_tmp(struct maildir_box *m, struct err *err);
+/* Something was not found: opens tmp/ or new/ anew if it was removed, made again if need be. */
+int maildir_box_tmp_again(struct maildir_box *m, struct err *err);
+int maildir_box_new_again(struct maildir_box *m, struct err *err);
 
 #endif

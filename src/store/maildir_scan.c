@@ -26,10 +26,11 @@ const char *maildir_dir_name(enum maildir_dir dir)
     return dir == MAILDIR_NEW ? "new" : "cur";
 }
 
-int maildir_beneath(int dir, const char *path, int flags)
+static int open_beneath(int dir, const char *path, int flags, mode_t mode)
 {
     struct open_how how = {
         .flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW),
+        .mode = mode,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
     long fd;
@@ -37,6 +38,16 @@ int maildir_beneath(int dir, const char *path, int flags)
         fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
     while (fd < 0 && (errno == EINTR || errno == EAGAIN));
     return (int)fd;
+}
+
+int maildir_beneath(int dir, const char *path, int flags)
+{
+    return open_beneath(dir, path, flags, 0);
+}
+
+int maildir_create(int dir, const char *name)
+{
+    return open_beneath(dir, name, O_WRONLY | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
 }
 
 bool maildir_moved(int error)
@@ -137,6 +148,7 @@ struct sight {
     uint64_t inode;
     mode_t mode;
     int64_t mtime; /* 0: not asked for */
+    uint64_t size; /* the same */
     int error;     /* it could not be asked what it is */
     long entry;    /* in the table, or MAILDIR_NONE */
 };
@@ -179,6 +191,7 @@ static bool identify(struct maildir_box *m, enum maildir_dir dir, const struct d
         s->inode = st.st_ino;
         s->mode = st.st_mode;
         s->mtime = nanoseconds(st.st_mtim);
+        s->size = (uint64_t)st.st_size;
         s->entry = maildir_table_find(&m->table, s->parts.base, s->inode);
         if (s->entry != MAILDIR_NONE && !m->table.entries[s->entry].odd != !odd(s))
             s->entry = MAILDIR_NONE; /* the number has passed from a message to something else, or back */
@@ -209,6 +222,7 @@ static void see_listed(struct maildir_box *m, enum maildir_dir dir, const struct
     }
     long added = maildir_table_add(&m->table, dir, s.name, &s.parts, s.inode);
     m->table.entries[added].odd = odd(&s);
+    m->table.entries[added].size = s.size;
     if (s.mtime < scan->began) /* else it has just been delivered: passes need not go on for its like */
         scan->missed++;
 }
@@ -229,6 +243,32 @@ int maildir_scan(struct maildir_box *m, struct err *err)
         if (n >= PASSES_ENOUGH && (idle >= PASSES_IDLE || n >= PASSES_MOST || clock_ms() - began > SCAN_MS))
             return 0;
     }
+}
+
+/* ---- names alone */
+
+struct each {
+    maildir_name_fn *see;
+    void *arg;
+    bool enough;
+};
+
+static void see_name(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, void *arg)
+{
+    struct each *each = arg;
+    (void)m;
+    if (!each->enough && d->d_name[0] != '.' && (d->d_type == DT_REG || d->d_type == DT_UNKNOWN))
+        each->enough = each->see(dir, d->d_name, each->arg);
+}
+
+int maildir_each_name(struct maildir_box *m, maildir_name_fn *see, void *arg, struct err *err)
+{
+    struct each each = {see, arg, false};
+    bool counts = false;
+    for (unsigned n = 1; n <= PASSES_ENOUGH && !counts && !each.enough; n++)
+        if (pass(m, n, see_name, &each, &counts, err) < 0)
+            return -1;
+    return 0;
 }
 
 /* ---- the search */

@@ -15,9 +15,14 @@
 #include "store/maildir_table.h"
 
 struct maildir_box {
-    char *where;             /* the path, for people */
-    int dir;                 /* the maildrop itself: bears the lock */
-    int sub[MAILDIR_DIRS];   /* new/ and cur/, opened once */
+    char *where;           /* the path, for people */
+    int dir;               /* the maildrop itself: bears a session's lock */
+    int sub[MAILDIR_DIRS]; /* new/ and cur/, opened once */
+    int tmp;               /* tmp/: bears the short lock of those who deliver and count; -1: not needed so far */
+    bool unsure;           /* an fsync failed: what it was to make durable cannot be told any more */
+    bool told;             /* that the record cannot be kept has been logged */
+    bool wire_ends;        /* deliveries keep their CRLF */
+    unsigned begun;        /* deliveries with a time of their own: their order within a second */
     struct maildir_table table;
 };
 
@@ -25,11 +30,18 @@ const char *maildir_dir_name(enum maildir_dir dir); /* "new" */
 
 /* openat2 beneath `dir`, never through a symbolic link, without waiting for anybody. -1: errno. */
 int maildir_beneath(int dir, const char *path, int flags);
+/* The same, to write a file that is not there yet. */
+int maildir_create(int dir, const char *name);
 /* The errno says: what this name stands for is not the file that was seen (renamed, replaced, removed). */
 bool maildir_moved(int error);
 
 /* Fills the empty table with all that is in the two directories; what is no regular file is marked odd. */
 int maildir_scan(struct maildir_box *m, struct err *err);
+
+/* Shows the name of each entry of the two directories that may be a file, in passes until one counts or enough were
+ * made, or until `see` says that it has seen enough. A name may be shown more than once. */
+typedef bool maildir_name_fn(enum maildir_dir dir, const char *name, void *arg);
+int maildir_each_name(struct maildir_box *m, maildir_name_fn *see, void *arg, struct err *err);
 
 /* Looks for every entry that is marked `wanted` under whatever name it has by now. `met` is called the moment one
  * is seen: true ends the search for it, false says that it has moved again. After it an entry that is

@@ -12,7 +12,7 @@ enum maildir_dir { MAILDIR_NEW, MAILDIR_CUR, MAILDIR_DIRS };
 struct maildir_entry {
     uint64_t inode;
     uint64_t time;   /* in the name */
-    uint64_t size;   /* as stored, when it was counted */
+    uint64_t size;   /* as stored, when it was counted; before that what the scan was told, if it asked */
     uint64_t octets; /* in wire form */
     int64_t mtime;   /* in nanoseconds, when it was counted */
     uint32_t name;   /* where its name, ended by NUL, begins in the table's names */
@@ -24,6 +24,7 @@ struct maildir_entry {
     bool wanted : 1; /* a search looks for it */
     bool seen : 1;   /* the search has met it */
     bool failed : 1; /* it is there and could not be removed */
+    bool told : 1;   /* its removal has been noted in the record */
     const char *odd; /* why it is no message that can be served; NULL: it is one */
 };
 

@@ -1,11 +1,12 @@
 /* memory: a mailbox in memory, for tests; fails and sleeps on request.
  *
  * `memory:/path?key=value,…` below a root; the words: messages=N (made up, when the path is first opened),
- * sleep=MS (each call), fail=CALL (open list body read remove; may stand several times), unknown (remove removes and
- * answers ERR_UNKNOWN), wire (bodies are in wire form), fd (bodies are descriptors, else readers). Reachable only where the
- * configuration says `allow_memory_store = yes`.
+ * sleep=MS (each call), fail=CALL (open list body read remove begin write ready commit used sweep; may stand several
+ * times), unknown (remove removes, commit delivers, and both answer ERR_UNKNOWN), wire (made-up bodies are in wire form),
+ * fd (bodies are descriptors, else readers). Reachable only where the configuration says `allow_memory_store = yes`.
  *
- * A mailbox lives as long as the process, under its path; the words belong to each opening. */
+ * A mailbox lives as long as the process, under its path, and no other process sees it; the words belong to each
+ * opening. */
 #ifndef STORE_MEMORY_H
 #define STORE_MEMORY_H
 

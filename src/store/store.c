@@ -39,6 +39,11 @@ bool store_count_wire(const struct store_count *c)
     return !c->lone && !c->dot && !c->open_line;
 }
 
+bool store_keeps_crlf(struct span message)
+{
+    return message.n && memmem(message.p, message.n, "\r\r\n", 3);
+}
+
 /* A colon cannot stand in a plain uid, so no message's name can be made to look like a digest. */
 static void digest_uid(const unsigned char hash[DIGEST_SHA256], char out[71])
 {

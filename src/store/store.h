@@ -86,9 +86,9 @@ struct store_ops {
     int (*write)(struct store_draft *d, struct span in, struct err *err);
     /* All is written and durable but for its name. After a failure (of write, too) only abort is of use. */
     int (*ready)(struct store_draft *d, struct err *err);
-    /* Commits n drafts of one mailbox that are ready, with one directory fsync for all, and frees them. errs[i].kind:
-     * ERR_NONE: durable, and counted in the record of what is used; ERR_UNKNOWN: perhaps; else it is not there. Returns
-     * how many are durable. */
+    /* Commits n drafts of one open store that are ready, with one directory fsync for all, and frees them. errs[i].kind:
+     * ERR_NONE: durable, and counted in the record of what is used, if there is one; ERR_UNKNOWN: it is there, and may
+     * not outlive a power cut; else it is not there. Returns how many are durable. */
     unsigned (*commit)(struct store_draft **d, unsigned n, struct err *errs);
     void (*abort)(struct store_draft *d); /* frees; nothing stays */
 

@@ -1,4 +1,4 @@
-/* contract: what every mailbox promises (store/store.h), whatever keeps it. A new back-end is a row at the end. */
+/* contract: what every mailbox promises (store/store.h) to a session, whatever keeps it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,27 +8,8 @@
 
 #include <cmocka.h>
 
-#include "fault.h"
-#include "place.h"
-#include "store/maildir.h"
-#include "store/memory.h"
+#include "backend.h"
 #include "wire/dot.h"
-
-enum trouble { NO_TROUBLE, LIST_FAILS, BODY_FAILS, REMOVE_FAILS, REMOVE_UNKNOWN };
-
-struct backend {
-    const char *name;
-    const struct store_ops *ops;
-    void (*make)(struct place *p);
-    void (*put)(const struct place *p, unsigned n, struct span text); /* n: its place in the order */
-    void (*trouble)(struct place *p, enum trouble t);                 /* before opening */
-    void (*clean)(struct place *p);
-};
-
-struct test {
-    const struct backend *backend;
-    struct place place;
-};
 
 static void put(const struct test *t, unsigned n, const char *text)
 {
@@ -404,111 +385,6 @@ static void test_body_fails(void **state)
     shut(s, &drop);
 }
 
-/* ---- the back-ends */
-
-static void maildir_put(const struct place *p, unsigned n, struct span text)
-{
-    char name[64]; /* by turns in new/ and in cur/; the order of creation is not that of the names */
-    snprintf(name, sizeof name, "%s/%u.M%uP7.host%s", n % 3 ? "new" : "cur", 1700000000 + n, (n * 7919) % 100,
-             n % 3 ? "" : ":2,S");
-    place_write(p, name, text);
-}
-
-static void maildir_trouble(struct place *p, enum trouble t)
-{
-    static const char *const rules[] = {
-        [NO_TROUBLE] = "",
-        [LIST_FAILS] = "readdir:EIO:/anna/cur:1",
-        [BODY_FAILS] = "openat:EIO:/17000:2", /* the first opening is for the listing */
-        [REMOVE_FAILS] = "unlinkat:EIO:/anna/:1",
-        [REMOVE_UNKNOWN] = "fsync:EIO:/anna/:1",
-    };
-    (void)p;
-    fault_rules(rules[t]);
-}
-
-static void maildir_clean(struct place *p)
-{
-    fault_rules("");
-    place_free(p);
-}
-
-static void memory_put(const struct place *p, unsigned n, struct span text)
-{
-    (void)n;
-    char path[PLACE_PATH];
-    place_path(p, "", path);
-    path[strcspn(path, "?")] = '\0';
-    size_t length = strlen(path);
-    path[path[length - 1] == '/' ? length - 1 : length] = '\0';
-    store_memory_put(path, text);
-}
-
-static void memory_trouble(struct place *p, enum trouble t)
-{
-    static const char *const drops[] = {
-        [NO_TROUBLE] = "anna",
-        [LIST_FAILS] = "anna?fail=list",
-        [BODY_FAILS] = "anna?fail=read",
-        [REMOVE_FAILS] = "anna?fail=remove",
-        [REMOVE_UNKNOWN] = "anna?unknown",
-    };
-    p->drop = drops[t];
-}
-
-static void memory_fd_make(struct place *p)
-{
-    place_make(p);
-    p->drop = "anna?fd";
-}
-
-static void memory_fd_trouble(struct place *p, enum trouble t)
-{
-    static const char *const drops[] = {
-        [NO_TROUBLE] = "anna?fd",
-        [LIST_FAILS] = "anna?fd,fail=list",
-        [BODY_FAILS] = "anna?fd,fail=body",
-        [REMOVE_FAILS] = "anna?fd,fail=remove",
-        [REMOVE_UNKNOWN] = "anna?unknown,fd",
-    };
-    p->drop = drops[t];
-}
-
-static void memory_clean(struct place *p)
-{
-    store_memory_forget();
-    place_free(p);
-}
-
-static const struct backend backends[] = {
-    {"maildir", &store_maildir, place_maildir, maildir_put, maildir_trouble, maildir_clean},
-    {"memory", &store_memory, place_make, memory_put, memory_trouble, memory_clean},
-    {"memory with descriptors", &store_memory, memory_fd_make, memory_put, memory_fd_trouble, memory_clean},
-};
-
-/* ---- each promise for each back-end */
-
-static const struct backend *current;
-
-static int set_up(void **state)
-{
-    struct test *t = mem_alloc(sizeof *t);
-    t->backend = current;
-    t->backend->make(&t->place);
-    *state = t;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct test *t = *state;
-    t->backend->clean(&t->place);
-    mem_free(t);
-    return 0;
-}
-
-#define PROMISE(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest promises[] = {
@@ -529,10 +405,5 @@ int main(void)
         PROMISE(list_fails),
         PROMISE(body_fails),
     };
-    int failed = 0;
-    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
-        current = &backends[i];
-        failed += cmocka_run_group_tests_name(current->name, promises, NULL, NULL);
-    }
-    return failed;
+    BACKEND_RUN_ALL(promises)
 }

@@ -143,6 +143,32 @@ struct store *place_open_list(const struct place *p, const struct store_ops *ops
     return s;
 }
 
+struct store *place_open_to_deliver(const struct place *p, const struct store_ops *ops)
+{
+    struct store *s = NULL;
+    struct err err = {0};
+    if (ops->open(&s, &p->root, p->drop, STORE_DELIVER, &err) < 0)
+        fail_msg("open: %s", err.text);
+    return s;
+}
+
+struct store_draft *place_draft(struct store *s, const struct store_about *about, struct span text)
+{
+    struct store_draft *d = NULL;
+    struct err err = {0};
+    if (s->ops->begin(s, about, &d, &err) < 0 || s->ops->write(d, text, &err) < 0 || s->ops->ready(d, &err) < 0)
+        fail_msg("draft: %s", err.text);
+    return d;
+}
+
+void place_deliver(struct store *s, const struct store_about *about, struct span text)
+{
+    struct store_draft *d = place_draft(s, about, text);
+    struct err err = {0};
+    if (s->ops->commit(&d, 1, &err) != 1)
+        fail_msg("commit: %s", err.text);
+}
+
 /* In pieces of an odd size, so that seams fall everywhere. */
 char *place_body(struct store *s, unsigned msg, size_t *n, struct store_body *b, struct err *err)
 {

@@ -31,6 +31,13 @@ struct store *place_open(const struct place *p, const struct store_ops *ops);
 void place_list(struct store *s, struct drop *drop);
 struct store *place_open_list(const struct place *p, const struct store_ops *ops, struct drop *drop);
 
+/* For deliveries; fails the test if it fails. */
+struct store *place_open_to_deliver(const struct place *p, const struct store_ops *ops);
+/* A draft that is ready. */
+struct store_draft *place_draft(struct store *s, const struct store_about *about, struct span text);
+/* Committed. */
+void place_deliver(struct store *s, const struct store_about *about, struct span text);
+
 /* The whole body as stored, by descriptor or reader; the caller frees it. NULL: err says why. */
 char *place_body(struct store *s, unsigned msg, size_t *n, struct store_body *b, struct err *err);
 /* Asserts that it is this text. */

@@ -1,0 +1,79 @@
+/* memory_box: what the files of the memory store share. */
+#ifndef STORE_MEMORY_BOX_H
+#define STORE_MEMORY_BOX_H
+
+#include "store/memory.h"
+
+enum memory_call {
+    MEMORY_OPEN,
+    MEMORY_LIST,
+    MEMORY_BODY,
+    MEMORY_READ,
+    MEMORY_REMOVE,
+    MEMORY_BEGIN,
+    MEMORY_WRITE,
+    MEMORY_READY,
+    MEMORY_COMMIT,
+    MEMORY_USED,
+    MEMORY_SWEEP,
+    MEMORY_CALLS
+};
+
+struct memory_message {
+    char *text; /* NULL: made up from its number */
+    size_t size;
+    uint64_t number; /* of all that were ever in the box */
+    char *key;       /* NULL: none */
+    bool gone;
+};
+
+struct memory_box {
+    struct memory_box *next;
+    char *path;
+    struct memory_message *messages;
+    unsigned count, room;
+    uint64_t numbers;
+    int64_t counted;
+    bool open;
+};
+
+/* What the path asks for behind its question mark. */
+struct memory_words {
+    uint64_t messages, sleep_ms;
+    bool fail[MEMORY_CALLS];
+    bool unknown, wire, fd;
+};
+
+struct memory {
+    struct store store;
+    struct memory_box *box;
+    struct memory_words words;
+    bool exclusive, wire_ends;
+    unsigned *listed; /* message of the box for each of the drop */
+    unsigned count;
+};
+
+int memory_words_read(struct memory_words *w, struct span text, struct err *err);
+/* Sleeps and fails as the words ask for. */
+int memory_act(const struct memory_words *w, enum memory_call call, struct err *err);
+
+/* Around everything that looks at a box. */
+void memory_lock(void);
+void memory_unlock(void);
+/* The box of this path, made with so many made-up messages if there is none. Under the lock. */
+struct memory_box *memory_box_of(struct span path, uint64_t messages);
+/* Adds a message; the text becomes the box's, the key is copied. Under the lock. */
+void memory_box_add(struct memory_box *b, char *text, size_t size, const char *key);
+
+/* The octets of a message; the caller frees them. */
+char *memory_text(const struct memory *m, const struct memory_message *msg, size_t *size);
+
+int memory_begin(struct store *s, const struct store_about *about, struct store_draft **d, struct err *err);
+int memory_write(struct store_draft *d, struct span in, struct err *err);
+int memory_ready(struct store_draft *d, struct err *err);
+unsigned memory_commit(struct store_draft **d, unsigned n, struct err *errs);
+void memory_abort(struct store_draft *d);
+int memory_used(struct store *s, bool afresh, struct store_used *used, struct err *err);
+int memory_sweep(struct store *s, struct err *err);
+
+#endif
