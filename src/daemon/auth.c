@@ -81,6 +81,7 @@ static void stop(void *arg)
 {
     struct auth *a = arg;
     a->stopping = true;
+    auth_needs_end(a);
     if (!a->workers && !a->doors)
         loop_stop(a->loop);
 }
@@ -101,7 +102,12 @@ static bool master_says(void *arg, const struct talk *t)
     return true;
 }
 
-static const struct start_events master_events = {master_says, stop};
+static void fresh(void *arg)
+{
+    auth_remember_shorter(arg);
+}
+
+static const struct start_events master_events = {master_says, stop, fresh};
 
 /* ---- start */
 

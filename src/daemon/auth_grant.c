@@ -117,7 +117,9 @@ void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
     if (u->uid == 0 || u->uid < a->start.conf.first_uid) {
         log_error("refused", "user=%s has uid %u, below first_uid", log_quote_text(u->name), u->uid);
         auth_refuse(a, s, ERR_PERM);
-    } else if (a->running >= a->start.conf.connections || !a->start.master)
+    } else if (a->stopping || !a->start.master)
+        auth_refuse(a, s, ERR_TEMP);
+    else if (a->running >= a->start.conf.connections)
         auth_refuse(a, s, ERR_LIMIT);
     else {
         struct auth_worker *w = worker_for(a, u);
@@ -217,16 +219,29 @@ void auth_worker_came(struct auth *a, const struct talk *t)
     loop_timer_set(a->idle_timer, AUTH_IDLE_CHECK_MS);
 }
 
+static void need_denied(struct auth *a, struct auth_need *n, enum err_kind kind)
+{
+    for (unsigned i = 0; i < n->count; i++) {
+        struct auth_session *s = auth_find(a, n->waiting[i].id);
+        if (s && s->step == AUTH_NEED)
+            auth_refuse(a, s, kind);
+    }
+    need_free(n);
+}
+
 void auth_worker_denied(struct auth *a, const struct talk *t)
 {
     struct auth_need *n = need_take(a, t->num[0]);
-    for (unsigned i = 0; n && i < n->count; i++) {
-        struct auth_session *s = auth_find(a, n->waiting[i].id);
-        if (s && s->step == AUTH_NEED)
-            auth_refuse(a, s, t->num[1] == ERR_PERM ? ERR_PERM : ERR_TEMP);
-    }
     if (n)
-        need_free(n);
+        need_denied(a, n, t->num[1] == ERR_PERM ? ERR_PERM : ERR_TEMP);
+}
+
+void auth_needs_end(struct auth *a)
+{
+    for (struct auth_need *n; (n = a->needs);) {
+        a->needs = n->next;
+        need_denied(a, n, ERR_TEMP);
+    }
 }
 
 /* Who has had no session for mail_idle is sent home; one that was for a single session at once. */

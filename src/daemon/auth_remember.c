@@ -78,3 +78,15 @@ void auth_remember(struct auth *a, const struct user *u, struct span password)
     oldest->until = clock_ms() + a->start.conf.password_remember;
     mem_wipe(mac, sizeof mac);
 }
+
+void auth_remember_shorter(struct auth *a)
+{
+    uint64_t most = clock_ms() + a->start.conf.password_remember;
+    if (a->start.conf.password_remember == 0) {
+        mem_wipe(a->remembered, sizeof *a->remembered * SETS * WAYS);
+        return;
+    }
+    for (size_t i = 0; i < SETS * WAYS; i++)
+        if (a->remembered[i].until > most)
+            a->remembered[i].until = most;
+}

@@ -100,6 +100,7 @@ void auth_check_init(struct auth *a);
 void auth_grant(struct auth *a, struct auth_session *s, const struct user *u);
 void auth_worker_came(struct auth *a, const struct talk *t);
 void auth_worker_denied(struct auth *a, const struct talk *t);
+void auth_needs_end(struct auth *a); /* no mail process is started any more: whoever waits for one is answered */
 void auth_grant_init(struct auth *a);
 
 /* auth_who.c: the operator's questions */
@@ -111,5 +112,6 @@ void auth_who_reported(struct auth *a, uint32_t token);
 void auth_remember_init(struct auth *a);
 bool auth_remembers(struct auth *a, const struct user *u, struct span password);
 void auth_remember(struct auth *a, const struct user *u, struct span password);
+void auth_remember_shorter(struct auth *a); /* password_remember may be less than it was */
 
 #endif

@@ -207,7 +207,7 @@ static void stop(void *arg)
     loop_stop(c->loop);
 }
 
-static const struct start_events master_events = {master_says, stop};
+static const struct start_events master_events = {master_says, stop, NULL};
 
 static void keep(void *arg, const struct talk *t)
 {

@@ -209,7 +209,7 @@ static bool master_says(void *arg, const struct talk *t)
     return true;
 }
 
-static const struct start_events master_events = {master_says, stop};
+static const struct start_events master_events = {master_says, stop, NULL};
 
 static void keep(void *arg, const struct talk *t)
 {

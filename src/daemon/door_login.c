@@ -80,6 +80,11 @@ static void deny(struct door_session *s, enum err_kind kind)
         close(s->pair_fd);
     s->pair_fd = -1;
     s->at_auth = false;
+    if (s->door->stopping) { /* nobody could let him in any more */
+        conn_resume(s->conn);
+        door_stop_one(s);
+        return;
+    }
     pop3_server_denied(&s->pop3, kind, conn_out(s->conn));
     go_on(s);
 }

@@ -205,10 +205,16 @@ void door_pop3_begin(struct door *d, int fd, const struct door_listener *from)
 
 /* ---- the end of the server */
 
+void door_stop_one(struct door_session *s)
+{
+    pop3_server_abort(&s->pop3, ERR_TEMP, "the server is stopping", conn_out(s->conn));
+    finish(s);
+}
+
 static void stop_one(struct door_session *s, enum err_kind kind)
 {
-    pop3_server_abort(&s->pop3, kind, "the server is stopping", conn_out(s->conn));
-    finish(s);
+    (void)kind;
+    door_stop_one(s);
 }
 
 static void stop_quietly(struct door_session *s, enum err_kind kind)

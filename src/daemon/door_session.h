@@ -34,6 +34,7 @@ struct door_session {
 /* door_pop3.c */
 void door_drive(struct door_session *s); /* lets the machine go on, and obeys it */
 void door_deadline(struct door_session *s);
+void door_stop_one(struct door_session *s); /* the server is stopping: says so, and ends it */
 /* Ends the session here, without a further word to the client. `how` NULL: not logged. */
 void door_end(struct door_session *s, const char *how);
 

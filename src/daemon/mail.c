@@ -92,12 +92,12 @@ static void take(struct mail *m, const struct talk *t)
         refuse(m, t->id, ERR_LIMIT);
         return;
     }
-    if (map_get(&m->sessions, talk_key(t->id)) || map_get(&m->early, talk_key(t->id)) || m->early.count >= SESSIONS_EARLY) {
+    if (map_get(&m->sessions, talk_key(t->id)) || map_get(&m->early, talk_key(t->id))) {
         close(t->fd);
         return;
     }
-    if (m->stopping) {
-        refuse(m, t->id, ERR_TEMP);
+    if (m->stopping || m->early.count >= SESSIONS_EARLY) {
+        refuse(m, t->id, m->stopping ? ERR_TEMP : ERR_LIMIT);
         close(t->fd);
         return;
     }
@@ -275,7 +275,7 @@ static bool master_says(void *arg, const struct talk *t)
     return true;
 }
 
-static const struct start_events master_events = {master_says, stop};
+static const struct start_events master_events = {master_says, stop, NULL};
 
 /* ---- start */
 

@@ -138,12 +138,12 @@ static void open_done(struct loop_call *call)
         refuse(s);
         return;
     }
-    if (!d) { /* the door has died with its half of the session */
+    /* TAKEN before +OK: were we to die between the two, the client would see a close, never two answers. A door that cannot be told
+     * has died with its half of the session, or answers the client itself. */
+    if (!d || talk_send(d->chan, &(struct talk){.type = TALK_TAKEN, .id = s->id, .fd = -1}) < 0) {
         mail_cleanup(s);
         return;
     }
-    /* TAKEN before +OK: were we to die between the two, the client would see a close, never two answers. */
-    talk_send(d->chan, &(struct talk){.type = TALK_TAKEN, .id = s->id, .fd = -1});
     struct conn_limits limits = {MAIL_IN_MAX, MAIL_OUT_MAX, (unsigned)m->start.conf.write_timeout, &m->budget};
     s->conn = conn_new(m->loop, s->early->fd, &limits, &events, s);
     s->early->fd = -1;

@@ -117,13 +117,15 @@ static void reload(struct master *m)
     for (unsigned i = 0; i < m->conf.mail_roots; i++)
         m->roots[i].path = m->conf.mail_root[i];
     reopen_log(m);
-    if (master_make_conf(m, &err) == 0)
+    if (master_make_conf(m, &err) < 0)
+        log_error("reload", "%s: the roles go on with the old configuration", err.text);
+    else
         master_tell_all(m, &(struct talk){.type = TALK_CONF, .fd = m->conf_fd});
     struct child *door = master_find(m, ROLE_DOOR);
     if (master_open_certificate(m, &m->conf, &err) < 0)
         log_error("reload", "%s: the old certificate goes on", err.text);
     else if (door)
-        master_tell_certificate(m, door);
+        (void)master_tell_certificate(m, door);
     log_info("reload", "%s read", m->file);
 }
 

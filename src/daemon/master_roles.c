@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -24,29 +25,41 @@ struct child *master_find(const struct master *m, enum role role)
     return NULL;
 }
 
-static void tell(struct child *c, const struct talk *t)
+/* -1: it has not been told. */
+static int say(struct child *c, const struct talk *t)
 {
     struct talk copy = *t;
+    if (!c->chan) /* its end will be heard of */
+        return -1;
     if (t->fd >= 0)
         copy.fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
-    if (c->chan && (t->fd < 0 || copy.fd >= 0))
-        talk_send(c->chan, &copy);
-    else if (copy.fd >= 0)
-        close(copy.fd);
+    if (t->fd >= 0 && copy.fd < 0) {
+        log_error("tell", "role=%s pid=%d %s: %s", role_name(c->role), (int)c->pid, talk_name(t->type), strerror(errno));
+        return -1;
+    }
+    return talk_send(c->chan, &copy);
+}
+
+/* What a role needs at its start. */
+static void tell(struct child *c, const struct talk *t)
+{
+    if (say(c, t) < 0)
+        c->lame = true;
 }
 
 void master_tell_all(struct master *m, const struct talk *t)
 {
     for (struct child *c = m->children; c; c = c->next)
-        tell(c, t);
+        (void)say(c, t); /* what it had before goes on */
 }
 
-void master_tell_certificate(struct master *m, struct child *door)
+int master_tell_certificate(struct master *m, struct child *door)
 {
     if (m->cert_fd < 0)
-        return;
-    tell(door, &(struct talk){.type = TALK_CERT, .fd = m->cert_fd});
-    tell(door, &(struct talk){.type = TALK_KEY, .fd = m->key_fd});
+        return 0;
+    if (say(door, &(struct talk){.type = TALK_CERT, .fd = m->cert_fd}) < 0)
+        return -1;
+    return say(door, &(struct talk){.type = TALK_KEY, .fd = m->key_fd});
 }
 
 /* What of the environment is passed on: nothing of who started the server, but what a debugging build or a preloaded library needs. */
@@ -82,11 +95,14 @@ static void become(const struct master *m, enum role role, int sock)
     _exit(127);
 }
 
+/* Either it has ended, or nothing can be said to it any more: then it takes in nobody new, and would be in its successor's way. */
 static void child_closed(void *arg)
 {
     struct child *c = arg;
     chan_free(c->chan);
     c->chan = NULL;
+    if (!c->master->stopping)
+        kill(c->pid, SIGKILL);
 }
 
 static const struct chan_events child_events = {master_message, child_closed};
@@ -113,21 +129,23 @@ static struct child *spawn(struct master *m, enum role role, struct err *err)
     return c;
 }
 
-/* A channel between two roles: each is told of the other's end. */
-static void join(struct child *a, struct talk to_a, struct child *b, struct talk to_b)
+/* A channel between `fresh`, which has just been started, and another role, if that is there: each is told of the other's end. */
+static void join(struct child *fresh, struct talk to_fresh, struct child *other, struct talk to_other)
 {
     int pair[2];
     struct err err;
-    if (!a || !b || !a->chan || !b->chan)
+    if (!other || !fresh->chan || !other->chan)
         return;
     if (chan_pair(pair, &err) < 0) {
-        log_error("join", "%s", err.text);
+        log_error("join", "role=%s with role=%s: %s", role_name(fresh->role), role_name(other->role), err.text);
+        fresh->lame = true;
         return;
     }
-    to_a.fd = pair[0];
-    to_b.fd = pair[1];
-    talk_send(a->chan, &to_a);
-    talk_send(b->chan, &to_b);
+    to_fresh.fd = pair[0];
+    to_other.fd = pair[1];
+    /* Who cannot be told any more ends, and its end of the pair with it. */
+    talk_send(fresh->chan, &to_fresh);
+    talk_send(other->chan, &to_other);
 }
 
 static struct talk about_worker(const struct child *c, uint32_t token)
@@ -152,13 +170,13 @@ static void join_door(struct master *m, struct child *door)
 
 static void join_auth(struct master *m, struct child *auth)
 {
-    struct child *door = master_find(m, ROLE_DOOR), *control = master_find(m, ROLE_CONTROL);
+    struct child *door = master_find(m, ROLE_DOOR);
     for (struct child *c = m->children; c; c = c->next)
         if (c->role == ROLE_MAIL)
-            join(c, about_auth, auth, about_worker(c, 0));
+            join(auth, about_worker(c, 0), c, about_auth);
     if (door)
-        join(door, about_auth, auth, about_door(door));
-    join(control, about_auth, auth, (struct talk){.type = TALK_CONTROL});
+        join(auth, about_door(door), door, about_auth);
+    join(auth, (struct talk){.type = TALK_CONTROL}, master_find(m, ROLE_CONTROL), about_auth);
 }
 
 static void join_control(struct master *m, struct child *control)
@@ -197,6 +215,16 @@ static const char *account_of(const struct master *m, enum role role)
     return "";
 }
 
+/* Nobody may wait for what it will never do. */
+static int end_if_lame(struct child *c, struct err *err)
+{
+    if (!c->lame)
+        return 0;
+    log_error("start", "role=%s pid=%d could not be told all that it needs and is ended", role_name(c->role), (int)c->pid);
+    kill(c->pid, SIGKILL);
+    return err_set(err, ERR_TEMP, "a process could not be started whole");
+}
+
 static int start_kept(struct master *m, enum role role)
 {
     struct err err;
@@ -211,7 +239,7 @@ static int start_kept(struct master *m, enum role role)
     c->gid = gid;
     if (role == ROLE_DOOR) {
         c->generation = ++m->generations;
-        master_tell_certificate(m, c);
+        c->lame |= master_tell_certificate(m, c) < 0;
     }
     if (role != ROLE_AUTH)
         hand_listeners(m, c);
@@ -232,6 +260,7 @@ static int start_kept(struct master *m, enum role role)
     case ROLES:
         break;
     }
+    (void)end_if_lame(c, &err); /* and started again when it has been buried */
     return 0;
 bad:
     log_error("start", "role=%s %s", role_name(role), err.text);
@@ -254,9 +283,10 @@ int master_start_mail(struct master *m, uint32_t uid, uint32_t gid, const char *
     tell(c, &(struct talk){.type = TALK_GO, .num = {uid, gid, m->root, c->worker}, .fd = -1});
     struct child *door = master_find(m, ROLE_DOOR);
     if (door)
-        join(door, about_worker(c, 0), c, about_door(door));
-    join(c, about_auth, master_find(m, ROLE_AUTH), about_worker(c, token));
-    return 0;
+        join(c, about_door(door), door, about_worker(c, 0));
+    if (!c->lame)
+        join(c, about_auth, master_find(m, ROLE_AUTH), about_worker(c, token));
+    return end_if_lame(c, err);
 }
 
 static void start_again(void *arg)

@@ -19,6 +19,7 @@ struct child {
     uint64_t generation; /* door */
     uint32_t worker, uid, gid; /* mail */
     bool single;               /* mail, for one store */
+    bool lame;                 /* it could not be told all it needs: it is ended, and nobody waits for it */
     uint64_t started;
     struct child *next;
 };
@@ -71,7 +72,7 @@ void master_keep(struct kept *k); /* starts it, and again whenever it ends */
 int master_start_mail(struct master *m, uint32_t uid, uint32_t gid, const char *store, uint32_t token, struct err *err);
 void master_reap(struct master *m); /* after SIGCHLD */
 void master_tell_all(struct master *m, const struct talk *t); /* t->fd is copied for each, and stays the caller's */
-void master_tell_certificate(struct master *m, struct child *door);
+int master_tell_certificate(struct master *m, struct child *door); /* -1: it has not got it */
 struct child *master_find(const struct master *m, enum role role);
 
 /* master.c: what a role says */

@@ -129,8 +129,11 @@ static void master_message(void *arg, const void *p, size_t n, int fd)
         master_closed(s);
         return;
     }
-    if (common(s, &m))
+    if (common(s, &m)) {
+        if (m.type == TALK_CONF && s->events->fresh)
+            s->events->fresh(s->arg);
         return;
+    }
     if (m.type == TALK_STOP)
         s->events->stop(s->arg);
     else if (!s->events->says(s->arg, &m) && m.fd >= 0)

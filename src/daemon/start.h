@@ -35,6 +35,7 @@ int start_empty_root(const struct start *s);
 struct start_events {
     bool (*says)(void *arg, const struct talk *m); /* all other messages. true: it has taken m->fd over */
     void (*stop)(void *arg);                       /* STOP, or the master is gone: finish what runs, take nothing new */
+    void (*fresh)(void *arg);                      /* the configuration was read again; NULL: nothing to do then */
 };
 
 /* Listens to the master, on s->master, from now on. */

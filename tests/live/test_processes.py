@@ -1,6 +1,7 @@
 """The roles when one of them dies, when the server is told to stop or to read its files again: who is cut off, who is not."""
 import base64
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -221,6 +222,53 @@ def test_master_killed(own_bed):
     assert len(bed.files(name)) == len(bed.files(other)) == 2
 
 
+def leave_free(pid, n):
+    """of the descriptors a process may have, this many are free"""
+    used = {int(fd) for fd in os.listdir("/proc/%d/fd" % pid)}
+    limit = 0
+    while n >= 0:
+        n -= limit not in used
+        limit += 1
+    old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit - 1, old[1]))
+    return old
+
+
+@pytest.mark.parametrize("free", range(6))
+def test_no_descriptors_for_a_new_process(own_bed, free):
+    """the master can start it, but not tell it all, or not join it to the others: who waits for it is answered"""
+    bed = own_bed()
+    name, password = bed.pool(0)
+    p = bed.connect()
+    p.ok("USER " + name)
+    old = leave_free(bed.pid, free)
+    start = time.monotonic()
+    answer = p.cmd("PASS " + password)
+    assert time.monotonic() - start < 3
+    resource.prlimit(bed.pid, resource.RLIMIT_NOFILE, old)
+    if free < 3:  # a pair for it, of which one end stays, then one end each for door and auth at a time
+        assert answer.startswith(b"-ERR [SYS/TEMP]"), answer
+    if answer.startswith(b"-ERR"):
+        p.ok("USER " + name)
+        assert p.cmd("PASS " + password).startswith(b"+OK")
+    p.quit()
+    assert len(bed.roles()["mail"]) == 1
+
+
+def test_no_descriptors_for_a_role(own_bed):
+    """one that was started lame is not left so"""
+    bed = own_bed()
+    (auth,) = bed.roles()["auth"]
+    old = leave_free(bed.pid, 1)  # what the channel to the dead one had is free too
+    kill(bed, "auth")
+    p = bed.connect()
+    p.ok("USER t0")
+    assert p.cmd("PASS pool-pass").startswith(b"-ERR [SYS/TEMP]")
+    time.sleep(0.5)
+    resource.prlimit(bed.pid, resource.RLIMIT_NOFILE, old)
+    login_again(bed, *bed.pool(0), secs=12).quit()
+
+
 # ---- SIGTERM
 
 def test_term(own_bed):
@@ -240,6 +288,28 @@ def test_term(own_bed):
         assert p.quit().startswith(b"+OK")
     wait_gone(pids)
     assert len(bed.files(name)) == len(bed.files(other)) == 2
+
+
+@pytest.mark.parametrize("port", ["pop3", "pop3s"])
+def test_term_while_a_maildrop_is_opened(own_bed, port):
+    """refused after the word to stop: told so, and closed at once"""
+    bed = own_bed("allow_memory_store=yes", "drain_timeout=20s")
+    where = "memory:%s/mail/slow?messages=2,sleep=8000" % bed.dir
+    bed.tool("user", "add", "slow", "--store", where, "--uid", str(bed.target["pool"]["uid"]), "--gid", str(bed.target["pool"]["gid"]),
+             "--password-stdin", stdin="pw\n")
+    p = bed.connect(port)
+    p.ok("USER slow")
+    p.send("PASS pw\r\nUSER t3\r\n")
+    bed.wait_log("ready: role=mail")
+    time.sleep(0.3)
+    pids = [bed.pid] + [q for l in bed.roles().values() for q in l]
+    (mail,) = bed.roles()["mail"]
+    os.kill(bed.pid, signal.SIGTERM)
+    time.sleep(0.3)
+    os.kill(mail, signal.SIGKILL)
+    assert p.line().startswith(b"-ERR [SYS/TEMP]")
+    assert p.rest() == b""
+    wait_gone(pids, secs=4)
 
 
 def test_term_deadline(own_bed):
@@ -393,7 +463,8 @@ def test_who_and_kick(own_bed):
     assert len(bed.files(name)) == 3
     q.ok("NOOP")
     q.quit()
-    assert bed.tool("kick", "nobody-here", check=False).returncode != 70
+    nobody = bed.tool("kick", "nobody-here", check=False)
+    assert (nobody.returncode, nobody.stdout, nobody.stderr) == (1, "", "bustia: no session of nobody-here\n")
 
 
 @pytest.mark.root
