@@ -130,7 +130,7 @@ static void seal(struct auth *a)
         log_error("start", "users_db: %s: %s", path, strerror(errno));
         exit(EX_CONFIG);
     }
-    struct jail_path dir = {fd, true};
+    struct jail_path dir = {fd, JAIL_DATABASE};
     start_seal(&a->start, a->start.root ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1, &dir, 1);
     close(fd);
     mem_free(path);

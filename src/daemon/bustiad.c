@@ -19,7 +19,7 @@
 static const char usage[] =
     "usage: bustiad [-c FILE]            run the server in the foreground\n"
     "       bustiad --version\n"
-    "       bustiad [-c FILE] --probe master|door|auth|mail|control [OTHERS-FILE]\n"
+    "       bustiad [-c FILE] --probe master|door|auth|mail|deliver|control [OTHERS-FILE]\n"
     "                                    seal this process as that role and try what it must not be able to do\n";
 
 struct start_row {

@@ -25,20 +25,21 @@
     (CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(DAC_READ_SEARCH) | CAP(FOWNER) | CAP(KILL) | CAP(SETUID) | CAP(SETGID) |     \
      CAP(SETPCAP) | CAP(NET_BIND_SERVICE) | CAP(SYS_CHROOT) | CAP(SYS_RESOURCE))
 
-/* Which walls a role has; the calls it may make are jail_seccomp.c's. */
+/* Which walls a role has; the calls it may make are jail_seccomp.c's. The first version of Landlock lets nobody move a file to
+ * another directory, and deliveries are moved from tmp/ to new/. */
 static const struct {
     bool user;     /* becomes somebody else, with another root directory */
-    bool landlock; /* the master's would be its children's too */
+    int landlock;  /* from which version of it on; 0: never, for the master's would be its children's too */
     bool threads;  /* false: neither threads nor processes, by RLIMIT_NPROC */
     uint64_t caps; /* kept */
 } rows[ROLES] = {
     /* clang-format off */
-    [ROLE_MASTER]  = {.user = false, .landlock = false, .threads = true,  .caps = MASTER_CAPS},
-    [ROLE_DOOR]    = {.user = true,  .landlock = true,  .threads = false, .caps = 0},
-    [ROLE_AUTH]    = {.user = true,  .landlock = true,  .threads = true,  .caps = 0},
-    [ROLE_MAIL]    = {.user = true,  .landlock = true,  .threads = true,  .caps = 0},
-    [ROLE_DELIVER] = {.user = true,  .landlock = true,  .threads = true,  .caps = 0},
-    [ROLE_CONTROL] = {.user = true,  .landlock = true,  .threads = false, .caps = 0},
+    [ROLE_MASTER]  = {.user = false, .landlock = 0, .threads = true,  .caps = MASTER_CAPS},
+    [ROLE_DOOR]    = {.user = true,  .landlock = 1, .threads = false, .caps = 0},
+    [ROLE_AUTH]    = {.user = true,  .landlock = 1, .threads = true,  .caps = 0},
+    [ROLE_MAIL]    = {.user = true,  .landlock = 1, .threads = true,  .caps = 0},
+    [ROLE_DELIVER] = {.user = true,  .landlock = 2, .threads = true,  .caps = 0},
+    [ROLE_CONTROL] = {.user = true,  .landlock = 1, .threads = false, .caps = 0},
     /* clang-format on */
 };
 
@@ -97,7 +98,7 @@ static int enter_landlock(const struct jail *j, struct jail_report *report, stru
     if (!rows[j->role].landlock || !jail_build.walls)
         return 0;
     int abi = jail_landlock_abi();
-    if (abi == 0)
+    if (abi < rows[j->role].landlock)
         return 0;
     if (jail_landlock_enter(abi, j->paths, j->n_paths, err) < 0)
         return -1;

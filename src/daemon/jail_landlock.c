@@ -20,6 +20,7 @@ enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1 };
 #define FS_REMOVE_FILE (1ULL << 5)
 #define FS_MAKE_DIR    (1ULL << 7)
 #define FS_MAKE_REG    (1ULL << 8)
+#define FS_MAKE_SYM    (1ULL << 12)
 #define FS_ABI_1       ((1ULL << 13) - 1) /* … to MAKE_SYM */
 #define FS_REFER       (1ULL << 13)
 #define FS_TRUNCATE    (1ULL << 14)
@@ -50,10 +51,17 @@ static const struct {
     {5, {.fs = FS_IOCTL_DEV}}, {6, {.scope = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL}},
 };
 
-/* Reading, and all that a Maildir or SQLite needs; never links, devices, FIFOs, sockets, or execution. */
-#define GRANT_READ (FS_READ_FILE | FS_READ_DIR)
-#define GRANT_WRITE                                                                                                    \
-    (GRANT_READ | FS_WRITE_FILE | FS_REMOVE_FILE | FS_REMOVE_DIR | FS_MAKE_REG | FS_MAKE_DIR | FS_REFER | FS_TRUNCATE)
+static const struct {
+    enum jail_right right;
+    uint64_t fs;
+} grants[] = {
+    {JAIL_READ, FS_READ_FILE},
+    {JAIL_LIST, FS_READ_DIR},
+    {JAIL_WRITE, FS_WRITE_FILE},
+    {JAIL_MAKE, FS_REMOVE_FILE | FS_REMOVE_DIR | FS_MAKE_REG | FS_MAKE_DIR | FS_REFER},
+    {JAIL_SYMLINK, FS_MAKE_SYM},
+    {JAIL_TRUNCATE, FS_TRUNCATE},
+};
 /* What can be said of something that is no directory. */
 #define GRANT_FILE (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE)
 
@@ -79,7 +87,10 @@ static int grant(int set, uint64_t handled, const struct jail_path *path, struct
     struct stat st;
     if (fstat(path->fd, &st) < 0)
         return err_set(err, ERR_PERM, "Landlock: descriptor %d: %s", path->fd, strerror(errno));
-    uint64_t rights = path->write ? GRANT_WRITE : GRANT_READ;
+    uint64_t rights = 0;
+    for (size_t i = 0; i < sizeof grants / sizeof grants[0]; i++)
+        if (path->rights & grants[i].right)
+            rights |= grants[i].fs;
     if (!S_ISDIR(st.st_mode))
         rights &= GRANT_FILE;
     struct path_beneath rule = {.allowed = rights & handled, .parent = path->fd};

@@ -325,7 +325,7 @@ static const struct probe_row rows[] = {
     {"clone CLONE_NEWUSER",               fork_into_namespace,   ALL,      {EPERM}, 0},
     {"clone3",                            clone3_none,           ALL,      {ENOSYS}, 0},
     {"a thread",                          start_thread,          NO_FILES, {EPERM}, 0},
-    {"a thread",                          start_thread,          FILES,    {0}, 0},
+    {"a thread",                          start_thread,          FILES | DELIVER, {0}, 0},
     {"unshare CLONE_NEWUSER",             new_namespace,         ALL,      {EPERM}, 0},
     {"setns",                             enter_namespace,       ALL,      {EPERM}, 0},
     /* other processes */
@@ -360,7 +360,7 @@ static const struct probe_row rows[] = {
     {"mprotect PROT_EXEC",                make_code,             MASTER,   {0}, 0},
     {"pkey_mprotect PROT_EXEC",           make_code_by_key,      ALL,      {EPERM}, 0},
     {"personality READ_IMPLIES_EXEC",     all_code,              ALL,      {EPERM}, 0},
-    {"memfd_create",                      memory_file,           AUTH | CONTROL, {EPERM}, 0},
+    {"memfd_create",                      memory_file,           AUTH | DELIVER | CONTROL, {EPERM}, 0},
     {"memfd_create",                      memory_file,           MASTER | DOOR | MAIL, {0}, 0},
     /* the kernel's depths */
     {"bpf",                               bpf,                   ALL,      {EPERM}, 0},

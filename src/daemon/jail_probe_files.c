@@ -42,10 +42,35 @@ static int open_up(const struct place *p)
     return closed(openat(p->dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
+static int open2_as(int dir, const char *path, int flags, uint64_t resolve)
+{
+    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve, .mode = flags & O_CREAT ? 0600 : 0};
+    return closed((int)syscall(SYS_openat2, dir, path, &how, sizeof how));
+}
+
 static int open2(int dir, const char *path, uint64_t resolve)
 {
-    struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = resolve};
-    return closed((int)syscall(SYS_openat2, dir, path, &how, sizeof how));
+    return open2_as(dir, path, O_RDONLY | O_DIRECTORY, resolve);
+}
+
+static int open2_passwd(const struct place *p)
+{
+    return open2_as(AT_FDCWD, "/etc/passwd", O_RDONLY, 0);
+}
+
+static int open2_other(const struct place *p)
+{
+    return open2_as(AT_FDCWD, p->other_mail, O_RDONLY, 0);
+}
+
+static int climb2_to_other(const struct place *p)
+{
+    return open2_as(p->dir, p->climbing, O_RDONLY, 0);
+}
+
+static int open2_granted(const struct place *p)
+{
+    return open2(p->dir, ".", RESOLVE_BENEATH);
 }
 
 static int open2_up(const struct place *p)
@@ -63,14 +88,35 @@ static int open2_none(const struct place *p)
     return open2(-1, ".", 0);
 }
 
+static const char *name_in_tmp(void)
+{
+    static char path[48];
+    snprintf(path, sizeof path, "/tmp/bustia-probe-%d", (int)getpid());
+    return path;
+}
+
 static int create_in_tmp(const struct place *p)
 {
-    char path[48];
-    snprintf(path, sizeof path, "/tmp/bustia-probe-%d", (int)getpid());
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = open(name_in_tmp(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     int error = closed(fd);
     if (fd >= 0)
-        unlink(path);
+        unlink(name_in_tmp());
+    return error;
+}
+
+static int create2_in_tmp(const struct place *p)
+{
+    int error = open2_as(AT_FDCWD, name_in_tmp(), O_WRONLY | O_CREAT | O_EXCL, 0);
+    if (error == 0)
+        unlinkat(AT_FDCWD, name_in_tmp(), 0);
+    return error;
+}
+
+static int symlink_in_tmp(const struct place *p)
+{
+    int error = done(symlinkat("nothing", AT_FDCWD, name_in_tmp()));
+    if (error == 0)
+        unlinkat(AT_FDCWD, name_in_tmp(), 0);
     return error;
 }
 
@@ -87,6 +133,11 @@ static int fifo_in_granted(const struct place *p)
 static int link_in_granted(const struct place *p)
 {
     return done(linkat(AT_FDCWD, "/etc/passwd", p->dir, ".bustia-probe/link", 0));
+}
+
+static int shorten(const struct place *p)
+{
+    return done(ftruncate(-1, 0));
 }
 
 static int open_by_handle(const struct place *p)
@@ -157,26 +208,34 @@ static int small_buffer(const struct place *p)
 /* clang-format off */
 static const struct probe_row rows[] = {
     /* files */
-    {"open /etc/passwd",                  open_passwd,           NO_FILES, {EPERM}, 0},
+    {"open /etc/passwd",                  open_passwd,           NO_OPEN,  {EPERM}, 0},
     {"open /etc/passwd",                  open_passwd,           FILES,    {EACCES, ENOENT}, HIDDEN},
     {"open /etc/passwd",                  open_passwd,           MASTER,   {0}, 0},
-    {"open another's mail",               open_other,            NO_FILES, {EPERM}, NEEDS_OTHER},
+    {"open another's mail",               open_other,            NO_OPEN,  {EPERM}, NEEDS_OTHER},
     {"open another's mail",               open_other,            FILES,    {EACCES, ENOENT}, NEEDS_OTHER | HIDDEN},
     {"open another's mail by ..",         climb_to_other,        FILES,    {EACCES, ENOENT},
                                                                            NEEDS_DIR | NEEDS_OTHER | BENEATH},
-    {"open /proc/PARENT/mem",             open_memory_of_parent, NO_FILES, {EPERM}, 0},
+    {"open /proc/PARENT/mem",             open_memory_of_parent, NO_OPEN,  {EPERM}, 0},
     {"open /proc/PARENT/mem",             open_memory_of_parent, FILES,    {EACCES, ENOENT}, 0},
     {"open what is granted",              open_granted,          FILES,    {0}, NEEDS_DIR | BY_MODE},
     {"open .. of it",                     open_up,               AUTH,     {EACCES}, NEEDS_DIR | BENEATH | NOT_AS_ROOT},
     {"open .. of it",                     open_up,               MAIL,     {EACCES}, NEEDS_DIR | BENEATH},
-    {"openat2 .. of it",                  open2_up,              MAIL,     {EACCES}, NEEDS_DIR | BENEATH},
-    {"openat2 .. of it, beneath",         open2_up_beneath,      MAIL,     {EXDEV}, NEEDS_DIR},
+    {"openat2 /etc/passwd",               open2_passwd,          DELIVER,  {EACCES, ENOENT}, HIDDEN},
+    {"openat2 another's mail",            open2_other,           DELIVER,  {EACCES, ENOENT}, NEEDS_OTHER | HIDDEN},
+    {"openat2 another's mail by ..",      climb2_to_other,       DELIVER,  {EACCES, ENOENT},
+                                                                           NEEDS_DIR | NEEDS_OTHER | BENEATH},
+    {"openat2 what is granted",           open2_granted,         DELIVER,  {0}, NEEDS_DIR | BY_MODE},
+    {"openat2 .. of it",                  open2_up,              MAILDROPS, {EACCES}, NEEDS_DIR | BENEATH},
+    {"openat2 .. of it, beneath",         open2_up_beneath,      MAILDROPS, {EXDEV}, NEEDS_DIR},
     {"openat2",                           open2_none,            DOOR | AUTH | CONTROL, {EPERM}, 0},
-    {"create in /tmp",                    create_in_tmp,         NO_FILES, {EPERM}, 0},
+    {"create in /tmp",                    create_in_tmp,         NO_OPEN,  {EPERM}, 0},
     {"create in /tmp",                    create_in_tmp,         FILES,    {EACCES, ENOENT}, HIDDEN},
-    {"symlinkat in what is granted",      symlink_in_granted,    FILES,    {EPERM}, NEEDS_DIR},
-    {"mknodat in what is granted",        fifo_in_granted,       FILES,    {EPERM}, NEEDS_DIR},
+    {"openat2 to create in /tmp",         create2_in_tmp,        DELIVER,  {EACCES, ENOENT}, HIDDEN},
+    {"symlinkat in /tmp",                 symlink_in_tmp,        MAILDROPS, {EACCES, ENOENT}, HIDDEN},
+    {"symlinkat in what is granted",      symlink_in_granted,    AUTH,     {EPERM}, NEEDS_DIR},
+    {"mknodat in what is granted",        fifo_in_granted,       FILES | DELIVER, {EPERM}, NEEDS_DIR},
     {"linkat into what is granted",       link_in_granted,       FILES,    {EPERM}, NEEDS_DIR},
+    {"ftruncate",                         shorten,               DELIVER | CONTROL, {EPERM}, 0},
     {"open_by_handle_at",                 open_by_handle,        ALL,      {EPERM}, 0},
     /* sockets */
     {"socket AF_INET",                    socket_inet,           CHILDREN, {EPERM}, 0},

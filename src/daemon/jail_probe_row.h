@@ -14,10 +14,13 @@ enum probe_roles {
     DOOR = 1 << ROLE_DOOR,
     AUTH = 1 << ROLE_AUTH,
     MAIL = 1 << ROLE_MAIL,
+    DELIVER = 1 << ROLE_DELIVER,
     CONTROL = 1 << ROLE_CONTROL,
     NO_FILES = DOOR | CONTROL,
+    NO_OPEN = NO_FILES | DELIVER, /* which opens by openat2 */
     FILES = AUTH | MAIL,
-    CHILDREN = NO_FILES | FILES,
+    MAILDROPS = MAIL | DELIVER,
+    CHILDREN = NO_OPEN | FILES,
     ALL = MASTER | CHILDREN
 };
 

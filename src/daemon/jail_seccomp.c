@@ -27,8 +27,9 @@ enum {
     DOOR = 1 << ROLE_DOOR,
     AUTH = 1 << ROLE_AUTH,
     MAIL = 1 << ROLE_MAIL,
+    DELIVER = 1 << ROLE_DELIVER,
     CONTROL = 1 << ROLE_CONTROL,
-    ALL = MASTER | DOOR | AUTH | MAIL | CONTROL
+    ALL = MASTER | DOOR | AUTH | MAIL | DELIVER | CONTROL
 };
 
 /* clang-format off */
@@ -61,9 +62,7 @@ static const int base[] = {
 static const int peers[] = {SCMP_SYS(accept4)};
 
 /* Files below what Landlock and the root directory leave. */
-static const int files[] = {
-    SCMP_SYS(openat), SCMP_SYS(statx), SCMP_SYS(pwrite64), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(unlinkat),
-};
+static const int files[] = {SCMP_SYS(openat), SCMP_SYS(statx), SCMP_SYS(pwrite64), SCMP_SYS(fdatasync)};
 
 /* SQLite's: its database, journal and shared memory. */
 static const int database[] = {
@@ -72,11 +71,16 @@ static const int database[] = {
     SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getcwd),
 };
 
-/* The store's. */
+static const int changes[] = {SCMP_SYS(fsync), SCMP_SYS(unlinkat)};
+
+/* The store's; the record of what is used is a symbolic link. */
 static const int maildrops[] = {
-    SCMP_SYS(openat2), SCMP_SYS(getdents64), SCMP_SYS(flock), SCMP_SYS(mkdirat), SCMP_SYS(sendfile),
-    SCMP_SYS(fadvise64),
+    SCMP_SYS(openat2), SCMP_SYS(getdents64), SCMP_SYS(flock), SCMP_SYS(mkdirat), SCMP_SYS(symlinkat),
+    SCMP_SYS(readlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2), /* libc makes the one of the other without flags */
 };
+
+static const int sessions[] = {SCMP_SYS(sendfile), SCMP_SYS(fadvise64)};
+static const int deliveries[] = {SCMP_SYS(linkat)};
 
 static const int shared_memory[] = {SCMP_SYS(memfd_create), SCMP_SYS(ftruncate)};
 
@@ -113,8 +117,11 @@ static const struct {
     {ALL,             LIST(base)},
     {DOOR | CONTROL,  LIST(peers)},
     {AUTH | MAIL,     LIST(files)},
+    {AUTH | MAIL | DELIVER, LIST(changes)},
     {AUTH,            LIST(database)},
-    {MAIL,            LIST(maildrops)},
+    {MAIL | DELIVER,  LIST(maildrops)},
+    {MAIL,            LIST(sessions)},
+    {DELIVER,         LIST(deliveries)},
     {DOOR | MAIL,     LIST(shared_memory)},
     {MASTER,          LIST(master)},
 };
@@ -139,7 +146,7 @@ static const struct {
     {ALL,            SCMP_SYS(mmap),       1, {BITS(2, PROT_EXEC, 0)}},
     {ALL,            SCMP_SYS(mprotect),   1, {BITS(2, PROT_EXEC, 0)}},
     /* Threads, never processes; for the master processes, never namespaces. */
-    {AUTH | MAIL,    SCMP_SYS(clone),      1, {BITS(0, A_THREAD | NAMESPACES, A_THREAD)}},
+    {AUTH | MAIL | DELIVER, SCMP_SYS(clone), 1, {BITS(0, A_THREAD | NAMESPACES, A_THREAD)}},
     {MASTER,         SCMP_SYS(clone),      1, {BITS(0, NAMESPACES, 0)}},
     {MASTER,         SCMP_SYS(unshare),    1, {IS(0, CLONE_THREAD)}}, /* "am I alone?", see jail.c */
     {ALL,            SCMP_SYS(prctl),      1, {IS(0, PR_SET_NAME)}},
@@ -152,7 +159,7 @@ static const struct {
     {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_DUPFD)}},
     {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_DUPFD_CLOEXEC)}},
     {DOOR | MAIL,    SCMP_SYS(fcntl),      1, {IS(1, F_ADD_SEALS)}},
-    {DOOR | MAIL,    SCMP_SYS(fcntl),      1, {IS(1, F_GET_SEALS)}},
+    {DOOR | MAIL | DELIVER, SCMP_SYS(fcntl), 1, {IS(1, F_GET_SEALS)}},
     {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_GETLK)}},
     {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_SETLK)}},
     {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_SETLKW)}},

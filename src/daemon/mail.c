@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/deliver.h"
 #include "store/open.h"
 
 enum { EXPECT_MS = 30000, EARLY_MS = 5000, SWEEP_MS = 1000, TAKEOVER_MS = 50, SESSIONS_EARLY = 256 };
@@ -296,7 +297,7 @@ static unsigned granted(struct mail *m, struct jail_path paths[CONF_ROOTS])
     unsigned root;
     struct err err;
     for (unsigned i = 0; i < m->n_roots; i++)
-        paths[i] = (struct jail_path){m->roots[i].fd, true};
+        paths[i] = (struct jail_path){m->roots[i].fd, JAIL_MAILDROPS};
     if (!m->single)
         return m->n_roots;
     if (store_where_check(m->roots, m->n_roots, m->single, &root, &err) < 0) {
@@ -309,7 +310,7 @@ static unsigned granted(struct mail *m, struct jail_path paths[CONF_ROOTS])
     int fd = (int)syscall(SYS_openat2, m->roots[root].fd, below, &how, sizeof how);
     if (fd < 0) /* answered at each log-in; nothing is granted */
         return 0;
-    paths[0] = (struct jail_path){fd, true};
+    paths[0] = (struct jail_path){fd, JAIL_MAILDROPS};
     return 1;
 }
 
@@ -336,6 +337,8 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "--role") == 0 && strcmp(argv[2], "mail") == 0)
         return mail_run();
+    if (argc == 3 && strcmp(argv[1], "--role") == 0 && strcmp(argv[2], "deliver") == 0)
+        return deliver_run();
     fputs("bustia-mail is started by bustiad\n", stderr);
     return EX_USAGE;
 }

@@ -43,12 +43,13 @@ static int furnish(const struct conf *c, struct jail *j, struct jail_path paths[
         account = c->auth_user;
         snprintf(path, sizeof path, "%s", c->users_db);
         *strrchr(path, '/') = '\0';
-        paths[j->n_paths++] = (struct jail_path){directory(path), true};
+        paths[j->n_paths++] = (struct jail_path){directory(path), JAIL_DATABASE};
         break;
     case ROLE_MAIL:
     case ROLE_DELIVER:
         for (unsigned i = 0; i < c->mail_roots; i++)
-            paths[j->n_paths++] = (struct jail_path){directory(c->mail_root[i]), true};
+            paths[j->n_paths++] = (struct jail_path){directory(c->mail_root[i]),
+                                                     j->role == ROLE_MAIL ? JAIL_MAILDROPS : JAIL_DELIVERIES};
         break;
     }
     if (!j->root)

@@ -35,10 +35,12 @@ int jail_open_dir(const char *name)
 void jail_furnish(struct inside *in, enum role role)
 {
     bool root = geteuid() == 0;
-    *in = (struct inside){.path = {jail_open_dir("granted"), true}};
+    static const unsigned rights[ROLES] = {
+        [ROLE_AUTH] = JAIL_DATABASE, [ROLE_MAIL] = JAIL_MAILDROPS, [ROLE_DELIVER] = JAIL_DELIVERIES};
+    *in = (struct inside){.path = {jail_open_dir("granted"), rights[role]}};
     in->jail = (struct jail){
         .role = role, .root = root, .uid = JAIL_SOMEBODY, .gid = JAIL_SOMEBODY, .chroot_fd = -1, .files = JAIL_FILES};
-    if (role == ROLE_AUTH || role == ROLE_MAIL) {
+    if (rights[role]) {
         in->jail.paths = &in->path;
         in->jail.n_paths = 1;
     }

@@ -273,7 +273,7 @@ static int by_landlock(void)
 {
     int tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), abi = jail_landlock_abi();
     int name = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct jail_path paths[2] = {{jail_open_dir("granted"), true}, {jail_open_dir("empty"), false}};
+    struct jail_path paths[2] = {{jail_open_dir("granted"), JAIL_DATABASE}, {jail_open_dir("empty"), JAIL_READ | JAIL_LIST}};
     struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     struct sockaddr_un abstract = {.sun_family = AF_UNIX};
     struct err err;
@@ -296,29 +296,67 @@ static int by_landlock(void)
     return 0;
 }
 
+/* What deliveries have: new files and moves, and no look into a file that is there, nor a way to shorten it. */
+static int by_landlock_deliver(void)
+{
+    char text[16];
+    int abi = jail_landlock_abi(), outside = jail_open_dir("empty");
+    struct jail_path path = {jail_open_dir("granted"), JAIL_DELIVERIES};
+    struct err err;
+    int dir = path.fd, old = openat(dir, "old", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    NEED(old >= 0 && write(old, "secret", 6) == 6 && close(old) == 0);
+    NEED(jail_landlock_enter(abi, &path, 1, &err) == 0);
+    NEED(openat(dir, "old", O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES);
+    NEED(openat(dir, "old", O_RDWR | O_CLOEXEC) < 0 && errno == EACCES);
+    NEED(abi < 3 || (openat(dir, "old", O_WRONLY | O_TRUNC | O_CLOEXEC) < 0 && errno == EACCES));
+    NEED(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) >= 0);
+    NEED(mkdirat(dir, "tmp", 0700) == 0 && mkdirat(dir, "new", 0700) == 0);
+    int fresh = openat(dir, "tmp/m", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    NEED(fresh >= 0 && write(fresh, "message", 7) == 7 && fsync(fresh) == 0 && close(fresh) == 0);
+    NEED(openat(dir, "tmp/m", O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES);
+    NEED(renameat2(dir, "tmp/m", dir, "new/m", RENAME_NOREPLACE) == 0 && linkat(dir, "new/m", dir, "tmp/m", 0) == 0);
+    NEED(symlinkat("v1:7:1:0", dir, "record") == 0 && readlinkat(dir, "record", text, sizeof text) == 8);
+    NEED(linkat(dir, "new/m", outside, "m", 0) < 0 && renameat(dir, "new/m", outside, "m") < 0);
+    NEED(unlinkat(dir, "tmp/m", 0) == 0 && unlinkat(dir, "new/m", 0) == 0 && unlinkat(dir, "record", 0) == 0);
+    NEED(unlinkat(dir, "tmp", AT_REMOVEDIR) == 0 && unlinkat(dir, "new", AT_REMOVEDIR) == 0 && unlinkat(dir, "old", 0) == 0);
+    return 0;
+}
+
+static void landlocked(int (*fn)(void))
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+            _exit(2);
+        int line = fn();
+        if (line)
+            dprintf(STDERR_FILENO, "landlock: line %d: %s\n", line, strerror(errno));
+        _exit(line ? 1 : 0);
+    }
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+    assert_int_equal(status, 0);
+}
+
 /* Landlock by itself, without the filter that would answer first. */
 static void test_landlock(void **state)
 {
-    int status = 0;
     if (!jail_build.walls || jail_landlock_abi() == 0)
         skip();
     struct sockaddr_un abstract = {.sun_family = AF_UNIX};
     snprintf(abstract.sun_path + 1, sizeof abstract.sun_path - 1, "bustia-test-%d", (int)getpid());
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(bind(listener, (struct sockaddr *)&abstract, sizeof abstract) == 0 && listen(listener, 1) == 0);
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-            _exit(2);
-        int line = by_landlock();
-        if (line)
-            dprintf(STDERR_FILENO, "landlock: line %d: %s\n", line, strerror(errno));
-        _exit(line ? 1 : 0);
-    }
-    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+    landlocked(by_landlock);
     close(listener);
-    assert_int_equal(status, 0);
+}
+
+static void test_landlock_deliver(void **state)
+{
+    if (!jail_build.walls || jail_landlock_abi() < 2)
+        skip();
+    landlocked(by_landlock_deliver);
 }
 
 #if defined(__x86_64__)
@@ -387,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_capabilities_of_master),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_landlock),
+        cmocka_unit_test(test_landlock_deliver),
         cmocka_unit_test(test_other_architecture),
     };
     return cmocka_run_group_tests(tests, jail_set_up, jail_tear_down);

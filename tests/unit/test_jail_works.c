@@ -24,6 +24,7 @@
 #include <crypt.h>
 #include <sqlite3.h>
 
+#include "daemon/jail_build.h"
 #include "jail_help.h"
 
 /* ---- what a role needs works */
@@ -185,11 +186,43 @@ static void test_maildrop(void **state)
     assert_int_equal(rmdir(path), 0);
 }
 
+/* A delivery, and the record of what is used. */
+static int delivery(struct inside *in)
+{
+    char text[16];
+    int pair[2], box;
+    NEED(mkdirat(in->path.fd, "box", 0700) == 0 && (box = beneath(in->path.fd, "box", O_RDONLY | O_DIRECTORY)) >= 0);
+    NEED(mkdirat(box, "tmp", 0700) == 0 && mkdirat(box, "new", 0700) == 0);
+    int tmp = beneath(box, "tmp", O_RDONLY | O_DIRECTORY), new = beneath(box, "new", O_RDONLY | O_DIRECTORY);
+    struct open_how how = {.flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, .mode = 0600, .resolve = RESOLVE_BENEATH};
+    int fd = (int)syscall(SYS_openat2, tmp, "m", &how, sizeof how);
+    NEED(tmp >= 0 && new >= 0 && fd >= 0 && write(fd, "message", 7) == 7 && fsync(fd) == 0 && close(fd) == 0);
+    NEED(flock(tmp, LOCK_EX | LOCK_NB) == 0 && symlinkat("v1:7:1:0", tmp, "used") == 0);
+    NEED(renameat2(tmp, "used", box, "used", 0) == 0 && readlinkat(box, "used", text, sizeof text) == 8);
+    NEED(linkat(tmp, "m", new, "linked", 0) == 0 && renameat2(tmp, "m", new, "renamed", RENAME_NOREPLACE) == 0);
+    NEED(fsync(new) == 0 && flock(tmp, LOCK_UN) == 0);
+    NEED(in->report.landlock_abi == 0 || (beneath(new, "renamed", O_RDONLY) < 0 && errno == EACCES));
+    NEED(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    NEED(sendfile(pair[0], pair[1], NULL, 1) < 0 && (!jail_build.walls || errno == EPERM));
+    NEED(unlinkat(new, "linked", 0) == 0 && unlinkat(new, "renamed", 0) == 0 && unlinkat(box, "used", 0) == 0);
+    NEED(unlinkat(box, "tmp", AT_REMOVEDIR) == 0 && unlinkat(box, "new", AT_REMOVEDIR) == 0);
+    return 0;
+}
+
+static void test_delivery(void **state)
+{
+    char path[256];
+    assert_int_equal(jail_inside(ROLE_DELIVER, delivery), 0);
+    assert_int_equal(jail_inside(ROLE_DELIVER, start_threads), 0);
+    jail_path_in(path, "granted/box");
+    assert_int_equal(rmdir(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_abort),    cmocka_unit_test(test_talk),     cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_database), cmocka_unit_test(test_maildrop),
+        cmocka_unit_test(test_database), cmocka_unit_test(test_maildrop), cmocka_unit_test(test_delivery),
     };
     return cmocka_run_group_tests(tests, jail_set_up, jail_tear_down);
 }
