@@ -13,9 +13,14 @@
  *          fstatat   fstatat (also stat and lstat)
  *          fstat     fstat
  *          rename    rename, renameat, renameat2
+ *          link      linkat
+ *          symlink   symlinkat
+ *          readlink  readlinkat
  *          readdir, mkdirat, flock, close
- *   ERROR  a name of errno.h from the table below; or END (read says that the file is at its end); or SLOW (the
- *          call goes on after 2 ms)
+ *          any       each of these
+ *   ERROR  a name of errno.h from the table below; or END (read says that the file is at its end); or SHORT (read and
+ *          write transfer one octet); or SLOW (the call goes on after 2 ms); or KILL (the process is killed before the
+ *          call)
  *   PATH   what must stand somewhere in the path (may have colons); empty: any. The path is put together from
  *          what was given to the calls that opened the directories: one that was inherited or received has
  *          none, so below it paths begin with "/". A directory itself ends without a slash.
@@ -23,7 +28,7 @@
  *
  * A file that close was made to fail for is closed all the same, as by the kernel.
  *
- * But for SLOW's sleep it makes no system call that the program did not ask for, and it takes no lock, so it works
+ * But for SLOW's sleep and KILL's signal it makes no system call that the program did not ask for, and it takes no lock, so it works
  * behind any seccomp filter. Descriptors above 4095 have no path. */
 #undef _FILE_OFFSET_BITS /* else each call and its variant with 64 bits would be one name */
 
@@ -34,6 +39,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -47,7 +53,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RULES = 16, FDS = 4096, PATH = 256, AT_END = -1, SLOW = -2 };
+enum { RULES = 16, FDS = 4096, PATH = 256, AT_END = -1, SLOW = -2, SHORT = -3, KILLED = -4 };
 
 struct rule {
     char call[16];
@@ -70,7 +76,8 @@ static const struct {
     {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EMFILE", EMFILE}, {"ENFILE", ENFILE},
     {"ENOMEM", ENOMEM}, {"EINTR", EINTR},   {"ENOENT", ENOENT}, {"ESTALE", ESTALE},
     {"EAGAIN", EAGAIN}, {"ENOSYS", ENOSYS}, {"EINVAL", EINVAL}, {"END", AT_END},
-    {"SLOW", SLOW},
+    {"SLOW", SLOW},     {"SHORT", SHORT},   {"KILL", KILLED},   {"EEXIST", EEXIST},
+    {"EXDEV", EXDEV},
 };
 
 /* ---- rules */
@@ -174,12 +181,14 @@ static int fate(const char *call, const char *path)
 {
     for (unsigned i = 0; i < n_rules; i++) {
         struct rule *r = &rules[i];
-        if (strcmp(r->call, call) != 0 || !strstr(path, r->path))
+        if ((strcmp(r->call, call) != 0 && strcmp(r->call, "any") != 0) || !strstr(path, r->path))
             continue;
         unsigned long n = atomic_fetch_add(&r->met, 1) + 1;
         if (n < r->from || n > r->to)
             continue;
         atomic_fetch_add(&hits, 1);
+        if (r->error == KILLED)
+            kill(getpid(), SIGKILL);
         if (r->error != SLOW)
             return r->error;
         nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
@@ -193,7 +202,7 @@ static bool fails(const char *call, const char *path)
     int error = fate(call, path);
     if (!error)
         return false;
-    errno = error == AT_END ? EIO : error;
+    errno = error < 0 ? EIO : error;
     return true;
 }
 
@@ -294,6 +303,21 @@ WRAP(int, unlink, (const char *path))
     return fails_at("unlinkat", AT_FDCWD, path) ? -1 : REAL(unlink)(path);
 }
 
+WRAP(int, linkat, (int from_dir, const char *from, int to_dir, const char *to, int flags))
+{
+    return fails_at("link", to_dir, to) ? -1 : REAL(linkat)(from_dir, from, to_dir, to, flags);
+}
+
+WRAP(int, symlinkat, (const char *text, int dir, const char *path))
+{
+    return fails_at("symlink", dir, path) ? -1 : REAL(symlinkat)(text, dir, path);
+}
+
+WRAP(ssize_t, readlinkat, (int dir, const char *path, char *p, size_t n))
+{
+    return fails_at("readlink", dir, path) ? -1 : REAL(readlinkat)(dir, path, p, n);
+}
+
 WRAP(int, mkdirat, (int dir, const char *path, mode_t mode))
 {
     return fails_at("mkdirat", dir, path) ? -1 : REAL(mkdirat)(dir, path, mode);
@@ -332,6 +356,10 @@ WRAP(struct dirent64 *, readdir64, (DIR * stream))
             return REAL(name) arguments;                                                                               \
         if (error == AT_END)                                                                                           \
             return 0;                                                                                                  \
+        if (error == SHORT) {                                                                                          \
+            n = n > 1 ? 1 : n;                                                                                         \
+            return REAL(name) arguments;                                                                               \
+        }                                                                                                              \
         errno = error;                                                                                                 \
         return -1;                                                                                                     \
     }
@@ -403,6 +431,7 @@ int __openat64_2(int dir, const char *path, int flags);
 ssize_t __read_chk(int fd, void *p, size_t n, size_t room);
 ssize_t __pread_chk(int fd, void *p, size_t n, off_t at, size_t room);
 ssize_t __pread64_chk(int fd, void *p, size_t n, off64_t at, size_t room);
+ssize_t __readlinkat_chk(int dir, const char *path, char *p, size_t n, size_t room);
 
 int __open_2(const char *path, int flags)
 {
@@ -444,4 +473,9 @@ ssize_t __pread_chk(int fd, void *p, size_t n, off_t at, size_t room)
 ssize_t __pread64_chk(int fd, void *p, size_t n, off64_t at, size_t room)
 {
     return pread64(fd, p, checked(n, room), at);
+}
+
+ssize_t __readlinkat_chk(int dir, const char *path, char *p, size_t n, size_t room)
+{
+    return readlinkat(dir, path, p, checked(n, room));
 }
