@@ -51,13 +51,13 @@ static int read_file(const char *file, struct conf *c, bool running)
 
 static void need(struct master *m, struct child *c, const struct talk *t)
 {
-    uint32_t token = t->num[0], uid = t->num[1], gid = t->num[2];
+    uint32_t token = t->num[0], uid = t->num[1], gid = t->num[2], what = t->num[3];
     struct err err;
     char *where = mem_copy(t->text[0].p, t->text[0].n);
     if (m->stopping)
         err_set(&err, ERR_TEMP, "the server is stopping");
     else if (master_may_start(&m->conf, uid, gid, where, &err) == 0 &&
-             master_start_mail(m, uid, gid, t->num[3] ? where : NULL, token, &err) == 0) {
+             master_start_worker(m, uid, gid, what, where, token, &err) == 0) {
         mem_free(where);
         return;
     }

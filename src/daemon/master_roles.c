@@ -76,12 +76,18 @@ static char **environment(void)
     return passed;
 }
 
+static bool is_worker(enum role role)
+{
+    return role == ROLE_MAIL || role == ROLE_DELIVER;
+}
+
 /* In the child: descriptors 0-2 as they are but for stdin, 3 and 4 as role.h says, all others closed on exec. */
 static void become(const struct master *m, enum role role, int sock)
 {
-    const char *name = role == ROLE_MAIL ? "bustia-mail" : "bustiad";
+    bool worker = is_worker(role);
+    const char *name = worker ? "bustia-mail" : "bustiad";
     char *argv[] = {(char *)name, "--role", (char *)role_name(role), NULL};
-    int program = role == ROLE_MAIL ? m->mail_program_fd : m->program_fd;
+    int program = worker ? m->mail_program_fd : m->program_fd;
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     /* Clear of 3 and 4 first, so that one copy does not close another's source. */
     sock = fcntl(sock, F_DUPFD_CLOEXEC, 10);
@@ -150,7 +156,7 @@ static void join(struct child *fresh, struct talk to_fresh, struct child *other,
 
 static struct talk about_worker(const struct child *c, uint32_t token)
 {
-    return (struct talk){.type = TALK_WORKER, .id = {.n = c->single}, .num = {c->worker, c->uid, c->gid, token}};
+    return (struct talk){.type = TALK_WORKER, .id = {.n = c->what}, .num = {c->worker, c->uid, c->gid, token}};
 }
 
 static struct talk about_door(const struct child *c)
@@ -164,7 +170,7 @@ static void join_door(struct master *m, struct child *door)
 {
     join(door, about_auth, master_find(m, ROLE_AUTH), about_door(door));
     for (struct child *c = m->children; c; c = c->next)
-        if (c->role == ROLE_MAIL)
+        if (is_worker(c->role))
             join(door, about_worker(c, 0), c, about_door(door));
 }
 
@@ -172,7 +178,7 @@ static void join_auth(struct master *m, struct child *auth)
 {
     struct child *door = master_find(m, ROLE_DOOR);
     for (struct child *c = m->children; c; c = c->next)
-        if (c->role == ROLE_MAIL)
+        if (is_worker(c->role))
             join(auth, about_worker(c, 0), c, about_auth);
     if (door)
         join(auth, about_door(door), door, about_auth);
@@ -267,18 +273,20 @@ bad:
     return -1;
 }
 
-int master_start_mail(struct master *m, uint32_t uid, uint32_t gid, const char *store, uint32_t token, struct err *err)
+int master_start_worker(struct master *m, uint32_t uid, uint32_t gid, uint32_t what, const char *store, uint32_t token,
+                        struct err *err)
 {
-    struct child *c = spawn(m, ROLE_MAIL, err);
+    bool delivers = what & TALK_FOR_DELIVERY;
+    struct child *c = spawn(m, delivers ? ROLE_DELIVER : ROLE_MAIL, err);
     if (!c)
         return -1;
     c->worker = ++m->workers;
     c->uid = uid;
     c->gid = gid;
-    c->single = store != NULL;
+    c->what = what;
     for (unsigned i = 0; i < m->conf.mail_roots; i++)
         tell(c, &(struct talk){.type = TALK_ROOT, .text = {span_of(m->roots[i].path)}, .fd = m->roots[i].fd});
-    if (store)
+    if (what & TALK_FOR_SINGLE && !delivers)
         tell(c, &(struct talk){.type = TALK_STORE, .text = {span_of(store)}, .fd = -1});
     tell(c, &(struct talk){.type = TALK_GO, .num = {uid, gid, m->root, c->worker}, .fd = -1});
     struct child *door = master_find(m, ROLE_DOOR);

@@ -17,8 +17,8 @@ struct child {
     pid_t pid;
     struct chan *chan; /* NULL once it has closed */
     uint64_t generation; /* door */
-    uint32_t worker, uid, gid; /* mail */
-    bool single;               /* mail, for one store */
+    uint32_t worker, uid, gid; /* mail, deliver */
+    uint32_t what;             /* mail, deliver: TALK_FOR_… */
     bool lame;                 /* it could not be told all it needs: it is ended, and nobody waits for it */
     uint64_t started;
     struct child *next;
@@ -69,7 +69,8 @@ void master_close_all(struct master *m);
 
 /* master_roles.c: children and the channels between them */
 void master_keep(struct kept *k); /* starts it, and again whenever it ends */
-int master_start_mail(struct master *m, uint32_t uid, uint32_t gid, const char *store, uint32_t token, struct err *err);
+/* A mail or deliver process; `what`: TALK_FOR_…, `store`: the one that a TALK_FOR_SINGLE is for. */
+int master_start_worker(struct master *m, uint32_t uid, uint32_t gid, uint32_t what, const char *store, uint32_t token, struct err *err);
 void master_reap(struct master *m); /* after SIGCHLD */
 void master_tell_all(struct master *m, const struct talk *t); /* t->fd is copied for each, and stays the caller's */
 int master_tell_certificate(struct master *m, struct child *door); /* -1: it has not got it */
