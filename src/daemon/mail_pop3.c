@@ -146,6 +146,8 @@ static void open_done(struct loop_call *call)
     }
     struct conn_limits limits = {MAIL_IN_MAX, MAIL_OUT_MAX, (unsigned)m->start.conf.write_timeout, &m->budget};
     s->conn = conn_new(m->loop, s->early->fd, &limits, &events, s);
+    if (s->flags & TALK_TLS)
+        conn_relayed(s->conn);
     s->early->fd = -1;
     buf_add(conn_in(s->conn), s->early->unread, s->early->n_unread);
     mail_early_free(s->early);

@@ -15,7 +15,7 @@ enum conn_end {
     CONN_EOF,     /* the peer closed */
     CONN_RESET,   /* the connection broke */
     CONN_TIMEOUT, /* conn_deadline passed */
-    CONN_STALLED, /* nothing could be written for write_stall_ms */
+    CONN_STALLED, /* the peer took nothing for write_stall_ms */
     CONN_TLS,     /* the handshake or a record failed */
     CONN_DONE     /* conn_finish has done its work */
 };
@@ -64,7 +64,8 @@ void conn_deadline(struct conn *c, uint64_t ms);
 void conn_start_tls(struct conn *c, struct tls_context *ctx);
 
 /* Sends what waits, then close_notify if TLS, then shutdown, then `ended(CONN_DONE)`; input is thrown away meanwhile, so that an
- * unread pipelined command does not turn the close into a reset that overtakes the reply. Bounded by write_stall_ms and 2 s. */
+ * unread pipelined command does not turn the close into a reset that overtakes the reply. It lasts until the peer closes; at most until
+ * he has taken nothing for write_stall_ms or, once his system has acknowledged all, has said nothing for 2 s. */
 void conn_finish(struct conn *c);
 
 /* Plain conns only, conn_out empty: takes the descriptor out of the loop and returns a duplicate to hand over (close it after
@@ -73,9 +74,13 @@ void conn_finish(struct conn *c);
 int conn_lend(struct conn *c);
 
 /* TLS conns: joins the stream with `fd` (a socketpair's end, taken over): bytes pass both ways with bounded memory until one side ends;
- * what is in conn_in is NOT sent (it travels with the hand-over). When fd's peer closes: the rest is sent, close_notify, and
- * `ended(CONN_DONE)`; when the client goes away: fd is closed and `ended` says how. No deadline but the write stall. */
+ * what is in conn_in is NOT sent (it travels with the hand-over). When fd's peer ends in good order (conn_relayed): the rest is sent,
+ * close_notify, and `ended(CONN_DONE)`; when it ends otherwise: the rest, no close_notify, so that the client can tell that something may
+ * be missing, and `ended(CONN_RESET)`; when the client goes away: fd is closed and `ended` says how. No deadline but the write stall. */
 void conn_relay(struct conn *c, int fd);
+/* The process at the other end of the socketpair, before it writes: conn_finish and the ends EOF and TIMEOUT are marked as in good order,
+ * all others look like a process that died. Whether the client takes anything is the relay's to judge: none of our ends comes of it. */
+void conn_relayed(struct conn *c);
 uint64_t conn_bytes_in(const struct conn *c);
 uint64_t conn_bytes_out(const struct conn *c);
 

@@ -1,6 +1,6 @@
-/* conn_end: the end of a connection in good order. A close with unread input makes the kernel send a reset, which may
- * overtake the last reply on its way; so what still comes is thrown away until the peer closes, too (RFC 1122
- * §4.2.2.13). */
+/* conn_end: the end of a connection in good order. A close with unread input makes the kernel send a reset and forget what it has not
+ * sent yet; so what still comes is thrown away until the peer closes, too (RFC 1122 §4.2.2.13). The time for that counts only once the
+ * peer's system has acknowledged everything: until then the write stall says how long he may take. */
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -21,11 +21,23 @@ static enum conn_io discard(struct conn *c)
 
 /* ---- all is sent and the socket shut down: the peer's turn to close */
 
+/* Who talks on would be answered with a reset once the socket is closed, and may not have read his answers yet: he has longer. */
+static void heard(struct conn *c)
+{
+    uint64_t now = clock_ms();
+    if (c->deadline_at && now < c->moved_at + c->write_stall_ms)
+        c->deadline_at = now + CONN_LINGER_MS;
+}
+
 static void linger_ready(struct conn *c, bool readable, bool writable)
 {
-    enum conn_io io = readable ? discard(c) : CONN_IO_AGAIN;
+    if (!readable)
+        return;
+    enum conn_io io = discard(c);
     if (io == CONN_IO_EOF || io == CONN_IO_RESET)
         conn_set_end(c, (enum conn_end)c->end_later);
+    else
+        heard(c);
 }
 
 static bool linger_go_on(struct conn *c)
@@ -43,11 +55,13 @@ static const struct conn_stage stage_linger = {linger_ready, linger_go_on, linge
 void conn_linger(struct conn *c, enum conn_end end)
 {
     c->end_later = (signed char)end;
-    c->stall_at = 0;
     c->stage = &stage_linger;
+    c->lingers = true;
+    c->deadline_at = 0;
     if (shutdown(c->fd, SHUT_WR) < 0 || c->eof)
         conn_set_end(c, end);
-    c->deadline_at = clock_ms() + CONN_LINGER_MS;
+    else
+        conn_look_after_end(c);
 }
 
 /* ---- something is still to be sent */
@@ -90,8 +104,10 @@ void conn_finish(struct conn *c)
         return; /* it ends already */
     if (c->stage == &conn_stage_lent)
         conn_join_loop(c);
-    if (c->relay)
+    if (c->relay) {
+        c->said_bye = !c->relay->whole; /* what was cut off must not look whole */
         c->relay->stop(c);
+    }
     c->end_later = CONN_DONE;
     c->deadline_at = 0;
     c->unseen = c->drained = false;

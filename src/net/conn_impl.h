@@ -2,7 +2,9 @@
  *
  *   conn_life.c    beginning and end, what is due and when, the owner's handlers
  *   conn_open.c    input and output, plain sockets
+ *   conn_stall.c   whether the peer takes what is sent
  *   conn_end.c     the end of a connection in good order
+ *   conn_relayed.c the same of a socketpair whose other end is a relay
  *   conn_tls.c     STLS and TLS records (alone, so that a process without TLS does not link it)
  *   conn_relay.c   a TLS stream joined with a socketpair (likewise)
  *
@@ -38,6 +40,7 @@ struct conn_stage {
 /* The head of what conn_relay.c keeps. */
 struct conn_relay {
     void (*stop)(struct conn *c); /* closes the other side; what the stream took is still sent */
+    bool whole; /* the worker has ended it in good order, and all that he said was taken */
 };
 
 struct conn {
@@ -55,7 +58,9 @@ struct conn {
     struct buf in, out;
     struct buf ahead; /* read while paused, to see whether the peer is still there */
     uint64_t bytes_in, bytes_out;
-    uint64_t deadline_at, stall_at, armed_at; /* clock_ms; 0: none */
+    uint64_t deadline_at, look_at, armed_at; /* clock_ms; 0: none */
+    uint64_t moved_at; /* when the peer was last seen to take something; counts while look_at is set */
+    uint64_t acked;    /* bytes that his system had acknowledged then */
     unsigned write_stall_ms;
     int fd;
     unsigned short held; /* frames below that still use this struct */
@@ -70,6 +75,9 @@ struct conn {
     bool unseen;  /* bytes came that `input` was not called for */
     bool drained; /* conn_out became empty and `drained` was not called */
     bool blocked; /* the socket took no more; it will say when it does */
+    bool lingers; /* all is sent and the socket is shut down */
+    bool relayed; /* the other end is a relay of ours */
+    bool mark_due, marked; /* relayed: the end in good order */
 };
 
 enum { CONN_NO_END = -1, CONN_PIECE = 4096, CONN_LINGER_MS = 2000 };
@@ -88,6 +96,9 @@ void conn_set_trouble(struct conn *c, const char *text);
 void conn_push(struct conn *c);            /* writes what the socket takes now of conn_out */
 bool conn_waits_to_send(const struct conn *c);
 void conn_note_progress(struct conn *c, bool progress); /* the write stall, after every try to send */
+void conn_look(struct conn *c, uint64_t now);           /* look_at has come */
+void conn_look_after_end(struct conn *c);               /* when it begins to linger */
+bool conn_is_stalled(const struct conn *c, uint64_t now);
 bool conn_pull(struct conn *c, struct buf *into); /* reads a piece: true if bytes came; notes the end */
 enum conn_io conn_plain_read(struct conn *c, void *p, size_t n, size_t *got);
 enum conn_io conn_plain_write(struct conn *c, const void *p, size_t n, size_t *took);

@@ -31,8 +31,11 @@ void conn_set_end(struct conn *c, enum conn_end end)
 
 void conn_set_io_end(struct conn *c, enum conn_io io)
 {
-    /* Who has said his last word and then breaks off has simply left. */
-    if (io == CONN_IO_EOF || (io == CONN_IO_RESET && c->eof))
+    /* Who has said his last word and then breaks off has simply left. A relay that breaks off after it has taken nothing for so long
+     * has seen no progress either. */
+    if (io == CONN_IO_RESET && c->relayed && conn_is_stalled(c, clock_ms()))
+        conn_set_end(c, CONN_STALLED);
+    else if (io == CONN_IO_EOF || (io == CONN_IO_RESET && c->eof))
         conn_set_end(c, CONN_EOF);
     else
         conn_set_end(c, io == CONN_IO_TLS ? CONN_TLS : CONN_RESET);
@@ -56,8 +59,8 @@ static void on_timer(void *arg);
 static void arm(struct conn *c)
 {
     uint64_t due = c->deadline_at;
-    if (c->stall_at && (!due || c->stall_at < due))
-        due = c->stall_at;
+    if (c->look_at && (!due || c->look_at < due))
+        due = c->look_at;
     if (c->kick)
         due = 1;
     if (!due || (c->armed_at && c->armed_at <= due))
@@ -102,12 +105,13 @@ const struct conn_stage conn_stage_lent = {idle_ready, idle_go_on, idle_wants};
 static void end(struct conn *c)
 {
     c->stage = &stage_over;
-    c->deadline_at = c->stall_at = 0;
+    c->deadline_at = c->look_at = 0;
     loop_fd_free(c->source); /* the descriptor may be closed elsewhere before the owner frees us */
     c->source = NULL;
+    bool whole = !c->said_bye && !c->out.len && (!c->relay || c->relay->whole);
     if (c->relay)
         c->relay->stop(c);
-    if (c->end_due == CONN_EOF || c->end_due == CONN_TIMEOUT)
+    if (whole && (c->end_due == CONN_EOF || c->end_due == CONN_TIMEOUT))
         c->stream->bye(c); /* a TLS client is to know that nothing was cut off */
     c->ev->ended(c->arg, (enum conn_end)c->end_due);
 }
@@ -173,8 +177,8 @@ static void on_timer(void *arg)
     conn_enter(c);
     if (c->deadline_at && now >= c->deadline_at)
         conn_set_end(c, c->end_later != CONN_NO_END ? (enum conn_end)c->end_later : CONN_TIMEOUT);
-    if (c->stall_at && now >= c->stall_at)
-        conn_set_end(c, CONN_STALLED);
+    if (c->look_at && now >= c->look_at)
+        conn_look(c, now);
     conn_leave(c);
 }
 

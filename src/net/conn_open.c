@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "net/conn_impl.h"
 
@@ -74,14 +73,6 @@ bool conn_waits_to_send(const struct conn *c)
     return c->out.len || c->stream->unsent(c);
 }
 
-void conn_note_progress(struct conn *c, bool progress)
-{
-    if (!c->blocked || !c->write_stall_ms)
-        c->stall_at = 0;
-    else if (progress || !c->stall_at)
-        c->stall_at = clock_ms() + c->write_stall_ms;
-}
-
 void conn_push(struct conn *c)
 {
     if (!conn_waits_to_send(c))
@@ -91,12 +82,14 @@ void conn_push(struct conn *c)
     enum conn_io io = c->stream->write(c, out.p, out.n, &took);
     buf_take(&c->out, took);
     c->bytes_out += took;
+    if (io != CONN_IO_OK && io != CONN_IO_AGAIN) {
+        conn_set_io_end(c, io);
+        return;
+    }
     c->blocked = io == CONN_IO_AGAIN;
     conn_note_progress(c, took || c->stream->unsent(c) < before);
     if (io == CONN_IO_OK)
         c->drained = true;
-    else if (io != CONN_IO_AGAIN)
-        conn_set_io_end(c, io);
 }
 
 void conn_flush(struct conn *c)

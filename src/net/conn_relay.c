@@ -32,6 +32,20 @@ static struct relay *relay_of(const struct conn *c)
 /* Working memory of the one handler that runs; nothing stays in it. */
 static char scratch[TLS_PIECE];
 
+/* How many bytes came; 0: none now, or none any more. The mark of an end in good order (conn_relayed.c) ends what one call receives;
+ * its descriptor, for which there is no room here, is dropped by the kernel, which says so. */
+static ssize_t take(struct relay *r, size_t room)
+{
+    struct iovec iov = {scratch, room};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+    ssize_t n = recvmsg(r->fd, &m, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    r->head.whole = n > 0 && m.msg_flags & MSG_CTRUNC;
+    r->ended = n <= 0 || r->head.whole;
+    return n <= 0 ? 0 : n - r->head.whole;
+}
+
 static void down(struct conn *c)
 {
     struct relay *r = relay_of(c);
@@ -40,13 +54,9 @@ static void down(struct conn *c)
         size_t took, room = tls_room(c->tls);
         if (!room)
             break;
-        ssize_t n = recv(r->fd, scratch, room, MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        ssize_t n = take(r, room);
+        if (n == 0)
             break;
-        if (n <= 0) {
-            r->ended = true;
-            break;
-        }
         if (tls_write(c->tls, scratch, (size_t)n, &took, &err) != TLS_OK) {
             conn_set_trouble(c, err.text);
             conn_set_io_end(c, err.kind == ERR_TEMP ? CONN_IO_RESET : CONN_IO_TLS);
@@ -151,10 +161,10 @@ static bool relay_go_on(struct conn *c)
     }
     if (!r->ended)
         return false;
-    /* The rest is sent, then close_notify. */
+    /* The rest is sent, then close_notify; not if the worker has died or given up, as what came then may be half a message. */
+    enum conn_end end = !r->head.whole ? CONN_RESET : c->eof ? CONN_EOF /* the client was first */ : CONN_DONE;
     conn_finish(c);
-    if (c->eof)
-        c->end_later = CONN_EOF; /* the client was first */
+    c->end_later = (signed char)end;
     return true;
 }
 
@@ -185,7 +195,7 @@ void conn_relay(struct conn *c, int fd)
     }
     assert(c->tls);
     struct relay *r = mem_alloc(sizeof *r);
-    *r = (struct relay){.head = {stop}, .fd = fd};
+    *r = (struct relay){.head = {.stop = stop}, .fd = fd};
     r->source = loop_fd_new(c->loop, fd, on_pair, c);
     c->relay = &r->head;
     c->stage = &stage_relay;

@@ -134,22 +134,56 @@ static void small_buffers(int fd, int bytes)
     }
 }
 
-void tcp_pair(int fds[2], int bytes)
+static void make_tcp_pair(int fds[2], int bytes, int far_bytes, int segment)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof a;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     small_buffers(listener, bytes);
+    if (segment)
+        MUST(setsockopt(listener, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment) == 0);
     MUST(bind(listener, (struct sockaddr *)&a, sizeof a) == 0 && listen(listener, 1) == 0);
     MUST(getsockname(listener, (struct sockaddr *)&a, &n) == 0);
     fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    small_buffers(fds[1], bytes);
+    small_buffers(fds[1], far_bytes);
+    if (segment)
+        MUST(setsockopt(fds[1], IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment) == 0);
     MUST(connect(fds[1], (struct sockaddr *)&a, n) == 0);
     const int on = 1; /* small pieces arrive when they are sent */
     MUST(setsockopt(fds[1], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
     fds[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     MUST(fds[0] >= 0);
     close(listener);
+}
+
+void tcp_pair(int fds[2], int bytes)
+{
+    make_tcp_pair(fds, bytes, bytes, 0);
+}
+
+void far_pair(int fds[2])
+{
+    make_tcp_pair(fds, 0, 65536, 1400);
+}
+
+void end_whole(int fd)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec iov = {"", 1};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+    control.head = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+    for (ssize_t r = -1; r < 0;) {
+        struct pollfd p = {fd, POLLOUT, 0};
+        poll(&p, 1, 1000);
+        r = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+        MUST(r == 1 || errno == EAGAIN || errno == EPIPE);
+        if (r < 0 && errno == EPIPE)
+            return;
+    }
 }
 
 void unix_pair(int fds[2])
@@ -217,18 +251,26 @@ static bool pump_send(struct pump *p)
     if (r > 0)
         p->sent += (size_t)r;
     p->failed |= r == -2;
-    if (r > 0 && p->sent == p->to_send && p->close_first) {
-        if (p->ssl)
-            SSL_shutdown(p->ssl);
-        shutdown(p->fd, SHUT_WR);
-    }
     return r > 0;
+}
+
+/* close_notify may not fit at once, as any other bytes. */
+static void pump_close_half(struct pump *p)
+{
+    if (p->ssl && SSL_shutdown(p->ssl) < 0) {
+        ERR_clear_error();
+        return;
+    }
+    if (p->whole)
+        end_whole(p->fd);
+    shutdown(p->fd, SHUT_WR);
+    p->closed_half = true;
 }
 
 static bool pump_receive(struct pump *p)
 {
     char in[65536];
-    ssize_t r = pump_read(p, in, sizeof in);
+    ssize_t r = pump_read(p, in, p->piece ? p->piece : sizeof in);
     if (r > 0) {
         p->wrong |= !matches(in, (size_t)r, p->received);
         p->received += (size_t)r;
@@ -238,18 +280,25 @@ static bool pump_receive(struct pump *p)
     return r > 0;
 }
 
+static bool to_close(const struct pump *p)
+{
+    return p->close_first && p->to_send && p->sent == p->to_send && !p->closed_half;
+}
+
 static void *pump_run(void *arg)
 {
     struct pump *p = arg;
     fcntl(p->fd, F_SETFL, O_NONBLOCK);
     while (!p->ended && !p->failed && (p->received < p->to_receive || p->sent < p->to_send || p->close_first)) {
         bool moved = p->sent < p->to_send && pump_send(p);
+        if (to_close(p))
+            pump_close_half(p);
         if (p->pause_ms)
             usleep(p->pause_ms * 1000);
         if (p->failed)
             break;
         if (!pump_receive(p) && !moved) {
-            struct pollfd fd = {p->fd, POLLIN | (p->sent < p->to_send ? POLLOUT : 0), 0};
+            struct pollfd fd = {p->fd, POLLIN | (p->sent < p->to_send || to_close(p) ? POLLOUT : 0), 0};
             poll(&fd, 1, 5);
         }
     }

@@ -25,6 +25,10 @@ void run_for(struct loop *l, unsigned ms);
 /* Loopback TCP, both ends close-on-exec. bytes: of the socket buffers, 0: the system's. */
 void tcp_pair(int fds[2], int bytes);
 void unix_pair(int fds[2]);
+/* The same with a peer as far away as a modem's: segments of 1,400 octets, and room for 64 kB. */
+void far_pair(int fds[2]);
+/* What a worker says to a relay when it ends in good order. */
+void end_whole(int fd);
 unsigned open_descriptors(void);
 
 /* A peer in a thread of its own: sends and receives numbered bytes at the same time, TLS if `ssl` is set (the handshake included).
@@ -35,11 +39,14 @@ struct pump {
     size_t to_send, to_receive; /* more than to_receive is an error, less too */
     bool close_first;
     unsigned pause_ms; /* before each read */
+    size_t piece;      /* the most that one read takes; 0: as it comes */
+    bool whole;        /* close_first as a worker does that ends in good order */
     /* results */
     size_t sent, received;
     bool wrong;  /* other bytes than were expected */
     bool ended;  /* the end was seen, and was in good order */
     bool failed; /* the connection broke */
+    bool closed_half;
     _Atomic bool done;
     pthread_t thread;
 };
