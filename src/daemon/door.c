@@ -32,9 +32,21 @@ static void accept_again(void *arg)
 static void turn_away(const struct door_listener *l, int fd)
 {
     static const char text[] = "-ERR [SYS/TEMP] too many connections, try again later\r\n";
+    if (l->service == CONF_LMTP || l->service == CONF_SMTP) {
+        door_smtp_turn_away(l->door, fd);
+        return;
+    }
     if (l->service == CONF_POP3)
         (void)!send(fd, text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     close(fd);
+}
+
+static void begin(const struct door_listener *l, int fd)
+{
+    if (l->service == CONF_LMTP || l->service == CONF_SMTP)
+        door_smtp_begin(l->door, fd, l);
+    else
+        door_pop3_begin(l->door, fd, l);
 }
 
 static void on_listener(void *arg, bool readable, bool writable)
@@ -56,12 +68,12 @@ static void on_listener(void *arg, bool readable, bool writable)
         }
         if (fd < 0)
             return;
-        if (d->sessions.count >= d->start.conf.connections) {
+        if (d->sessions.count + d->receptions.count + d->away >= d->start.conf.connections) {
             limit_reached(&d->crowded, "connections");
             turn_away(l, fd);
             continue;
         }
-        door_pop3_begin(d, fd, l);
+        begin(l, fd);
     }
 }
 
@@ -79,24 +91,38 @@ static void stop(void *arg)
         close(d->listeners[i].fd);
     }
     door_pop3_stop(d);
-    if (d->sessions.count == 0)
+    door_smtp_stop(d);
+    door_rest(d);
+}
+
+void door_rest(struct door *d)
+{
+    if (d->stopping && d->sessions.count == 0 && d->receptions.count == 0)
         loop_stop(d->loop);
 }
 
 /* ---- certificates */
 
+static void replace(struct tls_context **old, struct tls_context *fresh)
+{
+    if (*old)
+        tls_context_free(*old);
+    *old = fresh;
+}
+
 static void take_key(struct door *d, int key_fd)
 {
     struct err err;
-    struct tls_context *fresh = NULL;
+    struct tls_context *fresh = NULL, *mail = NULL;
     if (d->cert_fd < 0)
         log_error("tls", "a key without its certificate");
-    else if (tls_context_new(&fresh, d->cert_fd, key_fd, "pop3", &err) < 0)
+    else if (tls_context_new(&fresh, d->cert_fd, key_fd, "pop3", &err) < 0 ||
+             tls_context_new(&mail, d->cert_fd, key_fd, NULL, &err) < 0) {
         log_error("tls", "%s%s", err.text, d->tls ? ": the old certificate goes on" : "");
-    else {
-        if (d->tls)
-            tls_context_free(d->tls);
-        d->tls = fresh;
+        replace(&fresh, NULL);
+    } else {
+        replace(&d->tls, fresh);
+        replace(&d->tls_mail, mail);
         log_info("tls", "certificate loaded, expires in %lld days", tls_context_expires(fresh) / 86400);
     }
     if (d->cert_fd >= 0)
@@ -123,34 +149,59 @@ static void worker_closed(void *arg)
     struct door_worker *w = arg;
     struct door *d = w->door;
     uint32_t number = w->number;
+    enum role role = w->role;
     map_take(&d->workers, number);
     chan_free(w->chan);
     mem_free(w);
-    door_pop3_worker_gone(d, number);
+    if (role == ROLE_MAIL)
+        door_pop3_worker_gone(d, number);
+    else
+        door_smtp_worker_gone(d, number);
+}
+
+static void mail_says(struct door *d, const struct talk *t)
+{
+    struct door_session *s = map_get(&d->sessions, t->id.n);
+    if (s && t->type == TALK_TAKEN)
+        door_pop3_taken(s);
+    else if (s && t->type == TALK_REFUSED)
+        door_pop3_refused(s, t->num[0]);
+}
+
+static void deliver_says(struct door *d, uint32_t worker, const struct talk *t)
+{
+    struct reception *r = map_get(&d->transactions, t->id.n);
+    if (r && t->type == TALK_ROOM)
+        door_smtp_room(r, worker, t);
+    else if (r && t->type == TALK_PREPARED)
+        door_smtp_prepared(r, worker, t);
+    else if (r && t->type == TALK_DELIVERED)
+        door_smtp_delivered(r, worker, t);
 }
 
 static void worker_message(void *arg, const void *p, size_t n, int fd)
 {
     struct door_worker *w = arg;
     struct talk t;
-    if (talk_parse(p, n, fd, ROLE_MAIL, ROLE_DOOR, &t) < 0 || t.id.door != w->door->start.generation) {
+    if (talk_parse(p, n, fd, w->role, ROLE_DOOR, &t) < 0 || t.id.door != w->door->start.generation)
         worker_closed(w);
-        return;
-    }
-    struct door_session *s = map_get(&w->door->sessions, t.id.n);
-    if (s && t.type == TALK_TAKEN)
-        door_pop3_taken(s);
-    else if (s && t.type == TALK_REFUSED)
-        door_pop3_refused(s, t.num[0]);
+    else if (w->role == ROLE_MAIL)
+        mail_says(w->door, &t);
+    else
+        deliver_says(w->door, w->number, &t);
 }
 
 static void take_worker(struct door *d, const struct talk *t)
 {
     struct door_worker *w = mem_alloc(sizeof *w);
     *w = (struct door_worker){.door = d, .number = t->num[0]};
+    w->role = t->id.n & TALK_FOR_DELIVERY ? ROLE_DELIVER : ROLE_MAIL;
     w->chan = chan_new(d->loop, t->fd, &worker_events, w);
     map_put(&d->workers, w->number, w);
-    door_pop3_worker_came(d, w->number);
+    if (w->role == ROLE_MAIL)
+        door_pop3_worker_came(d, w->number);
+    else
+        door_smtp_worker_came(d, w->number);
 }
 
 /* ---- auth */
@@ -161,6 +212,15 @@ static void auth_closed(void *arg)
     chan_free(d->auth);
     d->auth = NULL;
     door_pop3_auth_gone(d);
+    door_smtp_auth_gone(d);
+}
+
+static void auth_says_of_mail(struct reception *r, const struct talk *t)
+{
+    if (t->type == TALK_TARGET)
+        door_smtp_target(r, t);
+    else if (t->type == TALK_RECIPIENT)
+        door_smtp_recipient(r, t);
 }
 
 static void auth_message(void *arg, const void *p, size_t n, int fd)
@@ -171,7 +231,15 @@ static void auth_message(void *arg, const void *p, size_t n, int fd)
         auth_closed(d);
         return;
     }
-    struct door_session *s = t.id.door == d->start.generation ? map_get(&d->sessions, t.id.n) : NULL;
+    if (t.type == TALK_COUNT) {
+        d->away = t.num[0];
+        return;
+    }
+    bool ours = t.id.door == d->start.generation;
+    struct reception *r = ours ? map_get(&d->transactions, t.id.n) : NULL;
+    if (r)
+        auth_says_of_mail(r, &t);
+    struct door_session *s = ours ? map_get(&d->sessions, t.id.n) : NULL;
     if (!s)
         return; /* the client has left meanwhile */
     if (t.type == TALK_CHALLENGE)

@@ -28,8 +28,7 @@ void door_end(struct door_session *s, const char *how)
     conn_free(s->conn);
     mem_free(s->stamp);
     mem_free(s);
-    if (d->stopping && d->sessions.count == 0)
-        loop_stop(d->loop);
+    door_rest(d);
 }
 
 static void finish(struct door_session *s)

@@ -4,7 +4,9 @@
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "daemon/door_message.h"
 #include "daemon/limit.h"
+#include "daemon/limit_peers.h"
 #include "daemon/start.h"
 #include "net/conn.h"
 #include "net/sock.h"
@@ -17,11 +19,14 @@ struct door_listener {
     struct loop_fd *source;
 };
 
-struct door_worker { /* a mail process */
+struct door_worker { /* a mail or deliver process */
     struct door *door;
+    enum role role;
     uint32_t number;
     struct chan *chan;
 };
+
+enum { DOOR_GONE = 64 }; /* workers that are gone and remembered: who names one late need not wait for it */
 
 struct door {
     struct start start;
@@ -29,17 +34,28 @@ struct door {
     struct chan *auth;          /* NULL while there is none */
     struct map workers;         /* number → struct door_worker */
     struct map sessions;        /* counter → struct door_session */
+    struct map receptions;      /* counter → struct reception: connections over which mail comes in */
+    struct map transactions;    /* counter → the reception whose message it is */
     uint64_t counter;
+    unsigned away; /* sessions that have left it, as auth said last: they count as connections too */
     struct door_listener listeners[CONF_LISTENERS];
     unsigned n_listeners;
-    struct tls_context *tls;
+    struct tls_context *tls, *tls_mail; /* for POP3; for SMTP and LMTP, which have no ALPN */
     int cert_fd;
     struct budget budget;
     unsigned tls_waiting; /* TLS connections that have not logged in */
     bool stopping;
     struct loop_timer *accept_again;
     struct limit crowded; /* connections that were refused */
+    struct message_room messages;
+    struct limit_peers peers;
+    struct limit full, pushy; /* messages that were put off; connections of one address that were refused */
+    uint32_t gone[DOOR_GONE]; /* workers, in a ring */
+    unsigned n_gone;
 };
+
+/* door.c */
+void door_rest(struct door *d); /* after the end of a connection: a server that stops may be done */
 
 /* door_pop3.c: one connection */
 struct door_session;
@@ -53,5 +69,19 @@ void door_pop3_auth_gone(struct door *d);
 void door_pop3_taken(struct door_session *s);
 void door_pop3_refused(struct door_session *s, enum err_kind kind);
 void door_pop3_stop(struct door *d); /* ends all that have not logged in */
+
+/* door_smtp.c, door_rcpt.c, door_deliver.c: one connection over which mail comes in */
+struct reception;
+void door_smtp_begin(struct door *d, int fd, const struct door_listener *from);
+void door_smtp_turn_away(const struct door *d, int fd); /* there are too many; closes it */
+void door_smtp_target(struct reception *r, const struct talk *t);
+void door_smtp_recipient(struct reception *r, const struct talk *t);
+void door_smtp_room(struct reception *r, uint32_t worker, const struct talk *t);
+void door_smtp_prepared(struct reception *r, uint32_t worker, const struct talk *t);
+void door_smtp_delivered(struct reception *r, uint32_t worker, const struct talk *t);
+void door_smtp_worker_came(struct door *d, uint32_t worker);
+void door_smtp_worker_gone(struct door *d, uint32_t worker);
+void door_smtp_auth_gone(struct door *d);
+void door_smtp_stop(struct door *d); /* transactions go on to their end */
 
 #endif

@@ -69,6 +69,7 @@ static const char *const verdicts[SMTP_VERDICTS] = {
     [SMTP_HEADERS]    = "554 5.6.0 The header of the message is too large",
     [SMTP_TEMP]       = "451 4.3.0 Not possible now, try again later",
     [SMTP_NO_ROOM]    = "452 4.3.1 Too much is coming in now, try again later",
+    [SMTP_TOO_FAST]   = "450 4.7.1 Too many messages from your address, try again later",
     [SMTP_TOO_MANY]   = "452 4.5.3 Too many recipients in one transaction",
 };
 /* clang-format on */
