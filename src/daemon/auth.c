@@ -14,6 +14,12 @@
 #include "base/mem.h"
 #include "daemon/auth_state.h"
 
+void auth_end_if_done(struct auth *a)
+{
+    if (a->stopping && !a->workers && !a->delivers && !a->doors)
+        loop_stop(a->loop);
+}
+
 /* ---- doors */
 
 static void door_closed(void *arg)
@@ -32,15 +38,16 @@ static void door_closed(void *arg)
         if (s)
             auth_drop(a, s);
     } while (s);
+    auth_route_door_gone(a, d->generation);
     chan_free(d->chan);
     mem_free(d);
-    if (a->stopping && !a->workers && !a->doors)
-        loop_stop(a->loop);
+    auth_end_if_done(a);
 }
 
 static void gone(struct auth *a, struct talk_id id)
 {
     struct auth_session *s = auth_find(a, id);
+    auth_route_forget(a, id);
     if (!s)
         return;
     if (s->worker) /* it will answer ENDED */
@@ -61,6 +68,8 @@ static void door_message(void *arg, const void *p, size_t n, int fd)
     struct auth_session *s = auth_find(d->auth, t.id);
     if (t.type == TALK_GONE)
         gone(d->auth, t.id);
+    else if (t.type == TALK_WHOSE)
+        auth_route_begin(d->auth, d, &t);
     else if (!s || !s->worker) /* once granted, an id is never used again */
         auth_check_begin(d->auth, &t);
 }
@@ -82,8 +91,8 @@ static void stop(void *arg)
     struct auth *a = arg;
     a->stopping = true;
     auth_needs_end(a);
-    if (!a->workers && !a->doors)
-        loop_stop(a->loop);
+    auth_routes_end(a);
+    auth_end_if_done(a);
 }
 
 static bool master_says(void *arg, const struct talk *t)
@@ -91,11 +100,14 @@ static bool master_says(void *arg, const struct talk *t)
     struct auth *a = arg;
     if (t->type == TALK_DOOR)
         take_door(a, t);
+    else if (t->type == TALK_WORKER && t->id.n & TALK_FOR_DELIVERY)
+        auth_deliver_came(a, t);
     else if (t->type == TALK_WORKER)
         auth_worker_came(a, t);
-    else if (t->type == TALK_NO_WORKER)
-        auth_worker_denied(a, t);
-    else if (t->type == TALK_CONTROL)
+    else if (t->type == TALK_NO_WORKER) {
+        if (!auth_deliver_denied(a, t->num[0]))
+            auth_worker_denied(a, t);
+    } else if (t->type == TALK_CONTROL)
         auth_take_control(a, t->fd);
     else
         return false;

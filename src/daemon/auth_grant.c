@@ -53,7 +53,7 @@ static struct auth_need *need_new(struct auth *a, const struct user *u, bool sin
     *n = (struct auth_need){.token = ++a->tokens, .uid = u->uid, .gid = u->gid, .single = single, .next = a->needs};
     a->needs = n;
     talk_send(a->start.master, &(struct talk){.type = TALK_NEED,
-                                        .num = {n->token, n->uid, n->gid, single},
+                                        .num = {n->token, n->uid, n->gid, single ? TALK_FOR_SINGLE : 0},
                                         .text = {span_of(u->where)},
                                         .fd = -1});
     return n;
@@ -145,8 +145,7 @@ static void worker_free(struct auth_worker *w)
     *at = w->next;
     chan_free(w->chan);
     mem_free(w);
-    if (a->stopping && !a->workers && !a->doors)
-        loop_stop(a->loop);
+    auth_end_if_done(a);
 }
 
 static void worker_closed(void *arg)
@@ -204,7 +203,7 @@ static void worker_message(void *arg, const void *p, size_t n, int fd)
 void auth_worker_came(struct auth *a, const struct talk *t)
 {
     struct auth_worker *w = mem_alloc(sizeof *w);
-    *w = (struct auth_worker){.auth = a, .number = t->num[0], .uid = t->num[1], .gid = t->num[2], .single = t->id.n != 0,
+    *w = (struct auth_worker){.auth = a, .number = t->num[0], .uid = t->num[1], .gid = t->num[2], .single = t->id.n & TALK_FOR_SINGLE,
                               .idle_since = clock_ms(), .next = a->workers};
     a->workers = w;
     w->chan = chan_new(a->loop, t->fd, &worker_events, w);

@@ -14,6 +14,7 @@ struct auth_door {
     struct auth *auth;
     uint64_t generation;
     struct chan *chan;
+    unsigned routes; /* its recipients that wait for deliver processes */
     struct auth_door *next;
 };
 
@@ -67,6 +68,10 @@ struct auth {
     struct auth_door *doors;
     struct auth_worker *workers;
     struct auth_need *needs;
+    struct auth_deliver *delivers; /* deliver processes; those that may be used: */
+    struct map delivers_by_uid;    /* uid and gid → struct auth_deliver */
+    struct auth_hire *hires;
+    struct auth_route *routes;
     struct auth_ask *asks;
     struct map sessions; /* talk_key(id) → struct auth_session */
     unsigned running, exchanges;
@@ -78,6 +83,9 @@ struct auth {
     unsigned char remember_key[32];
     bool stopping;
 };
+
+/* auth.c */
+void auth_end_if_done(struct auth *a); /* the server stops, and neither doors nor workers are left */
 
 /* auth_table.c */
 struct auth_session *auth_find(const struct auth *a, struct talk_id id);
@@ -102,6 +110,14 @@ void auth_worker_came(struct auth *a, const struct talk *t);
 void auth_worker_denied(struct auth *a, const struct talk *t);
 void auth_needs_end(struct auth *a); /* no mail process is started any more: whoever waits for one is answered */
 void auth_grant_init(struct auth *a);
+
+/* auth_route.c: whose mail an address is, and who delivers it */
+void auth_route_begin(struct auth *a, struct auth_door *d, const struct talk *whose);
+void auth_route_forget(struct auth *a, struct talk_id id);
+void auth_route_door_gone(struct auth *a, uint64_t generation);
+void auth_deliver_came(struct auth *a, const struct talk *t);
+bool auth_deliver_denied(struct auth *a, uint32_t token); /* false: it was no deliver process that was asked for */
+void auth_routes_end(struct auth *a);                     /* none is started any more: whoever waits for one is answered */
 
 /* auth_who.c: the operator's questions */
 void auth_who_init(struct auth *a);
