@@ -82,6 +82,7 @@ static void take_door(struct auth *a, const struct talk *t)
     *d = (struct auth_door){.auth = a, .generation = t->id.door, .next = a->doors};
     a->doors = d;
     d->chan = chan_new(a->loop, t->fd, &door_events, d);
+    auth_tell_count(a, d);
 }
 
 /* ---- master */

@@ -29,8 +29,7 @@ static void hold(struct auth *a, struct auth_session *s, struct auth_worker *w)
     s->worker = w;
     s->step = AUTH_RUNNING;
     s->started = clock_ms();
-    w->sessions++;
-    a->running++;
+    auth_hold(a, s);
 }
 
 static void send_there(struct auth *a, struct auth_session *s, struct auth_worker *w, const char *where)

@@ -62,7 +62,7 @@ void auth_refuse(struct auth *a, struct auth_session *s, enum err_kind kind)
         a->exchanges--;
     }
     s->step = AUTH_FAILED;
-    log_info("refused", "user=%s addr=%s", log_quote_text(s->user ? s->user : ""), s->address);
+    log_info("refused", "user=%s addr=%s", log_quote_text(s->user ? s->user : ""), talk_word(s->address));
     arm_failures(a);
 }
 

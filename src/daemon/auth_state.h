@@ -75,6 +75,7 @@ struct auth {
     struct auth_ask *asks;
     struct map sessions; /* talk_key(id) → struct auth_session */
     unsigned running, exchanges;
+    unsigned away, away_told; /* running, and over no connection that a door still holds; as the doors know it */
     uint32_t tokens;
     struct auth_failure *failures;
     size_t n_failures, room_failures;
@@ -94,7 +95,9 @@ void auth_drop(struct auth *a, struct auth_session *s);
 void auth_say(struct auth *a, const struct talk *t); /* to the door t->id names, if it lives */
 /* The database, opened again if it was broken; NULL with err. */
 struct users *auth_users(struct auth *a, struct err *err);
-void auth_release(struct auth *a, struct auth_session *s); /* counts a running session down */
+void auth_hold(struct auth *a, struct auth_session *s);    /* counts a session that begins to run */
+void auth_release(struct auth *a, struct auth_session *s); /* counts it down */
+void auth_tell_count(struct auth *a, struct auth_door *d);
 
 /* auth_refuse.c: at the common tick if he has not shown who he is, at once if the trouble is ours */
 void auth_refuse(struct auth *a, struct auth_session *s, enum err_kind kind);

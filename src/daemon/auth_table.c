@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+enum { COUNT_PARTS = 64 };
+
 struct auth_session *auth_find(const struct auth *a, struct talk_id id)
 {
     struct auth_session *s = map_get(&a->sessions, talk_key(id));
@@ -61,11 +63,38 @@ struct users *auth_users(struct auth *a, struct err *err)
     return a->db;
 }
 
+void auth_tell_count(struct auth *a, struct auth_door *d)
+{
+    talk_send(d->chan, &(struct talk){.type = TALK_COUNT, .num = {a->away_told}, .fd = -1});
+}
+
+/* The doors count these sessions among the connections. Not every one is worth a message. */
+static void count_away(struct auth *a, const struct auth_session *s, int by)
+{
+    if (s->flags & TALK_TLS) /* the door relays it, and counts it itself */
+        return;
+    a->away += (unsigned)by;
+    unsigned off = a->away > a->away_told ? a->away - a->away_told : a->away_told - a->away;
+    if (off * COUNT_PARTS < a->start.conf.connections)
+        return;
+    a->away_told = a->away;
+    for (struct auth_door *d = a->doors; d; d = d->next)
+        auth_tell_count(a, d);
+}
+
+void auth_hold(struct auth *a, struct auth_session *s)
+{
+    s->worker->sessions++;
+    a->running++;
+    count_away(a, s, 1);
+}
+
 void auth_release(struct auth *a, struct auth_session *s)
 {
     struct auth_worker *w = s->worker;
     s->worker = NULL;
     a->running--;
+    count_away(a, s, -1);
     if (--w->sessions > 0)
         return;
     w->idle_since = clock_ms();

@@ -14,7 +14,7 @@ void door_end(struct door_session *s, const char *how)
 {
     struct door *d = s->door;
     if (how && s->step != STEP_RELAY)
-        log_info("connection", "addr=%s tls=%s commands=%u errors=%u time=%.3f end=%s%s%s", s->address,
+        log_info("connection", "addr=%s tls=%s commands=%u errors=%u time=%.3f end=%s%s%s", talk_word(s->address),
                  conn_is_tls(s->conn) ? "yes" : "no", s->pop3.count.commands, s->pop3.count.errors,
                  (double)(clock_ms() - s->started) / 1000, how, *conn_trouble(s->conn) ? " why=" : "",
                  *conn_trouble(s->conn) ? log_quote_text(conn_trouble(s->conn)) : "");
@@ -31,8 +31,9 @@ void door_end(struct door_session *s, const char *how)
     door_rest(d);
 }
 
-static void finish(struct door_session *s)
+static void finish(struct door_session *s, const char *how)
 {
+    s->how = how;
     s->step = STEP_END;
     conn_finish(s->conn);
 }
@@ -83,7 +84,7 @@ static bool count_tls(struct door_session *s)
 static void start_tls(struct door_session *s)
 {
     if (!s->door->tls || !count_tls(s)) {
-        finish(s);
+        finish(s, "no-tls");
         return;
     }
     s->step = STEP_HANDSHAKE;
@@ -103,10 +104,12 @@ static bool obey(struct door_session *s, enum pop3_want want)
     case POP3_WANT_TLS:
         start_tls(s);
         return false;
+    case POP3_WANT_CLOSE:
+        finish(s, "quit");
+        return false;
     case POP3_WANT_BODY: /* not in AUTHORIZATION */
     case POP3_WANT_COMMIT:
-    case POP3_WANT_CLOSE:
-        finish(s);
+        finish(s, "closed");
         return false;
     case POP3_WANT_INPUT:
     case POP3_WANT_ROOM:
@@ -174,7 +177,8 @@ static void on_secure(void *arg)
 static void on_ended(void *arg, enum conn_end why)
 {
     struct door_session *s = arg;
-    door_end(s, conn_end_text(why));
+    const char *silence = s->line_started ? "slow-command" : "no-login";
+    door_end(s, s->how ? s->how : why == CONN_TIMEOUT ? silence : conn_end_text(why));
 }
 
 static const struct conn_events events = {on_input, on_drained, on_secure, on_ended};
@@ -207,7 +211,7 @@ void door_pop3_begin(struct door *d, int fd, const struct door_listener *from)
 void door_stop_one(struct door_session *s)
 {
     pop3_server_abort(&s->pop3, ERR_TEMP, "the server is stopping", conn_out(s->conn));
-    finish(s);
+    finish(s, "stop");
 }
 
 static void stop_one(struct door_session *s, enum err_kind kind)

@@ -29,6 +29,7 @@ struct door_session {
     uint64_t started, line_started; /* ms; 0: no line has begun */
     uint32_t worker;                /* STEP_WORKER, STEP_TAKE */
     int pair_fd;                    /* STEP_TAKE over TLS: our end */
+    const char *how;                /* STEP_END: why, for the log */
 };
 
 /* door_pop3.c */

@@ -29,7 +29,7 @@ struct mail_session *mail_back(struct loop_call *call)
 static void log_session(const struct mail_session *s)
 {
     log_info("session", "user=%s addr=%s tls=%s read=%u deleted=%u octets=%llu time=%.3f end=%s",
-             log_quote_text(s->expected->user), s->expected->address, *s->tls ? s->tls : "no", s->pop3.count.read, s->deleted,
+             log_quote_text(s->expected->user), talk_word(s->expected->address), *s->tls ? talk_word(s->tls) : "no", s->pop3.count.read, s->deleted,
              (unsigned long long)s->octets, (double)(clock_ms() - s->started) / 1000, s->how ? s->how : "?");
 }
 

@@ -44,10 +44,10 @@ static void obey(struct mail_session *s, enum pop3_want want)
         conn_deadline(s->conn, 0);
         mail_update(s);
         break;
-    case POP3_WANT_AUTH: /* not after the log-in */
+    case POP3_WANT_CLOSE: /* after QUIT or a kick, which have said how it ends */
+    case POP3_WANT_AUTH:  /* not after the log-in */
     case POP3_WANT_TLS:
-    case POP3_WANT_CLOSE:
-        mail_finish(s, "quit");
+        mail_finish(s, "closed");
         break;
     }
 }
@@ -91,7 +91,9 @@ static void on_secure(void *arg)
 
 static void on_ended(void *arg, enum conn_end why)
 {
-    mail_end(arg, conn_end_text(why));
+    struct mail_session *s = arg;
+    const char *silence = s->line_started ? "slow-command" : "idle";
+    mail_end(s, why == CONN_TIMEOUT ? silence : conn_end_text(why));
 }
 
 static const struct conn_events events = {on_input, on_drained, on_secure, on_ended};
@@ -116,7 +118,8 @@ static void refuse(struct mail_session *s)
 {
     struct mail_door *d = mail_door_of(s->mail, s->id.door);
     if (s->err.kind == ERR_BUSY)
-        log_info("busy", "user=%s addr=%s the maildrop is in use", log_quote_text(s->expected->user), s->expected->address);
+        log_info("busy", "user=%s addr=%s the maildrop is in use", log_quote_text(s->expected->user),
+                 talk_word(s->expected->address));
     else
         log_error("open", "user=%s store=%s: %s", log_quote_text(s->expected->user), log_quote_text(s->expected->where),
                   s->err.text);

@@ -54,6 +54,7 @@ static const struct row rows[TALK_TYPES] = {
     [TALK_DENIED]     = { "DENIED",    A,        D,             FD_NO,   {0} },
     [TALK_EXPECT]     = { "EXPECT",    A,        W,             FD_NO,   {NAME, WHERE, ADDRESS} },
     [TALK_GRANTED]    = { "GRANTED",   A,        D,             FD_NO,   {0} },
+    [TALK_COUNT]      = { "COUNT",     A,        D,             FD_NO,   {0} },
     [TALK_TAKE]       = { "TAKE",      D,        W,             FD_YES,  {ADDRESS, UNREAD, ADDRESS} },
     [TALK_TAKEN]      = { "TAKEN",     W,        D,             FD_NO,   {0} },
     [TALK_REFUSED]    = { "REFUSED",   W,        D,             FD_NO,   {0} },
@@ -94,6 +95,12 @@ struct head {
 const char *talk_name(enum talk_type type)
 {
     return (unsigned)type < TALK_TYPES ? rows[type].name : "?";
+}
+
+const char *talk_word(const char *word)
+{
+    static const char plain[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.:_-";
+    return *word && word[strspn(word, plain)] == '\0' ? word : log_quote_text(word);
 }
 
 uint64_t talk_key(struct talk_id id)

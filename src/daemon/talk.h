@@ -51,6 +51,7 @@ enum talk_type {
     TALK_DENIED,     /* auth → door; num: kind */
     TALK_EXPECT,     /* auth → mail; num: uid, gid; texts: user, store, address */
     TALK_GRANTED,    /* auth → door; num: worker */
+    TALK_COUNT,      /* auth → door; num: how many sessions have left it. Said when that has changed by a 64th of `connections` */
     TALK_TAKE,       /* door → mail; fd: the session; num: flags; texts: address, unread bytes, TLS version */
     TALK_TAKEN,      /* mail → door: the lock is held, the session is the worker's */
     TALK_REFUSED,    /* mail → door; num: kind. The door still has its copy */
@@ -123,5 +124,9 @@ int talk_send_now(int sock, const struct talk *m);
 int talk_receive_now(int sock, char *room, enum role from, enum role to, struct talk *m);
 
 const char *talk_name(enum talk_type type);
+
+/* A word that another role has passed on, for the log: as it is if it is but letters, digits and .:_- (an address, a version of
+ * TLS), else as log_quote has it. */
+const char *talk_word(const char *word);
 
 #endif

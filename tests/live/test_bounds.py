@@ -80,7 +80,7 @@ def test_idle_timeout(tight, port):
     start = time.monotonic()
     assert ended_within(p, start, SHORT * 0.9, SHORT * 2) == b""
     p.close()
-    tight.wait_log(r'session: user="t0" .* end=timeout')
+    tight.wait_log(r'session: user="t0" .* end=idle')
 
 
 def drip(p, start):

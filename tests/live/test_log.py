@@ -64,6 +64,36 @@ def test_session_line_of_a_kicked_user(bed):
     assert (user, read, deleted) == ("t22", "2", "0") and end not in ("quit", "eof")
 
 
+def test_words_for_how_it_ended(own_bed):
+    """each its own, in the line of the session and in that of a connection without one"""
+    bed = own_bed("idle_timeout=1s", "command_timeout=600ms", "authorization_timeout=2s")
+    start = len(bed.log())
+
+    def ended(word, kind="session"):
+        bed.wait_log(r" %s: .* end=%s( why=.*)?\n" % (kind, word), start=start)
+
+    for half, word in ((b"", "idle"), (b"STA", "slow-command")):
+        start = len(bed.log())
+        p = bed.login(*bed.pool(1))
+        p.send(half)
+        p.rest()
+        ended(word)
+    start = len(bed.log())
+    bed.connect().quit()
+    ended("quit", "connection")
+    for half, word in ((b"", "no-login"), (b"USE", "slow-command")):
+        start = len(bed.log())
+        p = bed.connect()
+        p.send(half)
+        p.rest()
+        ended(word, "connection")
+    start = len(bed.log())
+    p = bed.connect()
+    os.kill(bed.pid, signal.SIGTERM)
+    p.rest()
+    ended("stop", "connection")
+
+
 # ---- escaping
 
 def hostile(bed):

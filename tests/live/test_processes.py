@@ -269,6 +269,44 @@ def test_no_descriptors_for_a_role(own_bed):
     login_again(bed, *bed.pool(0), secs=12).quit()
 
 
+# ---- connections, wherever they are
+
+def test_connections_are_counted_once(own_bed):
+    """those that have left the door for a mail process too, also after auth or the door has been started again"""
+    bed = own_bed("connections=6")
+    plain = [bed.login(*bed.pool(i)) for i in range(3)]
+    tls = [bed.login(*bed.pool(3), port="pop3s")]
+
+    def room(n, secs=3):
+        """exactly n more connections are let in"""
+        end = time.monotonic() + secs
+        while True:
+            more = [bed.connect() for _ in range(n + 1)]
+            greetings = [p.greeting for p in more]
+            for p in more:
+                p.close()
+            if all(g.startswith(b"+OK") for g in greetings[:n]) and greetings[n].startswith(b"-ERR [SYS/TEMP] "):
+                return
+            assert time.monotonic() < end, greetings
+            time.sleep(0.2)
+
+    room(2)
+    plain.pop().quit()
+    room(3)
+    kill(bed, "auth")
+    login_again(bed, *bed.pool(5)).quit()
+    room(3)
+    kill(bed, "door")  # the session over TLS ends with it
+    login_again(bed, *bed.pool(5)).quit()
+    room(4)
+    for p in plain:
+        p.ok("NOOP")
+        p.quit()
+    room(6)
+    for p in tls:
+        p.close()
+
+
 # ---- SIGTERM
 
 def test_term(own_bed):

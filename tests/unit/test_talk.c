@@ -176,12 +176,24 @@ static void wide_numbers(void **state)
     }
 }
 
+static void words_for_the_log(void **state)
+{
+    (void)state;
+    assert_string_equal(talk_word("192.0.2.7"), "192.0.2.7");
+    assert_string_equal(talk_word("2001:db8::1"), "2001:db8::1");
+    assert_string_equal(talk_word("TLSv1.3"), "TLSv1.3");
+    assert_string_equal(talk_word(""), "\"\"");
+    assert_string_equal(talk_word("x end=quit"), "\"x end=quit\"");
+    assert_string_equal(talk_word("1.2.3.4\n"), "\"1.2.3.4\\x0a\"");
+    assert_string_equal(talk_word("\xff"), "\"\\xff\"");
+}
+
 int main(void)
 {
     log_level_set(LOG_L_ERROR);
     log_open(open("/dev/null", O_WRONLY), LOG_TO_STREAM, "test");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_message_has_one_road), cmocka_unit_test(strangers_cannot_grant),
+        cmocka_unit_test(words_for_the_log), cmocka_unit_test(every_message_has_one_road), cmocka_unit_test(strangers_cannot_grant),
         cmocka_unit_test(lengths), cmocka_unit_test(unknown), cmocka_unit_test(round_trip),
         cmocka_unit_test(lost_descriptors), cmocka_unit_test(wide_numbers),
     };
