@@ -129,11 +129,13 @@ static void add_those(const struct batch *b, enum maildir_fate fate, struct mail
     }
 }
 
-/* Where there is no record none is begun: who wants to know will count. */
+/* Where there is no record none is begun: who wants to know will count. One that cannot be read cannot be kept. */
 static void place_and_record(struct batch *b)
 {
-    struct maildir_record before, expected, now;
+    struct maildir_record before = {0}, expected, now;
     bool recorded = maildir_record_load(b->box, &before);
+    if (!recorded && errno != ENOENT)
+        maildir_record_drop(b->box);
     expected = now = before;
     if (recorded) {
         add_those(b, MAILDIR_WAITING, &expected);

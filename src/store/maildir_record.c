@@ -42,7 +42,10 @@ bool maildir_record_load(const struct maildir_box *m, struct maildir_record *r)
 {
     char text[MAILDIR_RECORD_TEXT];
     ssize_t n = readlinkat(m->dir, MAILDIR_RECORD, text, sizeof text);
-    return n > 0 && maildir_record_read((struct span){text, (size_t)n}, r);
+    if (n < 0)
+        return false;
+    errno = EINVAL;
+    return maildir_record_read((struct span){text, (size_t)n}, r);
 }
 
 void maildir_record_drop(struct maildir_box *m)

@@ -25,7 +25,7 @@ size_t maildir_record_text(const struct maildir_record *r, char out[MAILDIR_RECO
 /* false: it is no record. */
 bool maildir_record_read(struct span text, struct maildir_record *r);
 
-/* false: there is none. */
+/* false: there is none; errno is ENOENT when there is nothing at all by this name. */
 bool maildir_record_load(const struct maildir_box *m, struct maildir_record *r);
 /* Under the lock. What cannot be written is removed, so that nobody believes what stood there; that it can be neither
  * written nor removed is logged once. Never a reason to fail. */

@@ -19,8 +19,8 @@
  *          readdir, mkdirat, flock, close
  *          any       each of these
  *   ERROR  a name of errno.h from the table below; or END (read says that the file is at its end); or SHORT (read and
- *          write transfer one octet); or SLOW (the call goes on after 2 ms); or KILL (the process is killed before the
- *          call)
+ *          write transfer one octet); or SKIP (fsync says that all is well and does nothing: for tests that only kill
+ *          processes); or SLOW (the call goes on after 2 ms); or KILL (the process is killed before the call)
  *   PATH   what must stand somewhere in the path (may have colons); empty: any. The path is put together from
  *          what was given to the calls that opened the directories: one that was inherited or received has
  *          none, so below it paths begin with "/". A directory itself ends without a slash.
@@ -53,7 +53,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RULES = 16, FDS = 4096, PATH = 256, AT_END = -1, SLOW = -2, SHORT = -3, KILLED = -4 };
+enum { RULES = 16, FDS = 4096, PATH = 256, AT_END = -1, SLOW = -2, SHORT = -3, KILLED = -4, SKIP = -5 };
 
 struct rule {
     char call[16];
@@ -77,7 +77,7 @@ static const struct {
     {"ENOMEM", ENOMEM}, {"EINTR", EINTR},   {"ENOENT", ENOENT}, {"ESTALE", ESTALE},
     {"EAGAIN", EAGAIN}, {"ENOSYS", ENOSYS}, {"EINVAL", EINVAL}, {"END", AT_END},
     {"SLOW", SLOW},     {"SHORT", SHORT},   {"KILL", KILLED},   {"EEXIST", EEXIST},
-    {"EXDEV", EXDEV},
+    {"EXDEV", EXDEV},   {"SKIP", SKIP},
 };
 
 /* ---- rules */
@@ -323,15 +323,18 @@ WRAP(int, mkdirat, (int dir, const char *path, mode_t mode))
     return fails_at("mkdirat", dir, path) ? -1 : REAL(mkdirat)(dir, path, mode);
 }
 
-WRAP(int, fsync, (int fd))
-{
-    return fails("fsync", path_of(fd)) ? -1 : REAL(fsync)(fd);
-}
+#define WRAP_FSYNC(name)                                                                                               \
+    WRAP(int, name, (int fd))                                                                                          \
+    {                                                                                                                  \
+        int error = fate("fsync", path_of(fd));                                                                        \
+        if (!error)                                                                                                    \
+            return REAL(name)(fd);                                                                                     \
+        errno = error < 0 ? EIO : error;                                                                               \
+        return error == SKIP ? 0 : -1;                                                                                 \
+    }
 
-WRAP(int, fdatasync, (int fd))
-{
-    return fails("fsync", path_of(fd)) ? -1 : REAL(fdatasync)(fd);
-}
+WRAP_FSYNC(fsync)
+WRAP_FSYNC(fdatasync)
 
 WRAP(int, flock, (int fd, int operation))
 {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -167,6 +168,26 @@ void place_deliver(struct store *s, const struct store_about *about, struct span
     struct err err = {0};
     if (s->ops->commit(&d, 1, &err) != 1)
         fail_msg("commit: %s", err.text);
+}
+
+pid_t place_beside(const struct place *p, void (*fn)(const struct place *p))
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        fn(p);
+        _exit(0);
+    }
+    return pid;
+}
+
+void place_wait(unsigned n, const pid_t pids[])
+{
+    for (unsigned i = 0; i < n; i++) {
+        int status;
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_int_equal(status, 0);
+    }
 }
 
 /* In pieces of an odd size, so that seams fall everywhere. */

@@ -2,6 +2,8 @@
 #ifndef PLACE_H
 #define PLACE_H
 
+#include <sys/types.h>
+
 #include "store/store.h"
 
 enum { PLACE_PATH = 1024 };
@@ -37,6 +39,11 @@ struct store *place_open_to_deliver(const struct place *p, const struct store_op
 struct store_draft *place_draft(struct store *s, const struct store_about *about, struct span text);
 /* Committed. */
 void place_deliver(struct store *s, const struct store_about *about, struct span text);
+
+/* Runs it in a process of its own. */
+pid_t place_beside(const struct place *p, void (*fn)(const struct place *p));
+/* Waits for them; each must have ended well. */
+void place_wait(unsigned n, const pid_t pids[]);
 
 /* The whole body as stored, by descriptor or reader; the caller frees it. NULL: err says why. */
 char *place_body(struct store *s, unsigned msg, size_t *n, struct store_body *b, struct err *err);
