@@ -56,6 +56,14 @@ static void scan_header(struct smtp_body *b, struct span run)
     }
 }
 
+/* Octets of the message have been found. */
+static void note(struct smtp_body *b, struct span run)
+{
+    b->octets += run.n;
+    if (b->in_header)
+        scan_header(b, run);
+}
+
 /* ---- lines */
 
 /* Follows the lines of a run. `dots`: stops before a dot at the start of a line. Returns how far it came. */
@@ -80,7 +88,7 @@ static size_t follow(struct smtp_body *b, struct span in, bool dots)
 void smtp_body_chunk(struct smtp_body *b, struct span in)
 {
     follow(b, in, false);
-    scan_header(b, in);
+    note(b, in);
 }
 
 /* What follows a dot at the start of a line decides what it was. true: the octet at `c` has been dealt with. */
@@ -111,11 +119,11 @@ size_t smtp_body_data(struct smtp_body *b, struct span in, struct span *run)
         if (after_dot(b, in.p[0], run))
             return 1;
         if (run->n) {
-            scan_header(b, *run);
+            note(b, *run);
             return 0;
         }
     }
     run->n = follow(b, in, true);
-    scan_header(b, *run);
+    note(b, *run);
     return run->n;
 }

@@ -17,6 +17,7 @@ struct smtp_body {
     int at;                 /* enum in smtp_body.c: what the last octets were */
     bool ended;             /* CRLF.CRLF has gone by */
     bool bare_lf;           /* an LF without CR before it was seen */
+    uint64_t octets;        /* of the message so far */
     bool in_header;         /* the empty line has not come yet */
     uint64_t header_octets; /* the empty line included */
     unsigned received;      /* Received fields */

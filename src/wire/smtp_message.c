@@ -47,24 +47,24 @@ void smtp_refuse_message(struct smtp_server *m, enum smtp_verdict v)
     m->reset_due = true;
 }
 
-static enum smtp_verdict judge(const struct smtp_server *m, size_t more)
+/* What is wrong with the message as far as it has come. Asked again when it has ended: so the answer depends on what it
+ * holds, and not on the pieces it came in. */
+static enum smtp_verdict judge(const struct smtp_server *m)
 {
-    if (m->body.bare_lf)
-        return SMTP_BARE_LF;
+    if (m->body.octets > m->offer.size_max)
+        return SMTP_TOO_LARGE;
     if (m->body.received > m->offer.received_max)
         return SMTP_LOOP;
     if (m->body.header_octets > m->offer.header_max)
         return SMTP_HEADERS;
-    if (more > m->offer.size_max - m->mail.octets)
-        return SMTP_TOO_LARGE;
-    return SMTP_OK;
+    return m->body.bare_lf ? SMTP_BARE_LF : m->refused;
 }
 
 /* Octets of the message, made of `taken` at the head of `in`. */
 static bool give(struct smtp_server *m, struct buf *in, struct span run, size_t taken, enum smtp_want *want)
 {
     if (run.n && m->refused == SMTP_OK) {
-        enum smtp_verdict v = judge(m, run.n);
+        enum smtp_verdict v = judge(m);
         if (v == SMTP_OK) {
             m->mail.octets += run.n;
             m->piece = run;
@@ -107,7 +107,7 @@ static bool run_chunk(struct smtp_server *m, struct buf *in, struct buf *out, en
         if (m->refused == SMTP_OK)
             smtp_ok(m, out, "250 2.0.0 %llu octets so far", (unsigned long long)m->mail.octets);
         else
-            smtp_refuse(m, out, m->refused);
+            smtp_refuse(m, out, judge(m));
         return true;
     }
     if (s.n == 0) {
@@ -153,7 +153,7 @@ static unsigned answers_due(const struct smtp_server *m)
 static bool answer(struct smtp_server *m, struct buf *out)
 {
     while (m->answered < m->decided && smtp_room(out)) {
-        enum smtp_verdict v = m->step == STEP_REFUSED ? m->refused : (enum smtp_verdict)m->verdicts[m->answered];
+        enum smtp_verdict v = m->step == STEP_REFUSED ? judge(m) : (enum smtp_verdict)m->verdicts[m->answered];
         m->answered++;
         if (v == SMTP_OK)
             smtp_ok(m, out, "250 2.0.0 Delivered as %s", m->id);

@@ -11,15 +11,20 @@
  *   WANT_INPUT    more bytes in `in`
  *   WANT_ROOM     more room in `out`: feed again when it has drained
  *   WANT_MAIL     a transaction begins, from m->mail: is there room for m->mail.size (0: not said)? then
- * smtp_server_mail WANT_RCPT     whose is m->rcpt? then smtp_server_rcpt WANT_MESSAGE  the message begins: a place for
- * it, then smtp_server_message. Refused, the transaction stays, and the client may try DATA again WANT_PIECE m->piece
- * holds the next octets of the message (dot-stuffing undone, CRLF line ends); then smtp_server_piece. Nothing may be
- * added to `in` before WANT_DELIVER  it is whole: deliver it to the m->mail.recipients accepted ones; then
- * smtp_server_delivered: SMTP once, LMTP for each accepted recipient in order. As long as answers are missing feed says
- * WANT_DELIVER again (and writes those that had no room) WANT_RESET    the transaction is over without a delivery
- * (RSET, HELO, STARTTLS), or will be (the message is refused and the rest of it thrown away): what was kept is to be
- * forgotten; awaits no answer, feed goes on at once WANT_TLS      "220" is in `out`, `in` has been emptied: send it,
- * shake hands, then smtp_server_secured WANT_CLOSE    send what is in `out`, then close
+ *                 smtp_server_mail
+ *   WANT_RCPT     whose is m->rcpt? then smtp_server_rcpt
+ *   WANT_MESSAGE  the message begins: a place for it, then smtp_server_message. Refused, the transaction stays, and
+ *                 the client may try DATA again
+ *   WANT_PIECE    m->piece holds the next octets of the message (dot-stuffing undone, CRLF line ends); then
+ *                 smtp_server_piece. Nothing may be added to `in` before
+ *   WANT_DELIVER  it is whole: deliver it to the m->mail.recipients accepted ones; then smtp_server_delivered: SMTP
+ *                 once, LMTP for each accepted recipient in order. As long as answers are missing feed says
+ *                 WANT_DELIVER again (and writes those that had no room)
+ *   WANT_RESET    the transaction is over without a delivery (RSET, HELO, STARTTLS), or will be (the message is
+ *                 refused and the rest of it thrown away): what was kept is to be forgotten; awaits no answer, feed
+ *                 goes on at once
+ *   WANT_TLS      "220" is in `out`, `in` has been emptied: send it, shake hands, then smtp_server_secured
+ *   WANT_CLOSE    send what is in `out`, then close
  *
  * After MAIL, RCPT, MESSAGE, PIECE and DELIVER feed may be called again only after the matching answer; too early, it
  * says the same again.

@@ -5,23 +5,16 @@
  *
  * Each file is played whole (all that the client says at once), in pieces of seven bytes, and one byte at a time with
  * the smallest room for output. The server's bytes must be the same, and must be those of the file. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/digest.h"
 #include "base/mem.h"
-#include "script.h"
+#include "stage.h"
 #include "wire/dot.h"
 #include "wire/pop3_server.h"
 
-struct way {
-    const char *name;
-    size_t piece, out_max;
-    bool in_step; /* before the client goes on, all answers must be there */
-};
-
-static const struct way ways[] = {
+static const struct stage_way ways[] = {
     {"whole", 1 << 20, 1 << 16, false},
     {"seven bytes at a time", 7, 700, true},
     {"one byte at a time", 1, POP3_REPLY_MAX, true},
@@ -29,34 +22,14 @@ static const struct way ways[] = {
 
 struct play {
     const struct script *s;
-    const struct way *way;
+    struct stage stage;
     struct pop3_offer offer;
     struct pop3_server m;
     struct drop drop;
-    struct buf in, out;
-    struct buf got; /* what was said and wanted */
     char name[256]; /* of LOGIN's first step, then of who is logged in */
     char mechanism[24];
     bool shaking, closed;
 };
-
-static void drain(struct play *p)
-{
-    buf_add_span(&p->got, buf_span(&p->out));
-    buf_take(&p->out, p->out.len);
-}
-
-/* Events stand in the transcript between the lines, marked by a byte that no reply begins with. */
-__attribute__((format(printf, 2, 3))) static void event(struct play *p, const char *format, ...)
-{
-    char text[256];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    drain(p);
-    buf_addf(&p->got, "\001%s\n", text);
-}
 
 /* ---- who it is */
 
@@ -65,7 +38,7 @@ static void decide(struct play *p, struct span name, bool right)
     struct script_user *u = script_user(p->s, name);
     enum err_kind kind = !right ? ERR_AUTH : u ? u->fault : ERR_NONE;
     if (kind != ERR_NONE) {
-        pop3_server_denied(&p->m, kind, &p->out);
+        pop3_server_denied(&p->m, kind, &p->stage.out);
         return;
     }
     if (name.p != p->name)
@@ -73,7 +46,7 @@ static void decide(struct play *p, struct span name, bool right)
     p->offer.tls_active = p->m.offer.tls_active;
     pop3_server_granted(&p->m);
     pop3_server_fini(&p->m);
-    pop3_server_resume(&p->m, &p->offer, span_of(p->name), &p->drop, &p->out);
+    pop3_server_resume(&p->m, &p->offer, span_of(p->name), &p->drop, &p->stage.out);
 }
 
 static bool password_right(struct play *p, struct span name, struct span password)
@@ -99,7 +72,7 @@ static void on_plain(struct play *p, struct span text)
     span_cut(&text, '\0'); /* the authorization identity */
     struct span name = span_cut(&text, '\0');
     if (name.n == 0 || !text.p)
-        pop3_server_denied(&p->m, ERR_INPUT, &p->out);
+        pop3_server_denied(&p->m, ERR_INPUT, &p->stage.out);
     else
         decide(p, name, password_right(p, name, text));
 }
@@ -108,7 +81,7 @@ static void on_login(struct play *p, struct span text)
 {
     if (!*p->name) {
         snprintf(p->name, sizeof p->name, "%.*s", (int)text.n, text.p);
-        pop3_server_challenge(&p->m, span_of("Password:"), &p->out);
+        pop3_server_challenge(&p->m, span_of("Password:"), &p->stage.out);
         return;
     }
     struct span name = span_of(p->name);
@@ -121,11 +94,11 @@ static void on_echo(struct play *p, struct span text)
     static const char huge[70000];
     struct span name = text, word = span_cut(&name, ' ');
     if (span_is(word, "huge"))
-        pop3_server_challenge(&p->m, (struct span){huge, sizeof huge}, &p->out);
+        pop3_server_challenge(&p->m, (struct span){huge, sizeof huge}, &p->stage.out);
     else if (span_is(word, "done") || span_is(word, "refuse"))
         decide(p, name, span_is(word, "done"));
     else
-        pop3_server_challenge(&p->m, text, &p->out);
+        pop3_server_challenge(&p->m, text, &p->stage.out);
 }
 
 static void on_sasl(struct play *p, struct span text)
@@ -157,13 +130,13 @@ static void on_auth(struct play *p)
         if (a->has_initial)
             on_sasl(p, text);
         else
-            pop3_server_challenge(&p->m, span_of(strcmp(p->mechanism, "LOGIN") ? "" : "Username:"), &p->out);
+            pop3_server_challenge(&p->m, span_of(strcmp(p->mechanism, "LOGIN") ? "" : "Username:"), &p->stage.out);
         break;
     case POP3_AUTH_SASL_STEP:
         on_sasl(p, text);
         break;
     case POP3_AUTH_SASL_CANCEL:
-        event(p, "cancelled");
+        stage_event(&p->stage, "cancelled");
         break;
     }
 }
@@ -190,7 +163,7 @@ static void on_body(struct play *p)
 {
     const struct script_message *message = &p->s->messages[p->m.msg];
     if (message->fault != ERR_NONE) {
-        pop3_server_body_failed(&p->m, message->fault, &p->out);
+        pop3_server_body_failed(&p->m, message->fault, &p->stage.out);
         return;
     }
     struct dot d;
@@ -198,25 +171,25 @@ static void on_body(struct play *p)
         dot_init_top(&d, false, p->m.top_lines);
     else
         dot_init(&d, false);
-    pop3_server_body_begin(&p->m, p->drop.messages[p->m.msg].octets, &p->out);
+    pop3_server_body_begin(&p->m, p->drop.messages[p->m.msg].octets, &p->stage.out);
     struct span text = buf_span(&message->text);
     while (text.n && !d.done) {
-        struct span piece = {text.p, text.n < p->way->piece ? text.n : p->way->piece};
+        struct span piece = {text.p, text.n < p->stage.way->piece ? text.n : p->stage.way->piece};
         size_t room, wrote = 0, took = 0;
-        char *to = buf_reserve(&p->out, p->way->out_max, &room);
+        char *to = buf_reserve(&p->stage.out, p->stage.way->out_max, &room);
         if (to)
             took = dot_encode(&d, piece, to, room, &wrote);
         if (to && took + wrote)
-            buf_commit(&p->out, wrote);
+            buf_commit(&p->stage.out, wrote);
         else
-            drain(p);
+            stage_drain(&p->stage);
         text = span_from(text, took);
     }
     char end[5];
     size_t n = dot_finish(&d, end);
-    if (buf_room(&p->out) < n)
-        drain(p);
-    buf_add(&p->out, end, n);
+    if (buf_room(&p->stage.out) < n)
+        stage_drain(&p->stage);
+    buf_add(&p->stage.out, end, n);
     pop3_server_body_end(&p->m);
 }
 
@@ -226,8 +199,8 @@ static void on_commit(struct play *p)
     for (unsigned i = 0; i < p->drop.count; i++)
         if (!drop_has(&p->drop, i))
             snprintf(text + strlen(text), sizeof text - strlen(text), " %u", i + 1);
-    event(p, "%s", text);
-    pop3_server_committed(&p->m, p->s->commit, p->s->commit_left, &p->out);
+    stage_event(&p->stage, "%s", text);
+    pop3_server_committed(&p->m, p->s->commit, p->s->commit_left, &p->stage.out);
 }
 
 /* ---- the play */
@@ -236,18 +209,18 @@ static void on_commit(struct play *p)
 static void run(struct play *p)
 {
     while (!p->shaking && !p->closed) {
-        switch (pop3_server_feed(&p->m, &p->in, &p->out)) {
+        switch (pop3_server_feed(&p->m, &p->stage.in, &p->stage.out)) {
         case POP3_WANT_INPUT:
-            drain(p);
+            stage_drain(&p->stage);
             return;
         case POP3_WANT_ROOM:
-            drain(p);
+            stage_drain(&p->stage);
             break;
         case POP3_WANT_AUTH:
             on_auth(p);
             break;
         case POP3_WANT_TLS:
-            event(p, "tls");
+            stage_event(&p->stage, "tls");
             p->shaking = true;
             break;
         case POP3_WANT_BODY:
@@ -257,7 +230,7 @@ static void run(struct play *p)
             on_commit(p);
             break;
         case POP3_WANT_CLOSE:
-            event(p, "closed");
+            stage_event(&p->stage, "closed");
             p->closed = true;
             break;
         }
@@ -267,63 +240,36 @@ static void run(struct play *p)
 /* Between "STLS" and the client's wait its bytes go into the handshake. */
 static void say(struct play *p, const struct script_item *item)
 {
-    for (size_t at = 0; at < item->n && !p->shaking && !p->closed; at += p->way->piece) {
+    for (size_t at = 0; at < item->n && !p->shaking && !p->closed; at += p->stage.way->piece) {
         size_t left = item->n - at;
-        buf_add(&p->in, item->bytes + at, left < p->way->piece ? left : p->way->piece);
-        if (p->way->in_step)
+        buf_add(&p->stage.in, item->bytes + at, left < p->stage.way->piece ? left : p->stage.way->piece);
+        if (p->stage.way->in_step)
             run(p);
     }
 }
 
-static void show(const char *title, struct span s)
-{
-    fprintf(stderr, "  %s: \"", title);
-    for (size_t i = 0; i < s.n && i < 300; i++)
-        fprintf(stderr, s.p[i] < ' ' || s.p[i] > '~' ? "\\x%02x" : "%c", (unsigned char)s.p[i]);
-    fprintf(stderr, "\"\n");
-}
-
-/* What was said up to here must be what the file says up to here. */
-static bool check(const struct play *p, const struct buf *expected, const char *path, unsigned line)
-{
-    struct span got = buf_span(&p->got), want = buf_span(expected);
-    if (span_equal(got, want))
-        return true;
-    size_t same = 0;
-    while (same < got.n && same < want.n && got.p[same] == want.p[same])
-        same++;
-    while (same && (same == got.n || same == want.n || got.p[same - 1] != '\n'))
-        same--;
-    fprintf(stderr, "%s:%u: %s:\n", path, line, p->way->name);
-    show("got ", span_from(got, same));
-    show("want", span_from(want, same));
-    return false;
-}
-
-/* One item of the file; `expected` grows by what it says. */
-static bool play_item(struct play *p, const struct script_item *item, bool turn, struct buf *expected, const char *path)
+static bool play_item(struct play *p, const struct script_item *item, bool turn)
 {
     switch (item->what) {
     case SCRIPT_SERVER:
-        buf_add(expected, item->bytes, item->n);
-        return true;
     case SCRIPT_EVENT:
-        buf_addf(expected, "\001%s\n", item->bytes);
+    case SCRIPT_MESSAGE:
+        stage_expect(&p->stage, item);
         return true;
     case SCRIPT_CLIENT:
-        if (turn && p->way->in_step && !check(p, expected, path, item->line))
+        if (turn && p->stage.way->in_step && !stage_check(&p->stage, item->line))
             return false;
         say(p, item);
         return true;
     case SCRIPT_ABORT:
         run(p);
-        pop3_server_abort(&p->m, item->kind, item->bytes, &p->out);
+        pop3_server_abort(&p->m, item->kind, item->bytes, &p->stage.out);
         p->shaking = false;
         run(p);
         return true;
     case SCRIPT_WAIT:
         run(p);
-        if (!check(p, expected, path, item->line))
+        if (!stage_check(&p->stage, item->line))
             return false;
         if (p->shaking && !p->closed)
             pop3_server_secured(&p->m);
@@ -343,46 +289,31 @@ static void start(struct play *p)
                                    .tls_offered = s->tls,
                                    .tls_active = s->tls_active,
                                    .clear_allowed = !s->no_clear};
-    buf_init(&p->in, 1 << 20, NULL);
-    buf_init(&p->out, p->way->out_max, NULL);
-    buf_init(&p->got, 1 << 24, NULL);
     fill_drop(p);
-    pop3_server_init(&p->m, &p->offer, &p->out);
-    drain(p);
+    pop3_server_init(&p->m, &p->offer, &p->stage.out);
+    stage_drain(&p->stage);
 }
 
-static bool play(const struct script *s, const char *path, const struct way *way)
+static bool play(const struct script *s, const char *path, const struct stage_way *way)
 {
-    struct play p = {.s = s, .way = way};
-    struct buf expected;
-    buf_init(&expected, 1 << 24, NULL);
+    struct play p = {.s = s};
+    stage_init(&p.stage, way, path);
     start(&p);
     bool good = true, answered = true;
     for (unsigned i = 0; good && i < s->item_count; i++) {
         bool client = s->items[i].what == SCRIPT_CLIENT;
-        good = play_item(&p, &s->items[i], client && answered, &expected, path);
+        good = play_item(&p, &s->items[i], client && answered);
         answered = !client;
     }
     run(&p);
-    good = good && check(&p, &expected, path, s->item_count ? s->items[s->item_count - 1].line : 0);
+    good = good && stage_check(&p.stage, s->item_count ? s->items[s->item_count - 1].line : 0);
     pop3_server_fini(&p.m);
     drop_fini(&p.drop);
-    buf_fini(&p.in);
-    buf_fini(&p.out);
-    buf_fini(&p.got);
-    buf_fini(&expected);
+    stage_fini(&p.stage);
     return good;
 }
 
 int main(int argc, char **argv)
 {
-    bool good = argc > 1;
-    for (int i = 1; i < argc; i++) {
-        struct script s;
-        script_read(&s, argv[i]);
-        for (size_t k = 0; k < sizeof ways / sizeof *ways; k++)
-            good = play(&s, argv[i], &ways[k]) && good;
-        script_free(&s);
-    }
-    return good ? 0 : 1;
+    return stage_main(argc, argv, ways, sizeof ways / sizeof *ways, play);
 }

@@ -174,6 +174,22 @@ static void on_message(struct script *s, struct span rest)
     buf_init(&m->text, 1 << 20, NULL);
 }
 
+const char *script_fact(const struct script *s, const char *word)
+{
+    for (unsigned i = 0; i < s->fact_count; i++)
+        if (strcmp(s->facts[i].word, word) == 0)
+            return s->facts[i].rest;
+    return NULL;
+}
+
+static void add_fact(struct script *s, struct span word, struct span rest)
+{
+    s->facts = grown(s->facts, s->fact_count, sizeof *s->facts);
+    s->facts[s->fact_count++] = (struct script_fact){text_of(word), text_of(rest)};
+}
+
+static const char *const facts[] = {"lmtp", "xclient", "size", "recipients", "received", "header", "answer"};
+
 static const struct {
     const char *word;
     void (*act)(struct script *s, struct span rest);
@@ -192,6 +208,11 @@ static void read_head(struct script *s, struct span line)
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (span_is(word, words[i].word)) {
             words[i].act(s, rest);
+            return;
+        }
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        if (span_is(word, facts[i])) {
+            add_fact(s, word, rest);
             return;
         }
     wrong("unknown word \"%.*s\"", (int)word.n, word.p);
@@ -229,6 +250,7 @@ static void read_line(struct script *s, struct span line)
         const char *end;
     } marks[] = {{"C: ", SCRIPT_CLIENT, "\r\n"},
                  {"S: ", SCRIPT_SERVER, "\r\n"},
+                 {"M: ", SCRIPT_MESSAGE, "\r\n"},
                  {"E: ", SCRIPT_EVENT, ""},
                  {"A: ", SCRIPT_ABORT, ""},
                  {"--", SCRIPT_WAIT, ""}};
@@ -280,6 +302,11 @@ void script_free(struct script *s)
     }
     for (unsigned i = 0; i < s->item_count; i++)
         mem_free(s->items[i].bytes);
+    for (unsigned i = 0; i < s->fact_count; i++) {
+        mem_free(s->facts[i].word);
+        mem_free(s->facts[i].rest);
+    }
+    mem_free(s->facts);
     mem_free(s->users);
     mem_free(s->messages);
     mem_free(s->items);

@@ -13,9 +13,19 @@
  *   message UID [KIND]       a message; KIND: opening it fails so (gone, temp)
  *   |text                    a line of the message, ended by LF
  *
+ * and about reception (smtp_play.c):
+ *
+ *   lmtp                     speaks LMTP; else SMTP
+ *   xclient                  the peer may use XCLIENT
+ *   size N, recipients N, received N, header N   the limits
+ *   answer WHAT VERDICT      what the owner says to it, instead of ok. WHAT: "mail ADDRESS", "rcpt ADDRESS";
+ *                            "message N" and "deliver N", the Nth that is asked for; "piece", all of them
+ *
  *   C: text                  the client's line, ended by CRLF
  *   S: text                  the server's line, ended by CRLF
- *   E: text                  what the machine wanted then: tls, cancelled, remove N…, closed
+ *   M: text                  a line of the message that is to be delivered, ended by CRLF
+ *   E: text                  what the machine wanted then: tls, cancelled, remove N…, closed; mail ADDRESS…, rcpt
+ *                            ADDRESS, deliver N (recipients; its lines follow), reset
  *   A: KIND text             the owner ends the session with this reason
  *   --                       the client has waited for all answers so far
  *
@@ -37,7 +47,7 @@ struct script_message {
     enum err_kind fault;
 };
 
-enum script_what { SCRIPT_CLIENT, SCRIPT_SERVER, SCRIPT_EVENT, SCRIPT_ABORT, SCRIPT_WAIT };
+enum script_what { SCRIPT_CLIENT, SCRIPT_SERVER, SCRIPT_MESSAGE, SCRIPT_EVENT, SCRIPT_ABORT, SCRIPT_WAIT };
 
 struct script_item {
     enum script_what what;
@@ -47,11 +57,17 @@ struct script_item {
     unsigned line;
 };
 
+/* A line of the head that a player reads for itself. */
+struct script_fact {
+    char *word, *rest;
+};
+
 struct script {
     struct script_user *users;
     struct script_message *messages;
     struct script_item *items;
-    unsigned user_count, message_count, item_count;
+    struct script_fact *facts;
+    unsigned user_count, message_count, item_count, fact_count;
     char *stamp, *sasl, *sasl_clear;
     bool tls, tls_active, no_clear;
     enum err_kind commit;
@@ -61,6 +77,7 @@ struct script {
 /* Ends the program with a sentence if the file is not well formed. */
 void script_read(struct script *s, const char *path);
 void script_free(struct script *s);
+const char *script_fact(const struct script *s, const char *word);         /* its rest of the line, or NULL */
 struct script_user *script_user(const struct script *s, struct span name); /* or NULL */
 
 #endif
