@@ -1,4 +1,4 @@
-"""bed: a running server for the live tests, and a plain POP3 client that hides nothing."""
+"""bed: a running server for the live tests, and plain clients of POP3, SMTP and LMTP that hide nothing."""
 import base64
 import hashlib
 import json
@@ -132,6 +132,30 @@ class Bed:
     def connect(self, port="pop3", timeout=20, source=None):
         return Pop(self, port, timeout, source)
 
+    def mail(self, port="lmtp", timeout=20, source=None, hello="tester"):
+        """a connection of LMTP or SMTP that has said who it is; port "unix": LMTP on the unix socket"""
+        return Mail(self, port, timeout, source, hello)
+
+    def received(self, name, strip=True):
+        """the messages of a maildrop as RETR gives them, oldest first; without the trace fields"""
+        p = self.login(name, self.password(name))
+        out = [p.retr(i + 1) for i in range(p.stat()[0])]
+        p.quit()
+        return [untraced(m) for m in out] if strip else out
+
+    def password(self, name):
+        for u in self.target["users"].values():
+            if u["user"] == name:
+                return u["pass"]
+        return self.target["pool"]["pass"]
+
+    def empty(self, name):
+        """no message is left in the maildrop"""
+        p = self.login(name, self.password(name))
+        for i in range(p.stat()[0]):
+            p.ok("DELE %d" % (i + 1))
+        assert p.quit().startswith(b"+OK")
+
     def login(self, name=None, password=None, port="pop3", timeout=20):
         """a session in TRANSACTION; waits for a lock that a session just ended still holds"""
         if name is None:
@@ -250,6 +274,127 @@ class Pop:
 
     def close(self):
         self.sock.close()
+
+
+class Mail:
+    """one connection of SMTP or LMTP: what is sent and received, byte by byte"""
+
+    def __init__(self, bed, port="lmtp", timeout=20, source=None, hello="tester"):
+        self.bed, self.port = bed, port
+        if port == "unix":
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(timeout)
+            self.sock.connect(bed.dir + "/lmtp")
+        else:
+            number = bed.ports[port] if isinstance(port, str) else port
+            self.sock = socket.create_connection(("127.0.0.1", number), timeout=timeout,
+                                                 source_address=(source, 0) if source else None)
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.lmtp = port in ("lmtp", "unix")
+        self.buf = b""
+        self.greeting = self.reply()
+        if hello:
+            self.hello(hello)
+
+    def send(self, data):
+        self.sock.sendall(data.encode() if isinstance(data, str) else data)
+
+    def line(self):
+        while b"\r\n" not in self.buf:
+            data = self.sock.recv(1 << 16)
+            if not data:
+                raise EOFError("the connection is closed; left over: %r" % self.buf[-200:])
+            self.buf += data
+        line, self.buf = self.buf.split(b"\r\n", 1)
+        return line
+
+    def reply(self):
+        """a reply, its lines joined by LF"""
+        lines = [self.line()]
+        while lines[-1][3:4] == b"-":
+            lines.append(self.line())
+        return b"\n".join(lines)
+
+    def cmd(self, text):
+        self.send((text.encode() if isinstance(text, str) else text) + b"\r\n")
+        return self.reply()
+
+    def ok(self, text, code=b"250"):
+        answer = self.cmd(text)
+        assert answer.startswith(code), (text, answer)
+        return answer
+
+    def hello(self, name="tester"):
+        return self.ok(("LHLO " if self.lmtp else "EHLO ") + name)
+
+    def tls(self):
+        self.ok("STARTTLS", b"220")
+        ctx = ssl.create_default_context(cafile=self.bed.cert)
+        self.sock = ctx.wrap_socket(self.sock, server_hostname="localhost")
+        self.hello()
+
+    def begin(self, to, sender="sender@example.org", size=None):
+        self.ok("MAIL FROM:<%s>" % sender + (" SIZE=%d" % size if size else ""))
+        for one in [to] if isinstance(to, str) else to:
+            self.ok("RCPT TO:<%s>" % one)
+
+    def data(self, message):
+        """the message, in lines that end with CRLF, and what is answered: a list with LMTP's one reply for each recipient"""
+        self.ok("DATA", b"354")
+        self.send(stuffed(message))
+
+    def deliver(self, to, message, sender="sender@example.org"):
+        to = [to] if isinstance(to, str) else to
+        self.begin(to, sender)
+        self.data(message)
+        return [self.reply() for _ in (to if self.lmtp else to[:1])]
+
+    def bdat(self, to, pieces, sender="sender@example.org"):
+        """the same in chunks (RFC 3030)"""
+        to = [to] if isinstance(to, str) else to
+        self.begin(to, sender)
+        for i, piece in enumerate(pieces):
+            last = i == len(pieces) - 1
+            self.send(b"BDAT %d%s\r\n" % (len(piece), b" LAST" if last else b"") + piece)
+            if not last:
+                answer = self.reply()
+                assert answer.startswith(b"250"), answer
+        return [self.reply() for _ in (to if self.lmtp else to[:1])]
+
+    def quit(self):
+        answer = self.cmd("QUIT")
+        self.close()
+        return answer
+
+    def rest(self):
+        """everything until the server closes"""
+        out, self.buf = self.buf, b""
+        try:
+            while True:
+                data = self.sock.recv(1 << 16)
+                if not data:
+                    return out
+                out += data
+        except ConnectionResetError:
+            return out
+
+    def close(self):
+        self.sock.close()
+
+
+def stuffed(message):
+    """a message as DATA sends it (RFC 5321 section 4.5.2)"""
+    return re.sub(rb"(\A|\r\n)\.", rb"\1..", message) + b".\r\n"
+
+
+TRACE = re.compile(rb"\AReturn-Path: <[^\r\n]*>\r\nDelivered-To: [^\r\n]*\r\nReceived: (?:[^\r\n]*\r\n[ \t])*[^\r\n]*\r\n")
+
+
+def untraced(message):
+    """without the fields that reception has put before it"""
+    m = TRACE.match(message)
+    assert m, message[:300]
+    return message[m.end():]
 
 
 def wire(message):
