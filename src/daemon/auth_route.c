@@ -5,6 +5,9 @@
  * refusal that lasts. */
 #include "daemon/auth_state.h"
 
+#include <string.h>
+
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "user/address.h"
@@ -54,6 +57,16 @@ static bool gets_mail(const struct auth *a, const struct user *u)
     return !u->disabled && u->uid != 0 && u->uid >= a->start.conf.first_uid;
 }
 
+/* What tells the door that two targets are one mailbox, and not which. */
+static uint64_t mark(const char *where)
+{
+    unsigned char digest[DIGEST_SHA256];
+    uint64_t n;
+    digest_sha256(span_of(where), digest);
+    memcpy(&n, digest, sizeof n);
+    return n;
+}
+
 static void admit(struct auth *a, const struct auth_route *r, uint32_t target, const struct user *u)
 {
     struct auth_deliver *w = map_get(&a->delivers_by_uid, key_of(u->uid, u->gid));
@@ -69,7 +82,9 @@ static void admit(struct auth *a, const struct auth_route *r, uint32_t target, c
     t.num[9] = flags;
     w->admits++;
     talk_send(w->chan, &t);
-    auth_say(a, &(struct talk){.type = TALK_TARGET, .id = r->id, .num = {r->rcpt, target, w->number, flags}, .fd = -1});
+    struct talk to = {.type = TALK_TARGET, .id = r->id, .num = {r->rcpt, target, w->number, flags}, .fd = -1};
+    talk_set_wide(&to.num[4], mark(u->where));
+    auth_say(a, &to);
 }
 
 static void route_free(struct auth_route *r)

@@ -175,10 +175,23 @@ void reception_pump(struct reception *r)
         conn_flush(r->conn);
 }
 
+/* A mailbox gets one copy for one answer, however many of its names were given. */
+static bool seen(struct map *marks, struct target *t)
+{
+    uint64_t key = t->mark ^ (uint64_t)t->worker << 32 ^ t->group;
+    struct target *other = map_get(marks, key);
+    if (other && other->mark == t->mark && other->worker == t->worker && other->group == t->group)
+        return true;
+    map_put(marks, key, t);
+    return false;
+}
+
 static void make_groups(struct reception *r)
 {
     struct transaction *m = &r->mail;
     bool one = r->service == CONF_SMTP;
+    struct map marks;
+    map_init(&marks);
     m->n_groups = one ? 1 : m->n_rcpts;
     m->groups = mem_alloc(m->n_groups * sizeof *m->groups);
     for (unsigned i = 0; i < transaction_named(m); i++) {
@@ -186,9 +199,14 @@ static void make_groups(struct reception *r)
         if (t->state != TARGET_NAMED)
             continue;
         t->group = one ? 0 : t->rcpt;
+        if (seen(&marks, t)) {
+            t->state = TARGET_DROPPED;
+            continue;
+        }
         m->groups[t->group].targets++;
         m->groups[t->group].waiting++;
     }
+    map_fini(&marks);
 }
 
 static void give_up(struct reception *r)

@@ -103,6 +103,7 @@ void door_smtp_target(struct reception *r, const struct talk *t)
     target->state = TARGET_NAMED;
     target->rcpt = m->n_rcpts;
     target->worker = t->num[2];
+    target->mark = talk_wide(&t->num[4]);
     target->waits = t->num[3] & TALK_WAIT_ROOM;
     if (target->room_by != target->worker) /* somebody else's word came first: it counts for nothing */
         target->room_by = 0;

@@ -35,6 +35,7 @@ enum target_state {
 /* A mailbox, by its number in the transaction. */
 struct target {
     uint32_t worker;
+    uint64_t mark; /* the mailbox's, the same for the same one */
     unsigned rcpt, group; /* the accepted recipient it belongs to, or the one asked about; with whom it is answered */
     enum target_state state;
     bool waits; /* for its ROOM */

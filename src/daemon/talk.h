@@ -65,7 +65,8 @@ enum talk_type {
      * two numbers each, the low half first (talk_wide) */
     TALK_WHOSE,      /* door → auth; num: recipient, size as MAIL said it or 0, how many TARGETs came before in this
                         transaction (the next one's number); texts: local part, domain. GONE: nobody waits any more */
-    TALK_TARGET,     /* auth → door, one for each mailbox; num: recipient, target, worker, TALK_WAIT_ROOM or 0 */
+    TALK_TARGET,     /* auth → door, one for each mailbox; num: recipient, target, worker, TALK_WAIT_ROOM or 0, a mark of two
+                        numbers: targets that share it are one mailbox */
     TALK_RECIPIENT,  /* auth → door, the last word about it; num: recipient, verdict, how many TARGETs are its own */
     TALK_ADMIT,      /* auth → deliver, before its TARGET; num: target, uid, gid, quota of octets, of messages (0: none), size,
                         TALK_WAIT_ROOM or 0; texts: user, store */
