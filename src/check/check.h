@@ -10,7 +10,7 @@
  * the server will; without, as the server will that is started without root. */
 void check_server(const struct conf *c, const char *file, struct conf_problems *p);
 
-/* The users in the database who could not be served, as warnings: one of them is no reason to serve nobody. Apart, because only the tool
+/* The users in the database who could not be served, and of a server that takes mail the addresses that lead nowhere, as warnings: one of them is no reason to serve nobody. Apart, because only the tool
  * asks it: auth writes the database, and the master reads no byte that a role can write. */
 void check_people(const struct conf *c, struct conf_problems *p);
 

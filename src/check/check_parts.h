@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/conf.h"
+#include "user/users.h"
 
 enum { CHECK_ROLES = 3 };
 
@@ -34,6 +35,7 @@ void check_ports(const struct check *k);
 void check_folders(const struct check *k); /* mail roots, run_dir, the log's and pid file's folders */
 void check_database(const struct check *k);
 void check_kernel(const struct check *k);
+void check_addresses(const struct check *k, struct users *db); /* of check_people; only if it takes mail */
 
 /* stat of `path`; -1 and a problem ("WHAT PATH does not exist; REMEDY") if there is none. */
 int check_stat(const struct check *k, unsigned line, const char *what, const char *path, const char *remedy, struct stat *st);

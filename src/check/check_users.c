@@ -131,5 +131,6 @@ void check_people(const struct conf *c, struct conf_problems *p)
         conf_problem_add(p, line, true, "users_db = %s cannot be read: %s", c->users_db, err.text);
     if (w.wrong > TOLD)
         conf_problem_add(p, line, false, "and %u more users cannot be served", w.wrong - TOLD);
+    check_addresses(&k, db);
     users_close(db);
 }

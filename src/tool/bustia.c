@@ -3,9 +3,12 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "tool/alias.h"
 #include "tool/check.h"
 #include "tool/conf.h"
 #include "tool/control.h"
+#include "tool/domain.h"
+#include "tool/quota.h"
 #include "tool/tool.h"
 #include "tool/user.h"
 
@@ -28,6 +31,9 @@ struct command {
 /* clang-format off */
 static const struct command commands[] = {
     {"user",    "add|passwd|set|del|list|show|import …", "who may log in",                          true,  run_user},
+    {"alias",   "add|del|list …",                        "addresses that lead to users",            true,  tool_alias},
+    {"domain",  "add|set|del|list …",                    "for which domains mail is taken",         true,  tool_domain},
+    {"quota",   "set|show|recount …",                    "how much mailboxes hold, and may hold",   true,  tool_quota},
     {"who",     "",                                      "the sessions of the running server",      true,  tool_who},
     {"kick",    "USER",                                  "ends a user's sessions",                  true,  tool_kick},
     {"check",   "[--server|--accounts] [FILE]",          "all that is wrong with a configuration",  false, tool_check},

@@ -6,6 +6,7 @@
 
 #include "tool/user_edit.h"
 #include "tool/user_import.h"
+#include "tool/user_place.h"
 #include "tool/user_show.h"
 #include "tool/user_state.h"
 
@@ -23,10 +24,10 @@ struct command {
 
 /* clang-format off */
 static const struct command commands[] = {
-    {"add",    "NAME [--store STORE] [--uid UID] [--gid GID] [--apop] [--disable] [--no-maildir] " PASSWORD,
+    {"add",    "NAME [--store STORE] [--uid UID] [--gid GID] [--quota QUOTA] [--apop] [--disable] [--no-maildir] " PASSWORD,
                                                          ADD,    true,  user_edit_add,    "a new user, with an empty Maildir"},
     {"passwd", "NAME [--apop | --no-apop] " PASSWORD,    PASSWD, true,  user_edit_passwd, "another password"},
-    {"set",    "NAME [--store STORE] [--uid UID] [--gid GID] [--disable | --enable] [--apop | --no-apop] [--password-stdin]",
+    {"set",    "NAME [--store STORE] [--uid UID] [--gid GID] [--quota QUOTA] [--disable | --enable] [--apop | --no-apop] [--password-stdin]",
                                                          SET,    true,  user_edit_set,    "whatever else can be changed"},
     {"del",    "NAME",                                   DEL,    true,  user_edit_del,    "deletes the user, not the mail"},
     {"list",   "",                                       LIST,   false, user_show_list,   "all users"},
@@ -48,6 +49,7 @@ static const struct option {
     {"--store",          TEXT(store),          ADD | SET | IMPORT},
     {"--uid",            TEXT(uid),            ADD | SET | IMPORT},
     {"--gid",            TEXT(gid),            ADD | SET | IMPORT},
+    {"--quota",          TEXT(quota),          ADD | SET},
     {"--password-stdin", FLAG(stdin_password), ADD | PASSWD | SET},
     {"--generate",       FLAG(generate),       ADD | PASSWD},
     {"--apop",           FLAG(apop),           ADD | PASSWD | SET},
@@ -77,7 +79,8 @@ static void usage(FILE *to)
         fprintf(to, "  %s%s%s\n        %s\n", commands[i].word, *commands[i].arguments ? " " : "",
                 commands[i].arguments, commands[i].about);
     fprintf(to, "\nPasswords are asked for on the terminal, or read from stdin, or generated and shown once.\n"
-                "\"{user}\" in STORE stands for the user's name, UID and GID may be names.\n");
+                "\"{user}\" in STORE stands for the user's name, UID and GID may be names.\n"
+                "QUOTA is OCTETS or OCTETS:MESSAGES: 500k, 2G:10000, none.\n");
 }
 
 static const struct option *option_of(const struct command *c, struct span word)
@@ -135,15 +138,14 @@ static int take_arguments(struct user_job *job, const struct command *c, int arg
 int tool_user(const struct conf *conf, int argc, char **argv)
 {
     const struct command *c = argc > 1 ? command_of(argv[1]) : NULL;
-    struct user_job job = {.conf = conf, .word = ""};
+    struct user_job job = {.word = ""};
     struct err err = {.kind = ERR_NONE};
     if (!c) {
         bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0);
         usage(help ? stdout : stderr);
         return err_row(help ? ERR_NONE : ERR_USAGE)->exit_status;
     }
-    for (unsigned i = 0; i < conf->mail_roots; i++)
-        job.roots[i] = (struct store_root){.path = conf->mail_root[i], .fd = -1, .memory = conf->allow_memory_store};
+    user_place_begin(&job, conf);
     int ret = take_arguments(&job, c, argc - 2, argv + 2, &err);
     if (ret == 0)
         ret = c->run(&job, &err);

@@ -3,9 +3,12 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
+#include "tool/quota_value.h"
 #include "tool/user_password.h"
 #include "tool/user_place.h"
+#include "user/address.h"
 #include "user/secret.h"
 
 /* Finds who is to be changed. */
@@ -42,6 +45,8 @@ static int place(struct user_job *job, struct user *u, struct err *err)
     u->name = mem_copy_text(job->word);
     u->where = user_place_fill(job->option.store ? job->option.store : job->conf->store_default, job->word);
     u->disabled = job->option.disable;
+    if (job->option.quota && quota_both_read(job->option.quota, &u->quota_octets, &u->quota_messages, err))
+        return -1;
     if (!job->option.uid && user_place_default_ids(job, &u->uid, &u->gid, err))
         return -1;
     return user_place_ids(job, &u->uid, &u->gid, err) || user_place_check(job, u, err) ? -1 : 0;
@@ -124,6 +129,8 @@ int user_edit_set(struct user_job *job, struct err *err)
     }
     if (ret == 0 && (job->option.disable || job->option.enable))
         u.disabled = job->option.disable;
+    if (ret == 0 && job->option.quota)
+        ret = quota_both_read(job->option.quota, &u.quota_octets, &u.quota_messages, err);
     if (ret == 0)
         ret = user_place_ids(job, &u.uid, &u.gid, err);
     /* Only what is changed must pass: who was placed when the roots were others can still be disabled. */
@@ -139,14 +146,49 @@ int user_edit_set(struct user_job *job, struct err *err)
     return ret;
 }
 
+/* The aliases that the database takes from a user who is deleted. */
+struct leads {
+    const char *name;
+    char **addresses;
+    unsigned n;
+};
+
+static int keep_alias(void *arg, const char *address, const char *target)
+{
+    struct leads *l = arg;
+    if (strcmp(target, l->name) != 0)
+        return 0;
+    l->addresses = mem_resize(l->addresses, (l->n + 1) * sizeof *l->addresses);
+    l->addresses[l->n++] = mem_copy_text(address);
+    return 0;
+}
+
+static int del(struct user_job *job, struct leads *l, struct err *err)
+{
+    if (users_begin(job->db, err))
+        return -1;
+    if (alias_each(job->db, keep_alias, l, err) == 0 && users_del(job->db, span_of(l->name), err) == 0 &&
+        users_commit(job->db, err) == 0)
+        return 0;
+    users_rollback(job->db);
+    return -1;
+}
+
 int user_edit_del(struct user_job *job, struct err *err)
 {
     struct user u = {0};
+    struct leads l = {.name = job->word};
     int ret = find(job, &u, err);
     if (ret == 0)
-        ret = users_del(job->db, span_of(job->word), err);
+        ret = del(job, &l, err);
     if (ret == 0)
         printf("user %s is deleted; the mail stays: %s\n", job->word, u.where);
+    for (unsigned i = 0; i < l.n; i++) {
+        if (ret == 0)
+            printf("%s leads to %s no more\n", log_escape(span_of(l.addresses[i])), job->word);
+        mem_free(l.addresses[i]);
+    }
+    mem_free(l.addresses);
     user_free(&u);
     return ret;
 }

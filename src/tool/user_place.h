@@ -4,6 +4,9 @@
 
 #include "tool/user_state.h"
 
+/* Fills a job whose fields are zero: the configuration and the paths of its mail roots. */
+void user_place_begin(struct user_job *job, const struct conf *conf);
+
 /* Opens job->db. create: makes folder and file where there are none; as root both are given to auth_user, which is the
  * one that works with them. */
 int user_place_open(struct user_job *job, bool create, struct err *err);

@@ -12,7 +12,7 @@ struct user_options {
     bool disable, enable;
     bool maildir, no_maildir;
     bool replace, keep_going;
-    const char *store, *uid, *gid;
+    const char *store, *uid, *gid, *quota;
 };
 
 struct user_job {

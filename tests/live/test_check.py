@@ -7,6 +7,7 @@ counted here instead). A case that begins with "# needs root" is skipped without
 import os
 import re
 import socket
+import sqlite3
 import stat
 import subprocess
 import time
@@ -58,7 +59,7 @@ class Place:
         """options that leave nothing to say"""
         return [("listen", "127.0.0.1:{P} pop3"), ("hostname", "localhost"), ("users_db", "{D}/db/users.db"),
                 ("mail_root", "{D}/mail"), ("store_default", "maildir:{D}/mail/{user}"), ("mail_user", str(OWNER)),
-                ("door_user", "701"), ("auth_user", "702"), ("control_user", "703"), ("run_dir", "{D}/run")]
+                ("door_user", "701"), ("auth_user", "702"), ("control_user", "703"), ("run_dir", "{D}/run"), ("postmaster", "anna")]
 
     def write(self, text, name="bustia.conf"):
         said = set(re.findall(r"(?m)^\s*(\w+)\s*=", text))
@@ -168,7 +169,26 @@ def sockets(p):
     p.answers.listen()
 
 
-BEFORE = {"sockets": [sockets], "users_beyond": [users_beyond], "users_outside": [users_beyond], "tls_mismatch": [other_key], "tls_no_pem": [no_pem], "tls_open_key": [open_key],
+def addresses(p):
+    """a domain of nobody, an alias at no domain, and two that lead to somebody another program has taken away"""
+    conf = p.write("", "good.conf")
+    for words in (("domain", "add", "empty.example", "--full"), ("domain", "add", "used.example"),
+                  ("alias", "add", "info@else.example", "anna"), ("alias", "add", "info@used.example", "anna")):
+        r = run("-c", conf, *words)
+        assert r.returncode == 0, r.stderr
+    db = sqlite3.connect(p.d + "/db/users.db")
+    db.execute("INSERT INTO alias VALUES('info@empty.example', 'zoe'), ('info@used.example', 'zoe')")
+    db.commit()
+    db.close()
+
+
+def anna_disabled(p):
+    r = run("-c", p.write("", "good.conf"), "user", "set", "anna", "--disable")
+    assert r.returncode == 0, r.stderr
+
+
+BEFORE = {"addresses": [addresses], "addresses_pop3": [addresses], "addresses_postmaster": [addresses], "postmaster_disabled": [anna_disabled],
+          "sockets": [sockets], "users_beyond": [users_beyond], "users_outside": [users_beyond], "tls_mismatch": [other_key], "tls_no_pem": [no_pem], "tls_open_key": [open_key],
           "db_open": [db_open], "db_broken": [db_broken], "db_foreign": [db_foreign], "root_open": [root_open],
           "root_file": [root_file], "roots_by_links": [roots_by_links], "run_dir_open": [run_dir_open], "conf_open": [conf_open]}
 DAYS = {"tls_expired": -10.5, "tls_soon": 3.5}
