@@ -194,6 +194,43 @@ static int pair_of_own(const struct place *p)
     return 0;
 }
 
+static int pair_of_datagrams(const struct place *p)
+{
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds) < 0)
+        return errno;
+    close(fds[0]);
+    close(fds[1]);
+    return 0;
+}
+
+static int send_to_another(const struct place *p)
+{
+    struct sockaddr a = {.sa_family = AF_INET};
+    return done(sendto(-1, "", 1, MSG_NOSIGNAL, &a, sizeof a));
+}
+
+static int send_and_connect(const struct place *p)
+{
+    return done(sendto(-1, "", 1, MSG_NOSIGNAL | MSG_FASTOPEN, NULL, 0));
+}
+
+static int send_message_and_connect(const struct place *p)
+{
+    struct msghdr m = {0};
+    return done(sendmsg(-1, &m, MSG_NOSIGNAL | MSG_FASTOPEN));
+}
+
+static int send_many(const struct place *p)
+{
+    return done(sendmmsg(-1, NULL, 0, 0));
+}
+
+static int send_to_peer(const struct place *p)
+{
+    return done(send(-1, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
 static int attach_filter(const struct place *p)
 {
     return done(setsockopt(-1, SOL_SOCKET, SO_ATTACH_FILTER, NULL, 0));
@@ -248,6 +285,12 @@ static const struct probe_row rows[] = {
     {"bind",                              bind_none,             CHILDREN, {EPERM}, 0},
     {"bind",                              bind_none,             MASTER,   {EBADF}, 0},
     {"socketpair AF_UNIX",                pair_of_own,           ALL,      {0}, 0},
+    {"socketpair AF_UNIX, datagrams",     pair_of_datagrams,     ALL,      {EPERM}, 0},
+    {"sendto an address",                 send_to_another,       CHILDREN, {EPERM}, 0},
+    {"sendto MSG_FASTOPEN",               send_and_connect,      CHILDREN, {EPERM}, 0},
+    {"sendmsg MSG_FASTOPEN",              send_message_and_connect, CHILDREN, {EPERM}, 0},
+    {"sendmmsg",                          send_many,             CHILDREN, {EPERM}, 0},
+    {"send",                              send_to_peer,          ALL,      {EBADF}, 0},
     {"setsockopt SO_ATTACH_FILTER",       attach_filter,         ALL,      {EPERM}, 0},
     {"setsockopt SO_SNDBUF",              small_buffer,          ALL,      {EBADF}, 0},
 };

@@ -29,7 +29,8 @@ enum {
     MAIL = 1 << ROLE_MAIL,
     DELIVER = 1 << ROLE_DELIVER,
     CONTROL = 1 << ROLE_CONTROL,
-    ALL = MASTER | DOOR | AUTH | MAIL | DELIVER | CONTROL
+    CHILDREN = DOOR | AUTH | MAIL | DELIVER | CONTROL,
+    ALL = MASTER | CHILDREN
 };
 
 /* clang-format off */
@@ -39,7 +40,7 @@ enum {
 /* Descriptors that are there already, the loop, memory, threads' locks, time, and the end. */
 static const int base[] = {
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(dup), SCMP_SYS(dup3),
-    SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg),
+    SCMP_SYS(recvmsg), SCMP_SYS(recvfrom),
     SCMP_SYS(shutdown), SCMP_SYS(getpeername), SCMP_SYS(getsockname),
     /* fstat(3) of glibc 2.36 is newfstatat(fd, "") */
     SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(lseek), SCMP_SYS(pread64),
@@ -100,7 +101,8 @@ static const int master[] = {
     SCMP_SYS(lchown), SCMP_SYS(fchownat), SCMP_SYS(umask), SCMP_SYS(utimensat), SCMP_SYS(statfs), SCMP_SYS(fstatfs),
     SCMP_SYS(getdents),
     SCMP_SYS(chdir), SCMP_SYS(fchdir), SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch),
-    SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
+    SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(sendmsg), SCMP_SYS(sendto),
+    SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg),
     SCMP_SYS(chroot), SCMP_SYS(setgroups), SCMP_SYS(getgroups), SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setresuid),
     SCMP_SYS(setresgid),
     SCMP_SYS(getresuid), SCMP_SYS(getresgid), SCMP_SYS(capget), SCMP_SYS(capset), SCMP_SYS(prctl), SCMP_SYS(prlimit64),
@@ -134,6 +136,7 @@ static const struct {
 #define NAMESPACES \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 #define A_THREAD   (CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)
+#define SOCKET_TYPE 0xf /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
 #define SET_ID     06000 /* set-user-ID, set-group-ID */
 
 static const struct {
@@ -167,8 +170,13 @@ static const struct {
     {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_OFD_SETLK)}},
     {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_OFD_SETLKW)}},
     {AUTH,           SCMP_SYS(fchmod),     1, {BITS(1, SET_ID, 0)}},
-    /* Sockets come from the master or from accept; a role makes only pairs. */
-    {ALL,            SCMP_SYS(socketpair), 1, {IS(0, AF_UNIX)}},
+    /* Sockets come from the master or from accept; a role makes only pairs, and of those none that can send to anybody else, as a
+     * datagram socket can. */
+    {ALL,            SCMP_SYS(socketpair), 2, {IS(0, AF_UNIX), BITS(1, SOCKET_TYPE, SOCK_STREAM)}},
+    {ALL,            SCMP_SYS(socketpair), 2, {IS(0, AF_UNIX), BITS(1, SOCKET_TYPE, SOCK_SEQPACKET)}},
+    /* To nobody but the peer. MSG_FASTOPEN connects: a listening socket too, after shutdown(2). */
+    {CHILDREN,       SCMP_SYS(sendto),     2, {BITS(3, MSG_FASTOPEN, 0), IS(4, 0)}},
+    {CHILDREN,       SCMP_SYS(sendmsg),    1, {BITS(2, MSG_FASTOPEN, 0)}},
     {MASTER,         SCMP_SYS(socket),     1, {IS(0, AF_UNIX)}},
     {MASTER,         SCMP_SYS(socket),     1, {IS(0, AF_INET)}},
     {MASTER,         SCMP_SYS(socket),     1, {IS(0, AF_INET6)}},

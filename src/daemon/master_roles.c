@@ -95,7 +95,8 @@ static void become(const struct master *m, enum role role, int sock)
     program = fcntl(program, F_DUPFD_CLOEXEC, 10);
     if (dup2(null, STDIN_FILENO) < 0 || dup2(sock, ROLE_FD_MASTER) < 0 || dup2(conf, ROLE_FD_CONF) < 0)
         _exit(127);
-    syscall(SYS_close_range, ROLE_FD_CONF + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+    if (syscall(SYS_close_range, ROLE_FD_CONF + 1, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+        _exit(127);
     setsid(); /* a Ctrl-C at a terminal is for the master alone */
     syscall(SYS_execveat, program, "", argv, environment(), AT_EMPTY_PATH);
     _exit(127);

@@ -36,7 +36,7 @@ class Trace:
         self.out = out
         self.roles = {pid: role for role, pids in bed.roles().items() for pid in pids}
         self.roles[bed.pid] = "master"
-        argv = ["strace", "-f", "-xx", "-s", "64", "-e", "trace=sendmsg,sendto,sendmmsg", "-o", out]
+        argv = ["strace", "-f", "-xx", "-s", str(frames.HEAD.size), "-e", "trace=sendmsg,sendto,sendmmsg", "-o", out]
         for pid in self.roles:
             argv += ["-p", str(pid)]
         self.p = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
