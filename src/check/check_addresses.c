@@ -158,12 +158,15 @@ static void check_unnamed(const struct town *t)
             at = "@";
             domain = t->domains[i].name;
         }
+    char more[60] = "";
+    if (missing > 1)
+        snprintf(more, sizeof more, ", nor to %u more of its kind", missing - 1);
     if (missing)
         conf_problem_add(
             t->k->p, conf_line(t->k->c, "postmaster"), false,
             "nobody gets the mail to postmaster%s%.100s%s, which every server must take; postmaster = USER "
             "names somebody",
-            at, log_escape(span_of(domain)), missing > 1 ? " and others" : "");
+            at, log_escape(span_of(domain)), more);
 }
 
 static void look_at_all(struct town *t)

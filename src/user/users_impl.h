@@ -49,7 +49,7 @@ int users_run(struct users *db, const char *sql, struct err *err);
 /* How long to wait for a lock, in ms: for who reads, and for who writes. */
 enum { USERS_WAIT_READ = 200, USERS_WAIT_WRITE = 10000 };
 
-/* ---- users.c */
+/* ---- users_person.c */
 
 /* A person's columns, in the order in which users_read takes them. */
 #define USERS_COLUMNS "name, verifier, scram1, scram256, apop, store, uid, gid, disabled, quota_octets, quota_messages"

@@ -1,4 +1,4 @@
-/* users: see the header. Runs in auth and in the tool. */
+/* users_person: finds, adds, changes and lists people; changes as one; the key. Runs in auth and in the tool. */
 #include "user/users.h"
 
 #include <string.h>
