@@ -93,6 +93,23 @@ static void expect_uid(const char *base, const char *uid)
         assert_true(out[0] == ':' && strlen(out) == 65);
 }
 
+static void test_keeps_crlf(void **state)
+{
+    static const struct {
+        const char *text;
+        bool keeps;
+    } rows[] = {{"", false},      {"\r\r", false},   {"\r\n", false},    {"a\r\nb\rc\r\n", false},
+                {"\r\r\n", true}, {"a\r\r\n", true}, {"\r\r\r\n", true}, {"x\r\n\r\r\ny", true},
+                {"\n\r\r", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t n = strlen(rows[i].text);
+        char *p = guard_copy(rows[i].text, n);
+        assert_int_equal(store_keeps_crlf((struct span){p, n}), rows[i].keeps);
+        guard_free(p);
+    }
+}
+
 static void test_uid(void **state)
 {
     (void)state;
@@ -235,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_count_every_short_text),
         cmocka_unit_test(test_count_at_a_guard_page),
+        cmocka_unit_test(test_keeps_crlf),
         cmocka_unit_test(test_uid),
         cmocka_unit_test(test_uid_digest),
         cmocka_unit_test(test_uid_second),

@@ -72,6 +72,48 @@ static void test_fails_on_request(void **state)
     assert_string_equal(session("memory:/mail/x?fail=remove,fail=body", &count), "body");
 }
 
+/* Which of the calls of a delivery failed, or NULL. */
+static const char *delivery(const char *where)
+{
+    struct store *s = NULL;
+    struct err err = {0};
+    struct store_draft *d = NULL;
+    struct store_used used;
+    const char *failed = NULL;
+    if (store_open(&s, &root, 1, where, STORE_DELIVER, &err) < 0)
+        return "open";
+    if (s->ops->used(s, false, &used, &err) < 0) {
+        failed = "used";
+    } else if (s->ops->sweep(s, &err) < 0) {
+        failed = "sweep";
+    } else if (s->ops->begin(s, &(struct store_about){0}, &d, &err) < 0) {
+        failed = "begin";
+    } else if (s->ops->write(d, span_of("x"), &err) < 0 || s->ops->ready(d, &err) < 0) {
+        failed = span_is((struct span){err.text, sizeof "memory: write" - 1}, "memory: write") ? "write" : "ready";
+        s->ops->abort(d);
+    } else if (s->ops->commit(&d, 1, &err) != 1) {
+        failed = err.kind == ERR_UNKNOWN ? "unknown" : "commit";
+    }
+    s->ops->close(s);
+    return failed;
+}
+
+static void test_deliveries_fail_on_request(void **state)
+{
+    static const char *const calls[] = {"open", "begin", "write", "ready", "commit", "used", "sweep"};
+    (void)state;
+    unsigned count = 0;
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        char where[64];
+        snprintf(where, sizeof where, "memory:/mail/x?fail=%s", calls[i]);
+        assert_string_equal(delivery(where), calls[i]);
+    }
+    assert_string_equal(delivery("memory:/mail/x?unknown"), "unknown");
+    assert_null(delivery("memory:/mail/x?fail=list"));
+    assert_null(session("memory:/mail/x", &count));
+    assert_int_equal(count, 2);
+}
+
 static void test_made_up_messages(void **state)
 {
     (void)state;
@@ -148,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_fails_on_request, forget),
+        cmocka_unit_test_teardown(test_deliveries_fail_on_request, forget),
         cmocka_unit_test_teardown(test_made_up_messages, forget),
         cmocka_unit_test_teardown(test_wire, forget),
         cmocka_unit_test_teardown(test_sleeps, forget),

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "guard.h"
 #include "store/maildir_table.h"
+#include "store/store.h"
 
 static enum maildir_name_kind read_name(const char *text, size_t n, uint64_t *time, size_t *base)
 {
@@ -86,6 +87,42 @@ static void test_compare(void **state)
     assert_true(maildir_name_compare(&one, &other) > 0);
 }
 
+/* A key is found in a name that was made for one, whatever flags follow, and in no other. */
+static void test_made_names(void **state)
+{
+    static const char key[] = "0123456789abcdef0123456789abcdef";
+    (void)state;
+    char name[MAILDIR_MADE], uid[71], flagged[MAILDIR_MADE + 16];
+    size_t n;
+    struct maildir_stamp t = {.seconds = 1700000000, .microseconds = 42, .pid = 7, .random = 0xabcdef};
+    n = maildir_name_make(&t, name);
+    assert_int_equal(n, strlen(name));
+    assert_string_equal(name, "1700000000.M000042P7R0000000000abcdef.bustia");
+    assert_int_equal(maildir_name_key(span_of(name)).n, 0);
+    t.key = key;
+    n = maildir_name_make(&t, name);
+    assert_int_equal(n, strlen(name));
+    assert_string_equal(name, "1700000000.M000042K0123456789abcdef0123456789abcdefR0000000000abcdef");
+    store_uid(span_of(name), uid);
+    assert_string_equal(uid, name);
+    snprintf(flagged, sizeof flagged, "%s,S=1,W=2:2,S", name);
+    assert_true(span_is(maildir_name_key(span_of(flagged)), key));
+    for (n = 0; n <= strlen(name); n++) {
+        char *p = guard_copy(name, n);
+        assert_int_equal(maildir_name_key((struct span){p, n}).n, n > 51 ? MAILDIR_KEY : 0);
+        guard_free(p);
+    }
+    t = (struct maildir_stamp){INT64_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX, key};
+    assert_in_range(maildir_name_make(&t, name), 1, MAILDIR_MADE - 1);
+    t.key = NULL;
+    assert_in_range(maildir_name_make(&t, name), 1, MAILDIR_MADE - 1);
+    t.seconds = -5;
+    maildir_name_make(&t, name);
+    assert_memory_equal(name, "0.M", 3);
+}
+
+/* ---- the table */
+
 static long add(struct maildir_table *t, const char *name, uint64_t inode)
 {
     struct maildir_name parts;
@@ -152,8 +189,8 @@ static void test_table_rename(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),  cmocka_unit_test(test_read_long),    cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_table), cmocka_unit_test(test_table_rename),
+        cmocka_unit_test(test_read),       cmocka_unit_test(test_read_long), cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_made_names), cmocka_unit_test(test_table),     cmocka_unit_test(test_table_rename),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
