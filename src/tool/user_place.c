@@ -49,7 +49,11 @@ int user_place_open(struct user_job *job, bool create, struct err *err)
         if (make_folder(path, uid, gid, err) || users_make(path, uid, gid, err))
             return -1;
     }
-    return users_open(&job->db, path, create, err);
+    if (users_open(&job->db, path, create, err) == 0)
+        return 0;
+    if (err->kind == ERR_TEMP && access(path, R_OK | W_OK) && errno == EACCES)
+        err_set(err, ERR_AUTH, "only root and the owner of the users' database %s may open it", path);
+    return -1;
 }
 
 int user_place_default_ids(const struct user_job *job, uint32_t *uid, uint32_t *gid, struct err *err)
