@@ -1,8 +1,14 @@
-"""A store that sleeps or fails stalls and fails its own session alone; and what was not done is never answered +OK."""
+"""A store that sleeps or fails stalls and fails its own session alone; and what was not done is never answered +OK. A client that reads
+slowly gets all of it, and one that was cut off can tell."""
+import os
+import re
+import signal
+import socket
+import ssl
 import time
 
 import pytest
-from bed import Bed
+from bed import Bed, Pop
 
 # Another user of the same worker is served within 200 ms: the limit times two.
 SERVED = 2 * 0.2
@@ -252,3 +258,166 @@ def test_messages_that_cannot_be_removed(slow, words, there):
     p = slow.login(name, "pw")  # unlocked before the answer
     assert p.stat()[0] == there
     assert p.quit().startswith(b"+OK")  # nothing was to be removed
+
+
+# ---- clients that read slowly, or not at all
+
+SHORT = 1.0  # write_timeout, in seconds
+LARGE = 19 << 20
+
+
+@pytest.fixture(scope="module")
+def hasty():
+    b = Bed(["write_timeout=1s"])
+    b.seed("t0", [b"Subject: large\n\n" + b"0123456789abcdef" * 4 * 1000 * 300 + b"\n"])
+    yield b
+    b.close()
+
+
+class Far(Pop):
+    """a client as far away as a modem's: small segments, little room; an end without close_notify is an error"""
+
+    def __init__(self, bed, port="pop3"):
+        self.bed, self.buf = bed, b""
+        self.sock = socket.socket()
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+        self.sock.settimeout(30)
+        self.sock.connect(("127.0.0.1", bed.ports[port]))
+        if port == "pop3s":
+            ctx = ssl.create_default_context(cafile=bed.cert)
+            ctx.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+            self.sock = ctx.wrap_socket(self.sock, server_hostname="localhost", suppress_ragged_eofs=False)
+        self.greeting = self.line()
+
+
+def far_login(bed, port, name="t0"):
+    p = Far(bed, port)
+    p.ok("USER " + name)
+    while not p.cmd("PASS " + bed.target["pool"]["pass"]).startswith(b"+OK"):
+        time.sleep(0.1)
+        p.ok("USER " + name)
+    return p
+
+
+@pytest.mark.parametrize("port", ["pop3", "pop3s"])
+def test_who_reads_slowly_is_served(hasty, port):
+    """less than the sockets hold within write_timeout, but something all the time; then all that is left, and a session that goes on"""
+    p = far_login(hasty, port)
+    p.send("RETR 1\r\n")
+    octets = int(re.match(rb"\+OK (\d+) octets", p.line())[1])
+    assert octets > LARGE * 0.9
+    got, tail, start, at = len(p.buf), p.buf[-5:], time.monotonic(), 0.0
+    while got < octets + 3:
+        slow = time.monotonic() - start < SHORT * 6
+        piece = p.sock.recv(min(octets + 3 - got, 40000 if slow else 1 << 20))
+        assert piece, "cut off after %d of %d octets" % (got, octets)
+        got, tail = got + len(piece), (tail + piece)[-5:]
+        at += 0.1 if slow and got >= at * 400000 else 0
+        time.sleep(max(0, start + at - time.monotonic()) if slow else 0)
+    assert tail == b"\r\n.\r\n"
+    p.buf = b""
+    p.ok("NOOP")
+    p.quit()
+
+
+@pytest.mark.parametrize("port", ["pop3", "pop3s"])
+def test_who_reads_nothing_is_ended(hasty, port):
+    p = far_login(hasty, port)
+    log = len(hasty.log())
+    p.send("RETR 1\r\n")
+    start = time.monotonic()
+    hasty.wait_log(r'session: user="t0" .* end=stalled', start=log, secs=20)
+    assert SHORT * 0.9 <= time.monotonic() - start <= SHORT * 2 + 0.2
+    p.close()
+
+
+@pytest.mark.parametrize("port", ["pop3", "pop3s"])
+def test_the_last_answer_reaches_who_reads_slowly(hasty, port):
+    """more than the sockets hold, QUIT and more behind it: nothing of it is lost, though it takes longer than a close waits"""
+    hasty.seed("t1", [b"Subject: %d\n\n" % i + b"0123456789abcde\n" * 16000 for i in range(2)])
+    p = far_login(hasty, port, "t1")
+    p.send("RETR 1\r\nRETR 2\r\nQUIT\r\n" + "NOOP\r\n" * 100)
+    got = b""
+    while True:
+        piece = p.sock.recv(8192)
+        if not piece:
+            break
+        got += piece
+        if not len(got) // 8192 % 20:
+            p.send("NOOP\r\n")
+        time.sleep(0.05)
+    assert got.count(b"\r\n.\r\n") == 2
+    assert re.search(rb"\r\n\.\r\n\+OK[^\r]*\r\n\Z", got)
+    p.close()
+
+
+# ---- who was cut off can tell
+
+def ends_in_good_order(p):
+    """reads to the end: was it one? What came besides."""
+    got = p.buf
+    try:
+        while True:
+            piece = p.sock.recv(1 << 18)
+            if not piece:
+                return True, got
+            got += piece
+    except ConnectionError:
+        return False, got
+    except ssl.SSLError as e:
+        assert "EOF" in str(e)
+        return False, got
+
+
+def test_a_mail_process_killed_in_mid_message(hasty):
+    p = far_login(hasty, "pop3s")
+    p.send("RETR 1\r\n")
+    p.line()
+    p.fill()
+    for pid in hasty.roles()["mail"]:
+        os.kill(pid, signal.SIGKILL)
+    whole, got = ends_in_good_order(p)
+    assert not whole and not got.endswith(b"\r\n.\r\n")
+    p.close()
+
+
+def test_a_message_that_shrinks_in_mid_message(hasty):
+    hasty.seed("t2", [b"Subject: shrinks\n\n" + b"0123456789abcde\n" * 600000])
+    p = far_login(hasty, "pop3s", "t2")
+    p.send("RETR 1\r\n")
+    p.line()
+    p.fill()
+    (path,) = hasty.files("t2")
+    os.truncate(path, 9000000)
+    whole, got = ends_in_good_order(p)
+    assert not whole and not got.endswith(b"\r\n.\r\n")
+    hasty.wait_log(r'session: user="t2" .* end=broken-message')
+    p.close()
+
+
+def test_a_kick_in_mid_message(hasty):
+    p = far_login(hasty, "pop3s")
+    p.send("RETR 1\r\n")
+    p.line()
+    p.fill()
+    assert "1 session" in hasty.tool("kick", "t0").stdout
+    whole, got = ends_in_good_order(p)
+    assert not whole and not got.endswith(b"\r\n.\r\n")
+    p.close()
+
+
+def test_ends_in_good_order_are_told(own_bed):
+    bed = own_bed("idle_timeout=1s")
+    p = far_login(bed, "pop3s")
+    p.ok("QUIT")
+    assert ends_in_good_order(p) == (True, b"")
+    p.close()
+    p = far_login(bed, "pop3s")
+    assert ends_in_good_order(p) == (True, b"")  # idle
+    p.close()
+    p = far_login(bed, "pop3s")
+    assert "1 session" in bed.tool("kick", "t0").stdout
+    whole, got = ends_in_good_order(p)
+    assert whole and got.startswith(b"-ERR [SYS/TEMP]")
+    p.close()

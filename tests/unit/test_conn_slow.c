@@ -174,19 +174,17 @@ static void ends_who_lingers(void **state)
 
 /* ---- a steady reader. The socket's buffer is so large that it has room again only after longer than the limit. */
 
-enum { STALL_MS = 1000, BODY = 3 << 20 };
+enum { STALL_MS = 1000, BODY = 1500000 };
 
 static void serves_who_reads_steadily(void **state)
 {
     for (int tls = 0; tls < 2; tls++) {
         struct owner o;
         int fds[2];
-        tcp_pair(fds, 0);
+        far_pair(fds);
         own(&o, *state, fds[0], STALL_MS);
         o.to_give = BODY;
-        const int room = 65536;
-        setsockopt(fds[1], SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-        struct pump p = {.to_receive = BODY, .pause_ms = 20, .piece = 12000};
+        struct pump p = {.to_receive = BODY, .pause_ms = 20, .piece = 4096};
         start_client(&p, &o, fds[1], tls);
         if (!tls)
             give(&o);
@@ -236,9 +234,7 @@ struct relay {
 static void begin_relay(struct relay *r, struct loop *l, unsigned stall_ms, const struct pump *client)
 {
     int fds[2], pair[2];
-    tcp_pair(fds, 0);
-    const int room = 65536;
-    setsockopt(fds[1], SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    far_pair(fds);
     own(&r->door, l, fds[0], stall_ms);
     r->client = *client;
     start_client(&r->client, &r->door, fds[1], true);
@@ -261,7 +257,7 @@ static void end_relay(struct relay *r, enum conn_end why)
 static void serves_who_reads_steadily_behind_a_relay(void **state)
 {
     struct relay r;
-    begin_relay(&r, *state, STALL_MS, &(struct pump){.to_receive = BODY + 1, .pause_ms = 20, .piece = 12000});
+    begin_relay(&r, *state, STALL_MS, &(struct pump){.to_receive = BODY + 1, .pause_ms = 20, .piece = 4096});
     r.worker.to_give = BODY;
     r.worker.finish = true;
     give(&r.worker);
