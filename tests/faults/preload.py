@@ -7,6 +7,7 @@ import os
 import re
 import struct
 import sys
+import time
 
 import killat
 from replay import Op
@@ -77,6 +78,7 @@ class Preload:
         self.env = dict(os.environ, **self.memory.env)
         self.since = self.memory.clock()
         self.marks, self.faults = killat.record(self.subject, lambda tag: self.subject.send(tag, (), self.env), self.memory.clock)
+        time.sleep(0.2)  # the answer may be here before its entry is whole
         self.plain = self.ops()
         kinds = {o.kind for o in self.plain}
         self.reached = [k for k in self.calls if k in kinds]
