@@ -123,6 +123,14 @@ void check_people(const struct conf *c, struct conf_problems *p)
         w.roots[i] = (struct store_root){c->mail_root[i], -1, c->allow_memory_store};
     if (access(c->users_db, R_OK | W_OK) < 0) /* check_database has said so */
         return;
+    if (users_old(c->users_db, &err) > 0) { /* opening it would change it */
+        conf_problem_add(
+            p, line, false,
+            "users_db = %s is an older version's: the server takes it over at the first log-in, and the older "
+            "version opens it no more; who is in it is not checked",
+            c->users_db);
+        return;
+    }
     if (users_open(&db, c->users_db, false, &err) < 0) {
         conf_problem_add(p, line, true, "users_db = %s cannot be opened: %s", c->users_db, err.text);
         return;

@@ -173,6 +173,8 @@ static void read_end(struct users *db, bool own)
         sqlite3_step(s);
         users_done(s);
     }
+    if (own)
+        users_rollback(db); /* should that have failed: what is read next must not be of this state, for ever */
 }
 
 int address_resolve(struct users *db, struct span local, struct span domain, const char *own, const char *postmaster,

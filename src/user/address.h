@@ -40,6 +40,7 @@ int address_resolve(struct users *db, struct span local, struct span domain, con
 int domain_add(struct users *db, struct span domain, enum domain_names names, struct err *err); /* ERR_INPUT: exists */
 int domain_change(struct users *db, struct span domain, enum domain_names names, struct err *err);
 int domain_del(struct users *db, struct span domain, struct err *err);
+/* domain_each and alias_each: in order, until fn returns non-zero; fn must not use the handle. */
 int domain_each(struct users *db, int (*fn)(void *arg, const char *domain, enum domain_names names), void *arg,
                 struct err *err);
 

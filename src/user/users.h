@@ -37,9 +37,12 @@ int users_make(const char *path, uint32_t uid, uint32_t gid, struct err *err);
 
 /* Opens the database. create: makes file and tables if missing (mode 0600). Needs nothing but the path and its
  * directory (writable: WAL). ERR_GONE: no such file, or nobody has made the tables; ERR_TEMP: locked, broken, not
- * permitted; ERR_CONFIG: it is another program's, or a newer version's. */
+ * permitted; ERR_CONFIG: it is another program's, or a newer version's. An older
+ * version's is taken over: the older programs open it no more. */
 int users_open(struct users **db, const char *path, bool create, struct err *err);
 void users_close(struct users *db); /* NULL is allowed */
+/* Without a change: 1: an older version made it, and users_open would take it over; 0: no. -1 as users_open. */
+int users_old(const char *path, struct err *err);
 
 /* 0: found; -1 with ERR_GONE: nobody of this name; ERR_TEMP: trouble. Names are compared bytewise, as given. Who is
  * disabled is found too. Reads the database each time (a prepared statement), so that a change takes effect at once,
@@ -50,7 +53,7 @@ int users_add(struct users *db, const struct user *u, struct err *err);    /* ER
 int users_change(struct users *db, const struct user *u, struct err *err); /* by name; ERR_GONE */
 /* ERR_GONE. The aliases that lead to him lead there no more: where he was the last, the alias is gone too. */
 int users_del(struct users *db, struct span name, struct err *err);
-/* Calls fn for each in order of name until it returns non-zero. fn must not change the database. */
+/* Calls fn for each in order of name until it returns non-zero. fn must not use the handle. */
 int users_each(struct users *db, int (*fn)(void *arg, const struct user *u), void *arg, struct err *err);
 /* Several changes as one. After a change or a commit that failed only users_rollback is of use. */
 int users_begin(struct users *db, struct err *err);

@@ -79,7 +79,9 @@ static int migrate(struct users *db, int version, struct err *err)
     return users_run(db, pragma, err) ? -1 : users_run(db, "COMMIT", err);
 }
 
-static int check_version(struct users *db, bool create, struct err *err)
+enum how { LOOK, OPEN, MAKE };
+
+static int check_version(struct users *db, enum how how, struct err *err)
 {
     int version, application, tables;
     if (number(db, "PRAGMA user_version", &version, err) || number(db, "PRAGMA application_id", &application, err) ||
@@ -90,8 +92,10 @@ static int check_version(struct users *db, bool create, struct err *err)
     if (version > VERSION)
         return err_set(err, ERR_CONFIG, "users' database %s has schema version %d; this program knows %d", db->path,
                        version, VERSION);
-    if (version == 0 && !create)
+    if (version == 0 && how != MAKE)
         return err_set(err, ERR_GONE, "users' database %s is empty; \"bustia user add\" fills it", db->path);
+    if (how == LOOK)
+        return 0;
     /* WAL is a property of the file; where it cannot be had (a strange file system), the older journal is as safe. */
     if (version == 0 && users_run(db, "PRAGMA journal_mode = WAL", err))
         return -1;
@@ -149,17 +153,17 @@ static int absent(const char *path, struct err *err)
     return err_set(err, ERR_GONE, "users' database %s does not exist; \"bustia user add\" makes it", path);
 }
 
-static int open_file(struct users *db, bool create, struct err *err)
+static int open_file(struct users *db, enum how how, struct err *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-    if (create && users_make(db->path, (uint32_t)-1, (uint32_t)-1, err))
+    if (how == MAKE && users_make(db->path, (uint32_t)-1, (uint32_t)-1, err))
         return -1;
     if (access(db->path, F_OK) && errno == ENOENT)
         return absent(db->path, err);
     if (sqlite3_open_v2(db->path, &db->sql, flags, NULL) != SQLITE_OK)
         return db->sql ? users_trouble(db, err) : err_set(err, ERR_TEMP, "users' database %s: no memory", db->path);
     sqlite3_extended_result_codes(db->sql, 1);
-    return harden(db, err) ? -1 : check_version(db, create, err);
+    return harden(db, err) ? -1 : check_version(db, how, err);
 }
 
 static void close_file(struct users *db)
@@ -172,7 +176,7 @@ static void close_file(struct users *db)
     db->sql = NULL;
 }
 
-int users_open(struct users **db, const char *path, bool create, struct err *err)
+static int open_path(struct users **db, const char *path, enum how how, struct err *err)
 {
     char *whole = resolve(path);
     if (!whole)
@@ -180,12 +184,28 @@ int users_open(struct users **db, const char *path, bool create, struct err *err
                                : err_set(err, ERR_TEMP, "users' database %s: its folder: %s", path, strerror(errno));
     struct users *u = mem_alloc(sizeof *u);
     u->path = whole;
-    if (open_file(u, create, err)) {
+    if (open_file(u, how, err)) {
         users_close(u);
         return -1;
     }
     *db = u;
     return 0;
+}
+
+int users_open(struct users **db, const char *path, bool create, struct err *err)
+{
+    return open_path(db, path, create ? MAKE : OPEN, err);
+}
+
+int users_old(const char *path, struct err *err)
+{
+    struct users *db;
+    int version;
+    if (open_path(&db, path, LOOK, err))
+        return -1;
+    int ret = number(db, "PRAGMA user_version", &version, err);
+    users_close(db);
+    return ret ? ret : version < VERSION;
 }
 
 void users_close(struct users *db)
@@ -205,7 +225,7 @@ int users_fresh(struct users *db, struct err *err)
     if (db->sql && sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && !moved)
         return 0;
     close_file(db);
-    if (open_file(db, false, err) == 0)
+    if (open_file(db, OPEN, err) == 0)
         return 0;
     close_file(db);
     if (err)

@@ -354,6 +354,9 @@ def to_version_1(path):
 def test_the_tool_takes_an_old_database_over(town):
     before = town.rows()
     to_version_1(town.db)
+    p = subprocess.run(town.argv + ["check", "--server", town.conf], capture_output=True, text=True)
+    assert "is an older version's" in p.stdout
+    assert town.query("PRAGMA user_version") == [(1,)]  # a check changes nothing
     assert town.run("alias", "list") == ""
     assert town.rows() == before and town.query("PRAGMA user_version") == [(2,)]
     assert os.stat(town.db).st_uid == AUTH

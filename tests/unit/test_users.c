@@ -161,6 +161,8 @@ static void opening(void **state)
     struct stat st;
     assert_int_equal(users_open(&db, users_path, false, &users_err), -1);
     assert_int_equal(users_err.kind, ERR_GONE);
+    assert_int_equal(users_old(users_path, &users_err), -1);
+    assert_int_equal(users_err.kind, ERR_GONE);
     assert_int_equal(users_make(users_path, (uint32_t)-1, (uint32_t)-1, &users_err), 0);
     assert_int_equal(users_open(&db, users_path, false, &users_err), -1); /* empty: nobody has made the tables */
     assert_int_equal(users_err.kind, ERR_GONE);
@@ -285,6 +287,8 @@ static void migration(void **state)
     struct user u;
     unsigned char key[USERS_KEY], zeroes[USERS_KEY] = {0};
     users_sql(version_1);
+    assert_int_equal(users_old(users_path, &users_err), 1);
+    assert_int_equal(users_old(users_path, &users_err), 1); /* looked at, not changed */
     struct users *db = users_opened(false), *other = users_opened(false); /* also who only reads migrates */
     assert_int_equal(users_key(db, key, &users_err), 0);
     assert_memory_equal(key, zeroes, USERS_KEY);
@@ -305,6 +309,7 @@ static void migration(void **state)
     users_close(other);
     users_close(db);
     users_close(users_opened(false)); /* nothing left to do */
+    assert_int_equal(users_old(users_path, &users_err), 0);
 }
 
 /* One that fails on the way leaves the old version as it was. */
