@@ -7,7 +7,8 @@
 
 The last line is `N passed, N failed, N skipped` over all steps; exit status 0 if none failed. The output of a step is in
 build/test-logs/STEP.log, and is shown when it fails. With CI=true a peer that cannot be had is a failure; elsewhere, and
-without root, it is a skip with a name. FUZZ_SECONDS (60): how long each fuzzer runs.
+without root, it is a skip with a name. FUZZ_SECONDS (60): how long each fuzzer runs. LOAD=full: the deliveries of
+tests/live/test_load_delivery.py in the sizes the server is measured by.
 """
 import concurrent.futures
 import glob
