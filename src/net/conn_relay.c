@@ -11,7 +11,10 @@
 #include "base/mem.h"
 #include "net/conn_impl.h"
 
-enum { FAIR = 256 * 1024 }; /* bytes moved for one wake-up: other sources have their turn */
+enum {
+    FAIR = 256 * 1024,       /* bytes moved for one wake-up: other sources have their turn */
+    UNSENT_MAX = 2 * TLS_PIECE /* more than a piece from the worker costs */
+};
 
 struct relay {
     struct conn_relay head;
@@ -50,7 +53,7 @@ static void down(struct conn *c)
 {
     struct relay *r = relay_of(c);
     for (size_t moved = 0; moved < FAIR && !r->ended && !c->out.len && c->end_due == CONN_NO_END;) {
-        struct err err;
+        struct err err = {0};
         size_t took, room = tls_room(c->tls);
         if (!room)
             break;
@@ -93,9 +96,10 @@ static void give_kept(struct relay *r, struct buf *b)
         buf_take(b, give(r, kept.p, kept.n));
 }
 
+/* TLS answers by itself too, e.g. each try to renegotiate: a client that takes none of it is not read from. */
 static bool may_take(const struct conn *c)
 {
-    return !c->eof && !c->in.len && !c->ahead.len && c->end_due == CONN_NO_END;
+    return !c->eof && tls_unsent(c->tls) <= UNSENT_MAX && !c->in.len && !c->ahead.len && c->end_due == CONN_NO_END;
 }
 
 static void up(struct conn *c)

@@ -24,13 +24,13 @@ static enum conn_io io_of(struct conn *c, enum tls_result r, const struct err *e
 
 static enum conn_io stream_read(struct conn *c, void *p, size_t n, size_t *got)
 {
-    struct err err;
+    struct err err = {0};
     return io_of(c, tls_read(c->tls, p, n, got, &err), &err);
 }
 
 static enum conn_io stream_write(struct conn *c, const void *p, size_t n, size_t *took)
 {
-    struct err err;
+    struct err err = {0};
     enum tls_result r;
     *took = 0;
     do {
@@ -80,7 +80,7 @@ static enum conn_io no_read(struct conn *c, void *p, size_t n, size_t *got)
 
 static enum conn_io throw_away(struct conn *c, const void *p, size_t n, size_t *took)
 {
-    struct err err;
+    struct err err = {0};
     size_t none;
     *took = n;
     return io_of(c, tls_write(c->tls, "", 0, &none, &err), &err);

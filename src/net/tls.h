@@ -38,8 +38,8 @@ struct tls_stream *tls_accept_new(struct tls_context *c, int fd);
 void tls_budget(struct tls_stream *s, struct budget *budget);
 enum tls_result tls_handshake(struct tls_stream *s, struct err *err);
 enum tls_result tls_read(struct tls_stream *s, void *p, size_t n, size_t *got, struct err *err);
-/* Partial writes are possible. n may be 0: sends what is kept. OK: *took are on their way or kept; WANT_WRITE: nothing was taken,
- * something is still kept. */
+/* n may be 0: sends what is kept. OK: *took (n, at most TLS_PIECE) are on their way or kept; WANT_WRITE: nothing was taken, something is
+ * still kept. */
 enum tls_result tls_write(struct tls_stream *s, const void *p, size_t n, size_t *took, struct err *err);
 size_t tls_unsent(const struct tls_stream *s); /* bytes that are kept */
 /* How many bytes are worth giving to tls_write now: 0 while something is kept, else as many as the socket seems to have room for,

@@ -12,6 +12,7 @@
 enum {
     HANDSHAKE_MAX = 64 * 1024, /* bytes from a client before the handshake is done */
     HELLO_MAX = 16 * 1024,     /* a ClientHello; OpenSSL would reserve 175 kB for the largest one that is announced */
+    READS = 4, /* of the socket in one call, however little of it was meant for us: other peers have their turn */
     SOCKET_COST = 8 * 1024     /* of the room in a socket's buffer: what the kernel needs beside the bytes */
 };
 
@@ -22,6 +23,7 @@ struct tls_stream {
     char *kept; /* records that the socket did not take */
     size_t kept_start, kept_len, kept_size;
     size_t handshake_bytes;
+    unsigned reads; /* of the call that runs */
     int fd;
     int broken; /* errno of the socket */
     unsigned char hello[9];
@@ -94,7 +96,7 @@ static int bio_write(BIO *bio, const char *p, size_t n, size_t *took)
     if (n > TLS_GATHER - s->c->gathered)
         flush(s);
     if (n > TLS_GATHER - s->c->gathered) {
-        keep(s, p, n); /* a very long certificate chain */
+        keep(s, p, n);
     } else {
         memcpy(s->c->gather + s->c->gathered, p, n);
         s->c->gathered += n;
@@ -122,6 +124,10 @@ static int bio_read(BIO *bio, char *p, size_t n, size_t *got)
     *got = 0;
     if (s->eof || s->broken || s->refused)
         return 0;
+    if (s->reads++ == READS) { /* the socket stays readable */
+        BIO_set_retry_read(bio);
+        return 0;
+    }
     ssize_t r;
     do
         r = recv(s->fd, p, n, MSG_DONTWAIT);
@@ -229,6 +235,7 @@ static enum tls_result result(struct tls_stream *s, int r, struct err *err)
 enum tls_result tls_handshake(struct tls_stream *s, struct err *err)
 {
     ERR_clear_error();
+    s->reads = 0;
     int r = SSL_do_handshake(s->ssl);
     if (r != 1)
         return result(s, r, err);
@@ -243,6 +250,7 @@ enum tls_result tls_read(struct tls_stream *s, void *p, size_t n, size_t *got, s
     if (s->broken)
         return broken(s, err);
     ERR_clear_error();
+    s->reads = 0;
     int r = SSL_read_ex(s->ssl, p, n, got);
     if (r != 1)
         return result(s, r, err);
@@ -265,7 +273,9 @@ enum tls_result tls_write(struct tls_stream *s, const void *p, size_t n, size_t 
     if (s->kept_len)
         return TLS_WANT_WRITE;
     ERR_clear_error();
-    while (*took < n && s->c->gathered + TLS_RECORD + TLS_RECORD_COST <= TLS_GATHER) {
+    if (n > TLS_PIECE)
+        n = TLS_PIECE;
+    while (*took < n) { /* all of it, however small the client wants his records (RFC 6066 §4): what they cost more is kept */
         size_t part = 0;
         int r = SSL_write_ex(s->ssl, (const char *)p + *took, n - *took, &part);
         if (r != 1)

@@ -494,6 +494,38 @@ static void relays_the_last_bytes_of_a_worker(void **state)
     leave(client, fds[1]);
 }
 
+/* A client that wants its records small costs headers: more than the pieces that are gathered count with. */
+static void relays_in_small_records(void **state)
+{
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        struct owner o;
+        int fds[2], pair[2];
+        tcp_pair(fds, 0);
+        own(&o, *state, fds[0], &limits);
+        fcntl(fds[1], F_SETFL, O_NONBLOCK);
+        conn_start_tls(o.c, context);
+        SSL *client = client_new(fds[1], version, version, NULL);
+        SSL_set_tlsext_max_fragment_length(client, TLSEXT_max_fragment_length_512);
+        assert_true(shake(&o, client));
+        unix_pair(pair);
+        const int room = 1 << 19; /* for a piece as large as can be */
+        setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+        struct pump w = {.fd = pair[1], .to_send = 2 << 20, .close_first = true, .whole = true};
+        struct pump c = {.fd = fds[1], .ssl = client, .to_receive = (2 << 20) + 1};
+        pump_start(&w);
+        usleep(50000); /* the socketpair is full */
+        conn_relay(o.c, pair[0]);
+        pump_start(&c);
+        expect_end(&o, CONN_DONE);
+        pump_join(&w);
+        pump_join(&c);
+        assert_int_equal(c.received, 2 << 20);
+        assert_true(c.ended && !c.wrong);
+        close(pair[1]);
+        leave(client, fds[1]);
+    }
+}
+
 static void relays_what_came_during_the_hand_over(void **state)
 {
     struct owner o;
@@ -707,6 +739,7 @@ int main(void)
         TEST(ends_a_stalled_stream),
         TEST(relays_megabytes_both_ways),
         TEST(relays_the_last_bytes_of_a_worker),
+        TEST(relays_in_small_records),
         TEST(relays_what_came_during_the_hand_over),
         TEST(ends_a_relay_when_the_client_is_gone),
         TEST(waits_quietly_when_both_sides_are_blocked),

@@ -467,6 +467,49 @@ static void refuses_damaged_records(void **state)
 }
 
 /* A stream outlives the context it was made with (a renewed certificate). */
+/* Records that bear no bytes for us: a call comes to an end though they do not. */
+static void rests_while_keys_are_updated(void **state)
+{
+    enum { UPDATES = 20000 };
+    struct tls_context *c = make_context();
+    struct both b;
+    char in[100];
+    size_t n;
+    open_both(&b, c, TLS1_3_VERSION, 0, NULL, 0);
+    close(b.fds[0]);
+    close(b.fds[1]);
+    tcp_pair(b.fds, 0);
+    for (int i = 0; i < 2; i++)
+        fcntl(b.fds[i], F_SETFL, O_NONBLOCK);
+    tls_stream_free(b.server);
+    SSL_set_fd(b.client, b.fds[1]);
+    b.server = tls_accept_new(c, b.fds[0]);
+    agree(&b);
+    for (unsigned i = 0; i < UPDATES; i++) {
+        assert_int_equal(SSL_key_update(b.client, SSL_KEY_UPDATE_REQUESTED), 1);
+        if (SSL_do_handshake(b.client) != 1)
+            break; /* all is full */
+    }
+    assert_int_equal(tls_read(b.server, in, sizeof in, &n, &b.err), TLS_WANT_READ);
+    assert_int_equal(recv(b.fds[0], in, 1, MSG_PEEK), 1); /* the rest has its turn later */
+    for (unsigned i = 0; i < 100000; i++) {
+        if (SSL_write(b.client, "NOOP\r\n", 6) == 6)
+            break;
+        assert_int_equal(tls_read(b.server, in, sizeof in, &n, &b.err), TLS_WANT_READ);
+    }
+    enum tls_result r;
+    do
+        r = tls_read(b.server, in, sizeof in, &n, &b.err);
+    while (r == TLS_WANT_READ);
+    assert_int_equal(r, TLS_OK);
+    assert_int_equal(n, 6);
+    assert_int_equal(tls_unsent(b.server), 0);
+    assert_int_equal(tls_write(b.server, "+OK\r\n", 5, &n, &b.err), TLS_OK);
+    assert_int_equal(SSL_read(b.client, in, sizeof in), 5);
+    close_both(&b);
+    tls_context_free(c);
+}
+
 static void keeps_its_context(void **state)
 {
     struct tls_context *c = make_context();
@@ -575,6 +618,7 @@ int main(void)
         TEST(reports_a_broken_socket),
         TEST(refuses_damaged_records),
         TEST(keeps_its_context),
+        TEST(rests_while_keys_are_updated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
