@@ -56,8 +56,8 @@ static int sync_made(int dir, const char *name)
 
 static int make_directory(int dir, const char *name)
 {
-    if (mkdirat(dir, name, ONLY_US) < 0)
-        return errno == EEXIST ? 0 : -1;
+    if (mkdirat(dir, name, ONLY_US) < 0 && errno != EEXIST) /* if another was faster: its work is not durable yet */
+        return -1;
     return sync_made(dir, name);
 }
 
