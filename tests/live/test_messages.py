@@ -1,4 +1,4 @@
-"""What a log-in costs in messages between the processes: counted by strace, and compared with the table of doc/flows.md."""
+"""What a log-in and a delivery cost in messages between the processes: counted by strace, and compared with the table of doc/flows.md."""
 import base64
 import collections
 import re
@@ -9,15 +9,15 @@ import time
 
 import frames
 import pytest
-from bed import TOP
+from bed import TOP, Mail
 
 CALL = re.compile(r'^(?:\[pid +)?(\d+)\]? .*?send(?:msg|to|mmsg)\((\d+), .*?"((?:\\x[0-9a-f]{2})*)"')
 
 
-def table():
+def table(of="A log-in"):
     """[(from, to, message)] as the page has them; of "TAKEN or REFUSED" the first"""
     with open(TOP + "/doc/flows.md") as f:
-        text = f.read().split("## A log-in")[1].split("\n## ")[0]
+        text = f.read().split("## " + of)[1].split("\n## ")[0]
     return [(m[1], m[2], m[3]) for m in re.finditer(r"^\| *[\d+] *\| *(\w+) → (\w+) *\| *([A-Z_]+)", text, re.M)]
 
 
@@ -130,3 +130,70 @@ def test_polling_and_reading_cost_none(bed, tmp_path):
 
     seen, said = sessions(bed, tmp_path, run, 1)
     assert seen == {(who, what): 1 for who, _, what in table()}, said
+
+
+# ---- deliveries
+
+def deliveries(bed, tmp_path, run, *warm):
+    """what is said for one transaction, by processes that are there already"""
+    for name in warm:
+        m = Mail(bed)
+        assert m.deliver(name + "@localhost", b"Subject: warm\r\n\r\n")[0].startswith(b"250")
+        m.quit()
+    trace = Trace(bed, str(tmp_path / "strace"))
+    try:
+        run()
+        time.sleep(0.3)
+    finally:
+        said = trace.end()
+    return collections.Counter(said), said
+
+
+def send(bed, to, port="lmtp"):
+    m = Mail(bed, port)
+    answers = m.deliver(to, b"Subject: x\r\n\r\nbody\r\n")
+    assert all(a.startswith(b"250") for a in answers), answers
+    m.quit()
+
+
+def test_a_delivery_costs_what_the_page_says(bed, tmp_path):
+    rows = table("A delivery")
+    assert [what for _, _, what in rows] == ["WHOSE", "ADMIT", "TARGET", "RECIPIENT", "MESSAGE", "DELIVER", "DELIVERED"]
+    seen, said = deliveries(bed, tmp_path, lambda: send(bed, "t38@localhost"), "t38")
+    assert seen == {(who, what): 1 for who, _, what in rows}, said
+
+
+def test_a_quota_costs_one_more(bed, tmp_path):
+    seen, said = deliveries(bed, tmp_path, lambda: send(bed, "t39@localhost"), "t39")
+    wanted = collections.Counter({(who, what): 1 for who, _, what in table("A delivery")})
+    wanted[("deliver", "ROOM")] += 1
+    assert seen == wanted, said
+
+
+def test_further_recipients(bed, tmp_path):
+    to = ["t%d@localhost" % i for i in range(35, 39)]
+    seen, said = deliveries(bed, tmp_path, lambda: send(bed, to), "t38")
+    wanted = collections.Counter({(who, what): 1 if what == "MESSAGE" else 4 for who, _, what in table("A delivery")})
+    assert seen == wanted, said
+
+
+def test_one_answer_for_several(bed, tmp_path):
+    to = ["t%d@localhost" % i for i in range(36, 39)]
+    seen, said = deliveries(bed, tmp_path, lambda: send(bed, to, "smtp"), "t38")
+    wanted = collections.Counter({(who, what): 1 if what == "MESSAGE" else 3 for who, _, what in table("A delivery")})
+    wanted[("deliver", "PREPARED")] += 3
+    wanted[("door", "COMMIT")] += 3
+    assert seen == wanted, said
+
+
+def test_a_transaction_that_is_given_up(bed, tmp_path):
+    def run():
+        m = Mail(bed)
+        m.begin("t38@localhost")
+        m.ok("RSET")
+        m.quit()
+
+    seen, said = deliveries(bed, tmp_path, run, "t38")
+    wanted = collections.Counter({(who, what): 1 for who, _, what in table("A delivery")[:4]})
+    wanted[("door", "FORGET")] += 1
+    assert seen == wanted, said
