@@ -107,12 +107,32 @@ void users_let_go(struct users_hold *h)
     assert_int_equal(waitpid(h->pid, NULL, 0), h->pid);
 }
 
-void users_break(void)
+static void overwrite(long from, unsigned octets)
 {
     FILE *f = fopen(users_path, "r+");
     assert_non_null(f);
-    fseek(f, 4096, SEEK_SET);
-    for (unsigned i = 0; i < 65536; i++)
+    fseek(f, from, SEEK_SET);
+    for (unsigned i = 0; i < octets; i++)
         fputc(0xa5, f);
     fclose(f);
+}
+
+void users_break(void)
+{
+    overwrite(4096, 65536);
+}
+
+void users_break_table(const char *table)
+{
+    sqlite3 *other = NULL;
+    sqlite3_stmt *s = NULL;
+    assert_int_equal(sqlite3_open(users_path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(other, "SELECT rootpage FROM sqlite_schema WHERE name = ?1", -1, &s, NULL),
+                     SQLITE_OK);
+    sqlite3_bind_text(s, 1, table, -1, SQLITE_STATIC);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    long page = (long)sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    sqlite3_close(other);
+    overwrite((page - 1) * 4096, 4096);
 }

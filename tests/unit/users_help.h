@@ -24,5 +24,7 @@ void users_let_go(struct users_hold *h);
 
 /* Overwrites all pages but the first. */
 void users_break(void);
+/* Overwrites the first page of one table. */
+void users_break_table(const char *table);
 
 #endif
