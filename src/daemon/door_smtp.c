@@ -250,14 +250,14 @@ static const struct conn_events events = {on_input, on_drained, on_secure, on_en
 static void turn_away(const struct door *d, int fd, const char *code, const char *text)
 {
     char line[512];
-    int n = snprintf(line, sizeof line, "%s %.255s %s\r\n", code, d->start.conf.hostname, text);
+    int n = snprintf(line, sizeof line, "421 %s %.255s %s\r\n", code, d->start.conf.hostname, text);
     (void)!send(fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
     close(fd);
 }
 
 void door_smtp_turn_away(const struct door *d, int fd)
 {
-    turn_away(d, fd, "421", "4.3.2 Too many connections, try again later");
+    turn_away(d, fd, "4.3.2", "Too many connections, try again later");
 }
 
 /* true: he has been told to go. */
@@ -268,7 +268,7 @@ static bool unwelcome(struct door *d, int fd, enum conf_service service, const c
         if (strcmp(address, "unix") == 0 || sock_in_networks(address, c->lmtp_networks))
             return false;
         log_warning("reception", "service=lmtp addr=%s is in none of lmtp_networks", address);
-        turn_away(d, fd, "421", "4.7.0 LMTP is not for your network");
+        turn_away(d, fd, "4.7.0", "LMTP is not for your network");
         return true;
     }
     if (sock_in_networks(address, c->xclient_networks)) /* it speaks for many */
@@ -277,7 +277,7 @@ static bool unwelcome(struct door *d, int fd, enum conf_service service, const c
     if (*counted)
         return false;
     limit_reached(&d->pushy, "smtp_connections");
-    turn_away(d, fd, "421", "4.7.0 Too many connections from your address");
+    turn_away(d, fd, "4.7.0", "Too many connections from your address");
     return true;
 }
 

@@ -118,7 +118,7 @@ void transaction_over(struct reception *r)
         message_init(&m->message, room);
         return;
     }
-    if (m->message.size)
+    if (m->message.size || m->whole)
         log_message(r);
     forget(r);
     map_take(&r->door->transactions, m->n);
