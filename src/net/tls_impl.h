@@ -24,6 +24,16 @@ struct tls_context {
     unsigned char *gather; /* TLS_GATHER bytes */
 };
 
+/* The beginning of a flight of the client's, in the clear. */
+struct tls_hello {
+    unsigned char head[9]; /* of a record and of the message in it */
+    unsigned have;
+    size_t skip;
+    bool known;
+};
+/* Looks at what came; `first`: nothing of ours has been sent yet. false: it is not to be served. */
+bool tls_hello_allowed(struct tls_hello *h, bool first, const unsigned char *p, size_t n);
+
 /* "tls: what OpenSSL says", of the first error in its queue. */
 void tls_word(struct err *err, enum err_kind kind, const char *prefix);
 

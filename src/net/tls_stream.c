@@ -11,7 +11,6 @@
 
 enum {
     HANDSHAKE_MAX = 64 * 1024, /* bytes from a client before the handshake is done */
-    HELLO_MAX = 16 * 1024,     /* a ClientHello; OpenSSL would reserve 175 kB for the largest one that is announced */
     READS = 4, /* of the socket in one call, however little of it was meant for us: other peers have their turn */
     SOCKET_COST = 8 * 1024     /* of the room in a socket's buffer: what the kernel needs beside the bytes */
 };
@@ -26,8 +25,8 @@ struct tls_stream {
     unsigned reads; /* of the call that runs */
     int fd;
     int broken; /* errno of the socket */
-    unsigned char hello[9];
-    bool eof, secure, failed, more, refused;
+    struct tls_hello hello;
+    bool eof, secure, failed, more, refused, answered;
 };
 
 /* ---- what the socket did not take */
@@ -93,6 +92,15 @@ static void flush(struct tls_stream *s)
 static int bio_write(BIO *bio, const char *p, size_t n, size_t *took)
 {
     struct tls_stream *s = BIO_get_data(bio);
+    if (!s->answered && n && *p == SSL3_RT_HANDSHAKE) {
+        /* The client's next flight is an answer to ours: what he sent with the first would not be looked at. */
+        s->answered = true;
+        s->hello = (struct tls_hello){0};
+        if (SSL_has_pending(s->ssl)) {
+            s->refused = true;
+            return 0;
+        }
+    }
     if (n > TLS_GATHER - s->c->gathered)
         flush(s);
     if (n > TLS_GATHER - s->c->gathered) {
@@ -103,18 +111,6 @@ static int bio_write(BIO *bio, const char *p, size_t n, size_t *took)
     }
     *took = n;
     return 1;
-}
-
-/* The first bytes of a connection: record header (5), type and length of the handshake message. */
-static bool hello_too_long(struct tls_stream *s, const unsigned char *p, size_t n)
-{
-    if (s->handshake_bytes >= sizeof s->hello)
-        return false;
-    size_t wanted = sizeof s->hello - s->handshake_bytes;
-    memcpy(s->hello + s->handshake_bytes, p, n < wanted ? n : wanted);
-    const unsigned char *h = s->hello;
-    return n >= wanted && h[0] == SSL3_RT_HANDSHAKE && h[5] == SSL3_MT_CLIENT_HELLO &&
-           (h[6] << 16 | h[7] << 8 | h[8]) > HELLO_MAX;
 }
 
 static int bio_read(BIO *bio, char *p, size_t n, size_t *got)
@@ -133,7 +129,8 @@ static int bio_read(BIO *bio, char *p, size_t n, size_t *got)
         r = recv(s->fd, p, n, MSG_DONTWAIT);
     while (r < 0 && errno == EINTR);
     if (r > 0 && !s->secure) {
-        s->refused = hello_too_long(s, (unsigned char *)p, (size_t)r) || s->handshake_bytes > HANDSHAKE_MAX;
+        s->refused = !tls_hello_allowed(&s->hello, !s->answered, (unsigned char *)p, (size_t)r) ||
+                     s->handshake_bytes > HANDSHAKE_MAX;
         s->handshake_bytes += (size_t)r;
         if (s->refused)
             return 0;
@@ -225,7 +222,7 @@ static enum tls_result result(struct tls_stream *s, int r, struct err *err)
     if (s->broken)
         return broken(s, err);
     if (s->refused)
-        err_set(err, ERR_INPUT, "tls: the client's handshake is too long");
+        err_set(err, ERR_INPUT, "tls: the client's handshake is too long, or in pieces");
     else if (!s->eof)
         tls_word(err, ERR_INPUT, "tls");
     ERR_clear_error();

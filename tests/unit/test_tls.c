@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "net/tls.h"
+#include "net/tls_impl.h"
 #include "net_help.h"
 
 struct both {
@@ -271,6 +272,59 @@ static void refuses_what_is_no_handshake(void **state)
     hello[6] = 0;
     hello[7] = 0x30;
     assert_int_equal(answer_to(c, hello, sizeof hello, reply, &n, &err), TLS_WANT_READ);
+    tls_context_free(c);
+}
+
+/* A second hello, after HelloRetryRequest, and whatever could hide how long a hello is. */
+static void reserves_nothing_for_long_hellos(void **state)
+{
+    struct tls_context *c = make_context();
+    struct both b;
+    char in[1000];
+    static const unsigned char odd[][16] = {
+        {22, 3, 1, 0, 0, 22, 3, 1, 0x40, 0, 1, 1, 0, 0, 3, 3},     /* an empty record first */
+        {21, 3, 1, 0, 2, 1, 90, 22, 3, 1, 0x40, 0, 1, 1, 0, 0},    /* a warning */
+        {22, 3, 1, 0, 2, 1, 0, 22, 3, 1, 0, 12, 0xff, 0xff, 3, 3}, /* a header in two records */
+        {20, 3, 1, 0, 1, 1, 22, 3, 1, 0x40, 0, 1, 1, 0, 0, 3},
+        {23, 3, 1, 0, 1, 1, 22, 3, 1, 0x40, 0, 1, 1, 0, 0, 3},
+    };
+    char reply[100];
+    ssize_t n;
+    struct err err;
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        assert_int_equal(answer_to(c, odd[i], sizeof odd[i], reply, &n, &err), TLS_FAILED);
+        assert_non_null(strstr(err.text, "in pieces"));
+    }
+    static const unsigned char second[][20] = {
+        {22, 3, 3, 0x40, 0, 1, 1, 0, 0, 3, 3},
+        {20, 3, 3, 0, 1, 1, 22, 3, 3, 0x40, 0, 1, 1, 0, 0, 3, 3},
+        {23, 3, 3, 0, 1, 1, 22, 3, 3, 0x40, 0, 1, 1, 0, 0, 3, 3},
+    };
+    /* TLS 1.3 with P-256, and no key yet. */
+    static const unsigned char keyless[] = {
+        22, 3, 1, 0, 76, 1, 0, 0, 72, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 19, 1, 1, 0, 0, 29, 0, 43, 0, 3, 2, 3, 4, 0, 10, 0, 4, 0, 2, 0, 23, 0, 13, 0, 4,
+        0, 2, 4, 3, 0, 51, 0, 2, 0, 0};
+    for (unsigned i = 0; i < 4; i++) {
+        open_both(&b, c, 0, 0, NULL, 0);
+        assert_int_equal(send(b.fds[1], keyless, sizeof keyless, 0), sizeof keyless);
+        if (i < 3) {
+            assert_int_equal(tls_handshake(b.server, &b.err), TLS_WANT_READ);
+            n = recv(b.fds[1], in, sizeof in, MSG_DONTWAIT);
+            assert_true(n > 11 && in[5] == SSL3_MT_SERVER_HELLO);
+            assert_memory_equal(in + 11, "\xcf\x21\xad\x74", 4); /* HelloRetryRequest */
+        }
+        const unsigned char *huge = second[i % 3]; /* the last comes with the first hello, unasked */
+        if (i == 1) { /* one that is as long as hellos are, behind the same CCS, would be read on */
+            static const unsigned char fair[] = {20, 3, 3, 0, 1, 1, 22, 3, 3, 0x20, 0, 1, 0, 0x1f, 0xfc, 3, 3};
+            struct tls_hello h = {0};
+            assert_true(tls_hello_allowed(&h, false, fair, sizeof fair) && h.known);
+        }
+        assert_int_equal(send(b.fds[1], huge, sizeof *second, 0), sizeof *second);
+        assert_int_equal(tls_handshake(b.server, &b.err), TLS_FAILED);
+        assert_non_null(strstr(b.err.text, "in pieces"));
+        close_both(&b);
+    }
     tls_context_free(c);
 }
 
@@ -610,6 +664,7 @@ int main(void)
         TEST(agrees_on_the_protocol_above),
         TEST(words_what_the_peer_says),
         TEST(refuses_what_is_no_handshake),
+        TEST(reserves_nothing_for_long_hellos),
         TEST(refuses_renegotiation),
         TEST(gives_one_ticket_that_resumes),
         TEST(writes_through_small_buffers),
