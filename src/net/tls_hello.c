@@ -1,8 +1,8 @@
 /* tls_hello: what a client announces at the beginning of a handshake, before OpenSSL reserves room for it: 175 kB for the longest
  * ClientHello there can be. Runs in the door, over records in the clear.
  *
- * Only what begins a flight is looked at: where a ClientHello may stand (the second follows a HelloRetryRequest, RFC 8446 §4.1.4). A header
- * that is cut in pieces, empty records and warnings before it are refused, as no client sends them and they would hide its length. */
+ * Only what begins a flight is looked at: where a ClientHello may stand (the second follows a HelloRetryRequest, RFC 8446 §4.1.4). A
+ * header that is cut in pieces, empty records and warnings before it are refused, as no client sends them and they would hide its length. */
 #include "net/tls_impl.h"
 
 enum { HELLO_MAX = 16 * 1024, RECORD_HEADER = 5, MESSAGE_HEADER = 4 };
