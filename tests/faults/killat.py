@@ -3,7 +3,7 @@
 What was acknowledged is there and whole; what was not may be there or not, but whole; and after a confirmed removal
 nothing is there. By whom the process is ended is an engine's business (Strace here, Preload in preload.py):
 
-    engine.calls                what to try
+    engine.calls                what to try: (call, in which program)
     engine.reached              those of them that a plain run makes on the Maildir
     engine.first(call)          the least n worth trying
     engine.strike(call, n)      a context; the words to put before the subject's own command, and its environment
@@ -36,19 +36,24 @@ def record(subject, send, marks_at):
 
 
 class Strace:
-    calls = straced.CALLS
+    """each program by itself: the one that is met first would take every kill of a call that several make"""
     cap = int(os.environ.get("KILLAT", "40"))
 
     def __init__(self, work, subject):
         self.subject, self.box = subject, os.path.realpath(subject.box)
         self.log, self.plain, self.pids = work + "/kill.log", work + "/strace.log", []
+        self.programs = {}  # thread: the words that its program was started with
         self.marks, self.faults = self.record()
-        self.numbers = {}
+        self.numbers, self.calls = {}, []
         count = collections.Counter()
         for c in sorted(straced.calls_of(self.plain), key=lambda c: c.began):
             count[c.pid, c.name] += 1
+            call = c.name, self.programs.get(c.pid, "")
+            if call not in self.calls:
+                self.calls.append(call)
             if straced.on_box(c, self.box):
-                self.numbers[c.name] = min(self.numbers.get(c.name, 1 << 30), count[c.pid, c.name])
+                self.numbers[call] = min(self.numbers.get(call, 1 << 30), count[c.pid, c.name])
+        self.calls.sort(key=lambda call: (straced.CALLS.index(call[0]), call[1]))
         self.reached = [c for c in self.calls if c in self.numbers]
 
     def record(self):
@@ -57,14 +62,15 @@ class Strace:
             pass
         if not self.subject.traced_command:
             self.pids = straced.workers(self.subject)
-            with straced.attached(self.pids, straced.words(self.plain, self.calls)):
+            with straced.attached(self.pids, straced.words(self.plain, straced.CALLS)):
                 found = record(self.subject, self.subject.send, lines)
                 time.sleep(0.1)
+                self.programs = straced.programs(self.plain)
             return found
         whole = []
 
         def send(tag):
-            ok = self.subject.send(tag, straced.words(self.log, self.calls))
+            ok = self.subject.send(tag, straced.words(self.log, straced.CALLS))
             whole.append(straced.text(self.log))
             with open(self.plain, "w") as f:
                 f.write("".join(whole))
@@ -76,7 +82,7 @@ class Strace:
         return straced.ops_of(self.plain, self.box, self.subject.ack)
 
     def kind(self, call):
-        return straced.KIND[call]
+        return straced.KIND[call[0]]
 
     def first(self, call):
         """a command's calls before its first one on the Maildir only load the program"""
@@ -84,13 +90,14 @@ class Strace:
 
     @contextlib.contextmanager
     def strike(self, call, n):
-        argv = straced.words(self.log, [call], "%s:signal=SIGKILL:when=%d" % (call, n))
+        argv = straced.words(self.log, [call[0]], "%s:signal=SIGKILL:when=%d" % (call[0], n))
         with open(self.log, "w"):
             pass
         if self.subject.traced_command:
             yield argv, None
         else:
-            with straced.attached(straced.workers(self.subject, len(self.pids)), argv):
+            pids = straced.workers(self.subject, len(self.pids))
+            with straced.attached([p for p in pids if straced.program(p) == call[1]] or pids, argv):
                 yield (), None
                 time.sleep(0.05)
 
@@ -130,7 +137,7 @@ class Campaign:
     def run(self, call, n):
         """-> was a process ended, did all succeed"""
         self.n["runs"] += 1
-        tag, what = "kill%d" % self.n["runs"], "%s, n = %d" % (call, n)
+        tag, what = "kill%d" % self.n["runs"], "%s, n = %d" % (call[0], n)
         with self.engine.strike(call, n) as (before, env):
             ok = self.subject.send(tag, before, env)
             if ok:
@@ -178,7 +185,7 @@ class Campaign:
             kinds[self.engine.kind(call)].append(call)
         for kind, calls in kinds.items():
             if kind not in ("other", "close") and not any(self.hits[c] for c in calls):
-                out.append("no kill landed at %s" % " ".join(calls))
+                out.append("no kill landed at %s" % " ".join(c for c, _ in calls))
         return out
 
 
@@ -187,10 +194,11 @@ def killat(subject, engine):
     c = Campaign(subject, engine)
     for call in engine.calls:
         c.every(call)
-    print("   kills (of them at a call on the Maildir): " + ", ".join(
-        "%s %d (%d)" % (call, c.kills[call], c.hits[call]) for call in engine.calls if c.kills[call] or call in engine.reached))
+    print("   kills (of them at a call on the Maildir): " + ", ".join("%s %d (%d)" % (
+        call, sum(n for (name, _), n in c.kills.items() if name == call), sum(n for (name, _), n in c.hits.items() if name == call))
+        for call in dict.fromkeys(call for call, _ in engine.calls)))
     if c.not_ended:
-        print("   not tried to the end: " + " ".join(c.not_ended))
+        print("   not tried to the end: " + " ".join(sorted({call for call, _ in c.not_ended})))
     print("   %d runs, %d kills, %d of them on the Maildir, %d acknowledged although killed; lost %d, torn %d, twice %d, in tmp/ %d" % (
         c.n["runs"], sum(c.kills.values()), sum(c.hits.values()), c.n["late"], c.n["lost"], c.n["torn"], c.n["twice"],
         len(mail.files(subject.box, "tmp"))))

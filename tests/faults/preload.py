@@ -65,7 +65,7 @@ class Memory:
 
 class Preload:
     """an engine of killat"""
-    calls = list(KINDS)
+    calls = [(kind, "") for kind in KINDS]
     cap = int(os.environ.get("KILLAT", "40"))
 
     def __init__(self, work, make):
@@ -81,7 +81,7 @@ class Preload:
         time.sleep(0.2)  # the answer may be here before its entry is whole
         self.plain = self.ops()
         kinds = {o.kind for o in self.plain}
-        self.reached = [k for k in self.calls if k in kinds]
+        self.reached = [c for c in self.calls if c[0] in kinds]
 
     def path(self, text):
         """below the Maildir by its true name, or None. A directory that a process was handed is "?": then the end tells."""
@@ -107,7 +107,7 @@ class Preload:
         return out
 
     def kind(self, call):
-        return call
+        return call[0]
 
     def first(self, call):
         return 1
@@ -116,13 +116,13 @@ class Preload:
     def strike(self, call, n):
         """what is said goes to sockets, which have no path"""
         master = 0 if self.subject.traced_command else self.subject.master()
-        self.what = call
-        self.memory.end_at(call, "" if call == "say" else "/%s/" % os.path.basename(self.box), n, master)
+        self.what = call[0]
+        self.memory.end_at(call[0], "" if call[0] == "say" else "/%s/" % os.path.basename(self.box), n, master)
         try:
             yield (), self.env
         finally:
             self.left = self.memory.countdown()
-            self.memory.end_at(call, "", 0, master)
+            self.memory.end_at(call[0], "", 0, master)
 
     def outcome(self):
         return self.left <= 0, self.left <= 0 and self.what != "say"

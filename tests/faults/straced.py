@@ -51,6 +51,19 @@ def living(pids):
     return sorted(p for p in pids if status(p).get("State", "Z")[0] not in "ZX")
 
 
+def program(pid):
+    """the words it was started with; also of a thread"""
+    try:
+        with open("/proc/%d/cmdline" % int(pid)) as f:
+            return f.read()
+    except OSError:
+        return ""
+
+
+def programs(log):
+    return {pid: program(pid) for pid in set(re.findall(r"^(\d+)", text(log), re.M))}
+
+
 def workers(subject, least=1):
     """the processes to attach to; waits, and warms the subject, while there are fewer than before"""
     for attempt in range(50):

@@ -59,6 +59,7 @@ class Writer(Subject):
         self.kind, self.box = kind, work + "/Maildir"
         for sub in ("tmp", "new", "cur"):
             os.makedirs("%s/%s" % (self.box, sub), exist_ok=True)
+        mail.empty(self.box)
 
     def send(self, tag, before=(), env=None):
         argv = [sys.executable, "-S", "-E", HERE + "/writer.py", self.kind, self.box, tag]
