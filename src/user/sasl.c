@@ -19,12 +19,7 @@
  * password. */
 enum { ITERATIONS = 15000, SALT = 16 };
 
-enum {
-    /* libidn prepares in steps of 50 bytes, each from the start, and one character may become eighteen: a long text
-     * costs many milliseconds. At this length it is two or three at worst. */
-    DEAR_MAX = 255,
-    SCRAM_FIRST_MAX = 2048 /* two names with every byte escaped leave 500 bytes for the nonce */
-};
+enum { SCRAM_FIRST_MAX = 2048 }; /* two names with every byte escaped leave 500 bytes for the nonce */
 
 typedef enum sasl_result step_fn(struct sasl_session *x, struct span in, struct span *out, struct err *err);
 static step_fn step_plain, step_login, step_scram;
@@ -377,27 +372,6 @@ static enum sasl_result step_scram(struct sasl_session *x, struct span in, struc
 }
 
 /* ---- for secret */
-
-char *sasl_prepare(struct span text)
-{
-    bool ascii = true, control = false;
-    for (size_t i = 0; i < text.n; i++) {
-        ascii = ascii && (unsigned char)text.p[i] < 0x80;
-        control = control || (unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f;
-    }
-    if (text.n == 0 || control || text.n > (ascii ? SASL_PREPARE_MAX : DEAR_MAX))
-        return NULL;
-    if (ascii) /* stays as it is (RFC 4013 §2); libgsasl would say the same, at length */
-        return mem_copy(text.p, text.n);
-    char *in = mem_copy(text.p, text.n), *out = NULL, *copy = NULL;
-    if (gsasl_saslprep(in, GSASL_ALLOW_UNASSIGNED, &out, NULL) == GSASL_OK && *out)
-        copy = mem_copy_text(out);
-    if (out)
-        mem_wipe(out, strlen(out));
-    gsasl_free(out);
-    user_wipe(in);
-    return copy;
-}
 
 char *sasl_scram_keys(enum sasl_hash hash, const char *prepared, struct err *err)
 {
