@@ -375,3 +375,56 @@ def test_auth_takes_an_old_database_over(own_bed):
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA user_version").fetchone() == (2,)
     db.close()
+
+
+# ---- and the running server: a change takes effect with the next recipient
+
+def test_addresses_of_a_running_server(own_bed):
+    bed = own_bed("postmaster=t3")
+    message = b"Subject: x\r\n\r\nto %s\r\n"
+
+    def send(*recipients):
+        """the first digits of what each recipient is told; what is accepted is delivered"""
+        with_mail, told = bed.mail(), []
+        assert with_mail.cmd("MAIL FROM:<>").startswith(b"250")
+        for r in recipients:
+            told.append(with_mail.cmd("RCPT TO:<%s>" % r)[:9].decode())
+        taken = [t for t in told if t.startswith("250")]
+        if taken:
+            assert with_mail.cmd("DATA").startswith(b"354")
+            with_mail.send(message % " ".join(recipients).encode() + b".\r\n")
+            assert [with_mail.line()[:3] for _ in taken] == [b"250"] * len(taken)
+        with_mail.close()
+        return told
+
+    def received(name):
+        return [m.split(b"to ")[1].strip().decode() for m in bed.received(name)]
+
+    assert send("info@x.org") == ["550 5.7.1"]
+    bed.tool("domain", "add", "x.org")
+    assert send("info@X.org") == ["550 5.1.1"]
+    bed.tool("alias", "add", "info@x.org", "t1", "t2")
+    assert send("Info+lists@X.org") == ["250 2.1.5"]
+    assert received("t1") == received("t2") == ["Info+lists@X.org"]
+    bed.tool("alias", "del", "info@x.org", "t1")
+    assert send("info@x.org") == ["250 2.1.5"]
+    assert send("POSTMASTER@x.org", "postmaster", "Postmaster+x@localhost") == ["250 2.1.5"] * 3
+    assert len(received("t3")) == 3 and len(received("t1")) == 1 and len(received("t2")) == 2
+    bed.tool("alias", "add", "@x.org", "t4")
+    assert send("whoever@x.org") == ["250 2.1.5"] and received("t4") == ["whoever@x.org"]
+    bed.tool("domain", "set", "x.org", "--full")
+    assert send("t5@x.org", "t5@localhost") == ["250 2.1.5"] * 2
+    assert received("t4") == ["whoever@x.org", "t5@x.org t5@localhost"] and received("t5") == ["t5@x.org t5@localhost"]
+    bed.tool("user", "set", "t4", "--disable")
+    assert send("whoever@x.org") == ["550 5.2.1"]
+    bed.tool("user", "del", "t4")
+    assert send("whoever@x.org") == ["550 5.1.1"]
+    used = bed.tool("quota", "show", "t2").stdout.splitlines()[1].split()
+    assert used[3] == "2" and int(used[1]) == sum(os.path.getsize(f) for f in bed.files("t2"))
+    bed.tool("quota", "set", "t2", "none", "2")
+    assert send("t2@localhost") == ["552 5.2.2"]
+    os.unlink(bed.files("t2")[0])  # another program makes room: it is counted afresh, at most once a minute
+    bed.tool("quota", "set", "t2", "none", "3")
+    assert send("t2@localhost") == ["250 2.1.5"]
+    bed.tool("domain", "del", "x.org")
+    assert send("info@x.org") == ["550 5.7.1"]
