@@ -122,6 +122,7 @@ int tool_alias(const struct tool *t, int argc, char **argv)
     static const struct sub alias = {"alias", commands, sizeof commands / sizeof *commands,
                                      "ADDRESS: \"info@example.org\"; \"info\", at every domain where bare names count; "
                                      "\"@example.org\", whatever nobody\n"
-                                     "else at that domain gets. An alias stands before the user of the same name, who gets his mail only if named too."};
+                                     "else at that domain gets. An alias stands before the user of the same name, who "
+                                     "gets his mail only if named too."};
     return sub_run(&alias, t, argc, argv);
 }

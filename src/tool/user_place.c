@@ -35,8 +35,7 @@ void user_place_begin(struct user_job *job, const struct conf *conf)
 {
     job->conf = conf;
     for (unsigned i = 0; i < conf->mail_roots; i++)
-        job->roots[i] =
-            (struct store_root){.path = conf->mail_root[i], .fd = -1, .memory = conf->allow_memory_store};
+        job->roots[i] = (struct store_root){.path = conf->mail_root[i], .fd = -1, .memory = conf->allow_memory_store};
 }
 
 int user_place_open(struct user_job *job, bool create, struct err *err)
