@@ -44,6 +44,7 @@ static const char *const verdicts[SMTP_VERDICTS] = {
     [SMTP_TEMP] = "temp",
     [SMTP_NO_ROOM] = "no-room",
     [SMTP_TOO_MANY] = "too-many",
+    [SMTP_TOO_FAST] = "too-fast",
 };
 
 static enum smtp_verdict verdict_of(const char *word)
