@@ -196,6 +196,35 @@ static void test_missing_parts_are_made(void **state)
     assert_int_equal(place_count(p, "new"), 1);
 }
 
+/* Whatever bears the name already stays as it is. */
+static void test_nothing_is_replaced(void **state)
+{
+    static const char *const rules[] = {"", "rename:EINVAL:/anna/new/:1"};
+    struct place *p = *state;
+    struct store *s = open_to_deliver(p);
+    for (unsigned i = 0; i < 2; i++) {
+        struct store_draft *d = place_draft(s, &plain, span_of("x\n"));
+        struct err err = {0};
+        char name[256], there[300];
+        only_name(p, "tmp", name);
+        snprintf(there, sizeof there, "new/%s,S=2,W=3", name);
+        place_text(p, there, "another\n");
+        fault_rules(rules[i]);
+        assert_int_equal(s->ops->commit(&d, 1, &err), 0);
+        fault_rules("");
+        assert_int_equal(err.kind, ERR_TEMP);
+        assert_int_equal(place_count(p, "tmp"), 0);
+    }
+    s->ops->close(s);
+    struct drop drop;
+    s = place_open_list(p, &store_maildir, &drop);
+    assert_int_equal(drop.count, 2);
+    place_expect(s, 0, "another\n");
+    place_expect(s, 1, "another\n");
+    drop_fini(&drop);
+    s->ops->close(s);
+}
+
 /* Also while it is open. */
 static void test_parts_vanish(void **state)
 {
@@ -389,6 +418,7 @@ int main(void)
         TEST(times_of_every_kind),
         TEST(key_is_found_under_any_name),
         TEST(missing_parts_are_made),
+        TEST(nothing_is_replaced),
         TEST(parts_vanish),
         TEST(something_is_in_the_way),
         TEST(replaced_while_open),

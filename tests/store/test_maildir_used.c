@@ -19,9 +19,8 @@
 #include "fault.h"
 #include "place.h"
 #include "store/maildir.h"
-#include "store/maildir_draft.h"
 #include "store/maildir_open.h"
-#include "store/maildir_record.h"
+#include "store/maildir_used.h"
 
 static int set_up(void **state)
 {
@@ -284,6 +283,31 @@ static void test_update_beside_a_count(void **state)
     session->ops->close(session);
 }
 
+/* Nobody knows whether a count in the middle has seen what was being removed: another one will tell. */
+static void test_a_count_while_removing(void **state)
+{
+    struct place *p = *state;
+    struct maildir_box box;
+    struct maildir_record before, r;
+    struct err err;
+    assert_int_equal(maildir_box_open(&box, &p->root, p->drop, STORE_EXCLUSIVE, &err), 0);
+    write_record(p, 100, 10, 5);
+    assert_true(maildir_record_load(&box, &before));
+    maildir_used_less(&box, &before, 30, 3);
+    assert_true(record(p, &r));
+    assert_int_equal(r.octets, 70);
+    assert_int_equal(r.messages, 7);
+    write_record(p, 90, 9, 1);
+    maildir_used_less(&box, &before, 30, 3);
+    assert_false(place_has(p, MAILDIR_RECORD));
+    write_record(p, 90, 9, 1);
+    maildir_used_less(&box, NULL, 30, 3);
+    assert_false(place_has(p, MAILDIR_RECORD));
+    maildir_used_less(&box, &before, 30, 3); /* and none comes of it */
+    assert_false(place_has(p, MAILDIR_RECORD));
+    maildir_box_close(&box);
+}
+
 /* ---- beside each other */
 
 enum { ROUNDS = 150 };
@@ -359,7 +383,7 @@ int main(void)
         TEST(record_cannot_be_written), TEST(record_goes_when_it_cannot_be_changed),
         TEST(a_record_left_half_made),  TEST(record_after_a_failed_rename),
         TEST(other_programs_remove),    TEST(update_beside_a_count),
-        TEST(record_beside_each_other),
+        TEST(a_count_while_removing),   TEST(record_beside_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
