@@ -24,9 +24,15 @@ def test_demo(tmp_path):
             time.sleep(0.2)
         text = out.read_text()
         folder = re.search(r"configuration and log are in (\S+),", text).group(1)
-        commands = [re.split(r"  +", line.strip())[0] for line in text.splitlines() if line.strip().startswith("curl -s")]
-        assert len(commands) == 4
+        lines = [line.strip() for line in text.splitlines()]
+        send = [line for line in lines if line.startswith(("printf ", "swaks "))]
+        commands = [re.split(r"  +", line)[0] for line in lines if line.startswith("curl -s")]
+        assert len(send) == 1 and len(commands) == 5
+        circle = commands.pop(0)
         listing, fifth, seventh, second = [subprocess.run(c, shell=True, check=True, capture_output=True).stdout for c in commands]
+        subprocess.run(send[0], shell=True, check=True, capture_output=True, executable="/bin/bash")
+        got = subprocess.run(circle, shell=True, check=True, capture_output=True).stdout
+        assert b"\r\nSubject: hello\r\n" in got and got.endswith(b"\r\nIt works.\r\n") and got.startswith(b"Return-Path: <you@example.org>\r\n")
         assert listing.count(b"\n") == 60
         assert fifth == wire(messages.message(5)) and second == wire(messages.message(2))
         assert int(seventh) == len(wire(messages.message(7)))
