@@ -215,6 +215,14 @@ static void auth_closed(void *arg)
     door_smtp_auth_gone(d);
 }
 
+/* The sender has left meanwhile: the worker need not wait for the message. */
+static void forget(struct door *d, const struct talk *target)
+{
+    struct door_worker *w = map_get(&d->workers, target->num[2]);
+    if (w && w->role == ROLE_DELIVER)
+        talk_send(w->chan, &(struct talk){.type = TALK_FORGET, .id = target->id, .fd = -1});
+}
+
 static void auth_says_of_mail(struct reception *r, const struct talk *t)
 {
     if (t->type == TALK_TARGET)
@@ -239,6 +247,8 @@ static void auth_message(void *arg, const void *p, size_t n, int fd)
     struct reception *r = ours ? map_get(&d->transactions, t.id.n) : NULL;
     if (r)
         auth_says_of_mail(r, &t);
+    else if (ours && t.type == TALK_TARGET)
+        forget(d, &t);
     struct door_session *s = ours ? map_get(&d->sessions, t.id.n) : NULL;
     if (!s)
         return; /* the client has left meanwhile */
