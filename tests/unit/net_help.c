@@ -289,7 +289,7 @@ static void *pump_run(void *arg)
 {
     struct pump *p = arg;
     fcntl(p->fd, F_SETFL, O_NONBLOCK);
-    while (!p->ended && !p->failed && (p->received < p->to_receive || p->sent < p->to_send || p->close_first)) {
+    while ((!p->ended || (p->sends_on && p->sent < p->to_send)) && !p->failed && (p->received < p->to_receive || p->sent < p->to_send || p->close_first)) {
         bool moved = p->sent < p->to_send && pump_send(p);
         if (to_close(p))
             pump_close_half(p);
@@ -297,8 +297,8 @@ static void *pump_run(void *arg)
             usleep(p->pause_ms * 1000);
         if (p->failed)
             break;
-        if (!pump_receive(p) && !moved) {
-            struct pollfd fd = {p->fd, POLLIN | (p->sent < p->to_send || to_close(p) ? POLLOUT : 0), 0};
+        if ((p->ended || !pump_receive(p)) && !moved) {
+            struct pollfd fd = {p->fd, (p->ended ? 0 : POLLIN) | (p->sent < p->to_send || to_close(p) ? POLLOUT : 0), 0};
             poll(&fd, 1, 5);
         }
     }

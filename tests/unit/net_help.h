@@ -39,6 +39,7 @@ struct pump {
     size_t to_send, to_receive; /* more than to_receive is an error, less too */
     bool close_first;
     unsigned pause_ms; /* before each read */
+    bool sends_on;     /* what is still to be sent, also when the peer has closed his half */
     size_t piece;      /* the most that one read takes; 0: as it comes */
     bool whole;        /* close_first as a worker does that ends in good order */
     /* results */

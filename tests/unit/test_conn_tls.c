@@ -447,6 +447,7 @@ static void relays_megabytes_both_ways(void **state)
         struct pump w = {.fd = pair[1], .to_send = 3 << 20, .to_receive = 3 << 20};
         c.close_first = i % 2;
         w.close_first = w.whole = !c.close_first;
+        w.sends_on = c.close_first;
         if (c.close_first)
             w.to_receive++; /* never comes: it reads until it has seen the client's end, which is then the first */
         pump_start(&c);
