@@ -343,7 +343,7 @@ const struct conf_kind
     CONF_KIND_WORDS    = {"WORD ...",    words_read,    text_print,   text_free, NULL},
     CONF_KIND_STORE    = {"SCHEME:PATH", store_read,   text_print,   text_free, NULL},
     CONF_KIND_USER     = {"USER",       user_read,     text_print,   text_free, NULL},
-    CONF_KIND_NAME     = {"USER",       name_read,     text_print,   text_free, NULL},
+    CONF_KIND_NAME     = {"NAME",       name_read,     text_print,   text_free, NULL},
     CONF_KIND_NUMBER   = {"NUMBER",     number_read,   number_print, nothing_free, NULL, plain_print},
     CONF_KIND_TIME     = {"TIME",       time_read,     time_print,   nothing_free, NULL, conf_time_print},
     CONF_KIND_SIZE     = {"SIZE",       size_read,     size_print,   nothing_free, NULL, conf_size_print},
