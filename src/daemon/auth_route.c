@@ -13,7 +13,10 @@
 #include "user/address.h"
 #include "wire/smtp_server.h"
 
-enum { ROUTES_MAX = 1024 }; /* of a door, which wait for deliver processes */
+enum {
+    ROUTES_MAX = 1024,  /* of a door, which wait for deliver processes */
+    DELIVERS_MAX = 1024 /* deliver processes: a stranger who names users can have one started for each of their uids */
+};
 
 /* A deliver process. */
 struct auth_deliver {
@@ -126,6 +129,7 @@ static bool hired(const struct auth *a, const struct user *u)
 static void hire(struct auth *a, const struct user *u)
 {
     struct auth_hire *h = mem_alloc(sizeof *h);
+    a->n_delivers++;
     *h = (struct auth_hire){.token = ++a->tokens, .uid = u->uid, .gid = u->gid, .next = a->hires};
     a->hires = h;
     talk_send(a->start.master, &(struct talk){.type = TALK_NEED,
@@ -134,13 +138,20 @@ static void hire(struct auth *a, const struct user *u)
                                               .fd = -1});
 }
 
-static void hire_all(struct auth *a, const struct auth_route *r)
+/* false: there are too many already. Those that were asked for are of use to the next who comes. */
+static bool hire_all(struct auth *a, const struct auth_route *r)
 {
     for (unsigned i = 0; i < r->found.count; i++) {
         const struct user *u = &r->found.users[i];
-        if (gets_mail(a, u) && !map_get(&a->delivers_by_uid, key_of(u->uid, u->gid)) && !hired(a, u))
-            hire(a, u);
+        if (!gets_mail(a, u) || map_get(&a->delivers_by_uid, key_of(u->uid, u->gid)) || hired(a, u))
+            continue;
+        if (a->n_delivers >= DELIVERS_MAX) {
+            limit_reached(&a->crowded, "deliver processes");
+            return false;
+        }
+        hire(a, u);
     }
+    return true;
 }
 
 /* ---- routes that wait */
@@ -276,8 +287,7 @@ void auth_route_begin(struct auth *a, struct auth_door *d, const struct talk *t)
     struct auth_route *r = mem_alloc(sizeof *r);
     *r = (struct auth_route){.id = t->id, .rcpt = t->num[0], .size = talk_wide(&t->num[1]), .target = t->num[3]};
     enum smtp_verdict v = find(a, t, &r->found);
-    if (v == SMTP_OK && waits_for(a, r) && d->routes < ROUTES_MAX) {
-        hire_all(a, r);
+    if (v == SMTP_OK && waits_for(a, r) && d->routes < ROUTES_MAX && hire_all(a, r)) {
         r->next = a->routes;
         a->routes = r;
         d->routes++;
@@ -302,6 +312,7 @@ static void deliver_closed(void *arg)
     *at = w->next;
     if (!w->retiring)
         map_take(&a->delivers_by_uid, key_of(w->uid, w->gid));
+    a->n_delivers--;
     chan_free(w->chan);
     mem_free(w);
     auth_end_if_done(a);
@@ -347,7 +358,9 @@ void auth_deliver_came(struct auth *a, const struct talk *t)
     *w = (struct auth_deliver){.auth = a, .number = t->num[0], .uid = t->num[1], .gid = t->num[2], .next = a->delivers};
     a->delivers = w;
     w->chan = chan_new(a->loop, t->fd, &deliver_events, w);
-    mem_free(hire_take(a, t->num[3]));
+    struct auth_hire *h = hire_take(a, t->num[3]);
+    a->n_delivers += !h; /* started for the auth before this one */
+    mem_free(h);
     if (map_get(&a->delivers_by_uid, key_of(w->uid, w->gid))) { /* one is enough: an auth before this one had asked for it */
         w->retiring = true;
         talk_send(w->chan, &(struct talk){.type = TALK_RETIRE, .fd = -1});
@@ -363,6 +376,7 @@ bool auth_deliver_denied(struct auth *a, uint32_t token)
     if (!h)
         return false;
     take_routes(a, waits_for_this, h, put_off);
+    a->n_delivers--;
     mem_free(h);
     return true;
 }
@@ -371,6 +385,7 @@ void auth_routes_end(struct auth *a)
 {
     for (struct auth_hire *h; (h = a->hires);) {
         a->hires = h->next;
+        a->n_delivers--;
         mem_free(h);
     }
     take_routes(a, any, NULL, put_off);

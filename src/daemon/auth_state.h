@@ -3,6 +3,7 @@
 #define DAEMON_AUTH_STATE_H
 
 #include "base/map.h"
+#include "daemon/limit.h"
 #include "daemon/start.h"
 #include "net/sock.h"
 #include "user/sasl.h"
@@ -71,6 +72,8 @@ struct auth {
     struct auth_deliver *delivers; /* deliver processes; those that may be used: */
     struct map delivers_by_uid;    /* uid and gid → struct auth_deliver */
     struct auth_hire *hires;
+    unsigned n_delivers; /* the hired ones too */
+    struct limit crowded;
     struct auth_route *routes;
     struct auth_ask *asks;
     struct map sessions; /* talk_key(id) → struct auth_session */
