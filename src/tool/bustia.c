@@ -7,7 +7,9 @@
 #include "tool/check.h"
 #include "tool/conf.h"
 #include "tool/control.h"
+#include "tool/deliver.h"
 #include "tool/domain.h"
+#include "tool/import.h"
 #include "tool/quota.h"
 #include "tool/tool.h"
 #include "tool/user.h"
@@ -34,6 +36,8 @@ static const struct command commands[] = {
     {"alias",   "add|del|list …",                        "addresses that lead to users",            true,  tool_alias},
     {"domain",  "add|set|del|list …",                    "for which domains mail is taken",         true,  tool_domain},
     {"quota",   "set|show|recount …",                    "how much mailboxes hold, and may hold",   true,  tool_quota},
+    {"deliver", "USER [-f SENDER] < MESSAGE",            "one message into one mailbox",            true,  tool_deliver},
+    {"import",  "USER MAILDIR|MBOX|FOLDER",              "the messages of another mailbox, nothing twice", true, tool_import},
     {"who",     "",                                      "the sessions of the running server",      true,  tool_who},
     {"kick",    "USER",                                  "ends a user's sessions",                  true,  tool_kick},
     {"check",   "[--server|--accounts] [FILE]",          "all that is wrong with a configuration",  false, tool_check},

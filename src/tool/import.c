@@ -1,0 +1,168 @@
+/* import: see the header. What was imported is known again by its content: root's way knows the keys of messages that
+ * are in the mailbox; by LMTP, which has no keys, a journal is kept (import_journal). So an import that was interrupted
+ * is simply run again. */
+#include "tool/import.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "tool/import_journal.h"
+#include "tool/import_progress.h"
+#include "tool/import_source.h"
+#include "tool/mail_to.h"
+
+enum { TOGETHER = 64, TOGETHER_OCTETS = 16 << 20 };
+
+struct import {
+    const struct conf *conf;
+    const char *user;
+    struct import_source *source;
+    struct mail_out *out;
+    struct import_journal *journal; /* NULL: the mailbox itself knows */
+    struct import_progress progress;
+    struct map times; /* of each content: how often it came in this source */
+    struct mail_out_message messages[TOGETHER];
+    char *names[TOGETHER];
+    unsigned n;
+    size_t octets;
+    int status; /* of the first that failed */
+};
+
+/* The content, and which of several equal ones it is. */
+static char *key_of(struct import *im, struct span text)
+{
+    unsigned char digest[DIGEST_SHA256];
+    char hex[2 * DIGEST_SHA256 + 1], key[sizeof hex + 32];
+    uint64_t word;
+    digest_sha256(text, digest);
+    digest_hex(digest, sizeof digest, hex);
+    memcpy(&word, digest, sizeof word);
+    unsigned *seen = map_get(&im->times, word);
+    if (!seen)
+        map_put(&im->times, word, seen = mem_alloc(sizeof *seen));
+    snprintf(key, sizeof key, "import:%s:%u", hex, (*seen)++);
+    return mem_copy_text(key);
+}
+
+static void complain(struct import *im, const char *name, const struct err *err)
+{
+    import_progress_clear(&im->progress);
+    fprintf(stderr, "bustia: %s: %s\n", log_escape(span_of(name)), err->text);
+    im->progress.failed++;
+    if (im->status == EX_OK || err->kind == ERR_TEMP || err->kind == ERR_UNKNOWN)
+        im->status = mail_to_status(err);
+}
+
+/* -1: there is no sense in going on. */
+static int put_together(struct import *im)
+{
+    struct err errs[TOGETHER] = {0};
+    int result = 0;
+    if (im->n)
+        mail_out_put(im->out, im->messages, im->n, errs);
+    for (unsigned i = 0; i < im->n; i++) {
+        if (errs[i].kind == ERR_NONE)
+            im->progress.there++;
+        else
+            complain(im, im->names[i], &errs[i]);
+        if (errs[i].kind == ERR_NONE && im->journal)
+            import_journal_add(im->journal, im->messages[i].key);
+        if (errs[i].kind != ERR_NONE && errs[i].kind != ERR_INPUT)
+            result = -1;
+        mem_free((char *)im->messages[i].key);
+        mem_free((char *)im->messages[i].text.p);
+        mem_free(im->names[i]);
+    }
+    if (im->journal && import_journal_sync(im->journal, &errs[0]) < 0) {
+        complain(im, "journal", &errs[0]);
+        result = -1;
+    }
+    im->n = 0;
+    im->octets = 0;
+    return result;
+}
+
+static int take(struct import *im, const struct import_message *m)
+{
+    char *key = key_of(im, m->text);
+    if (im->journal && import_journal_has(im->journal, key)) {
+        im->progress.there++;
+        mem_free(key);
+        return 0;
+    }
+    im->messages[im->n] =
+        (struct mail_out_message){.text = {mem_copy(m->text.p, m->text.n), m->text.n}, .key = key, .time = m->time};
+    im->names[im->n++] = mem_copy_text(m->name);
+    im->octets += m->text.n;
+    return im->n == TOGETHER || im->octets >= TOGETHER_OCTETS ? put_together(im) : 0;
+}
+
+static void run(struct import *im)
+{
+    struct import_message m;
+    struct err err;
+    int got, going = 0;
+    while (going == 0 && (got = import_source_next(im->source, &m, &err)) != 0) {
+        if (got < 0)
+            complain(im, "a message", &err);
+        else
+            going = take(im, &m);
+        uint64_t done, whole;
+        import_source_progress(im->source, &done, &whole);
+        import_progress_show(&im->progress, done, whole);
+    }
+    if (put_together(im) < 0)
+        going = -1;
+    import_progress_clear(&im->progress);
+    if (going < 0)
+        fputs("bustia: the import stopped; run it again to go on where it is, nothing comes twice\n", stderr);
+}
+
+static void forget_times(struct map *times)
+{
+    size_t at = 0;
+    for (unsigned *n; (n = map_next(times, &at));)
+        mem_free(n);
+    map_fini(times);
+}
+
+static int import(struct import *im, const char *path, struct err *err)
+{
+    bool keys;
+    if (import_source_open(&im->source, path, im->conf->message_size, err) < 0 ||
+        mail_to_open(&im->out, im->conf, im->user, "", &keys, err) < 0)
+        return -1;
+    if (!keys && import_journal_open(&im->journal, path, im->user, err) < 0)
+        return -1;
+    run(im);
+    if (*import_source_note(im->source))
+        fprintf(stderr, "bustia: %s\n", import_source_note(im->source));
+    printf("%u message%s of %s %s in the mailbox of %s", im->progress.there, im->progress.there == 1 ? "" : "s",
+           log_escape(span_of(path)), im->progress.there == 1 ? "is" : "are", log_escape(span_of(im->user)));
+    printf(im->progress.failed ? ", %u not\n" : "\n", im->progress.failed);
+    return 0;
+}
+
+int tool_import(const struct tool *t, int argc, char **argv)
+{
+    struct import im = {.conf = t->conf};
+    struct err err;
+    if (argc != 3 || !*argv[1] || argv[1][0] == '-' || argv[2][0] == '-')
+        return tool_usage("import USER MAILDIR|MBOX|FOLDER_OF_EML");
+    im.user = argv[1];
+    map_init(&im.times);
+    int result = import(&im, argv[2], &err);
+    import_source_close(im.source);
+    mail_out_end(im.out);
+    import_journal_close(im.journal);
+    forget_times(&im.times);
+    if (result == 0)
+        return im.status;
+    tool_fail(&err);
+    return mail_to_status(&err);
+}
