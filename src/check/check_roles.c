@@ -29,8 +29,8 @@ static void check_role(const struct check *k, const struct check_role *r)
                          r->name, r->uid == 0 ? "uid" : "group");
     else if (r->uid >= k->c->first_uid)
         conf_problem_add(k->p, line, false,
-                         "%s = %s has uid %u, which is not below first_uid: a mailbox may be opened as this role; use "
-                         "a system account",
+                         "%s = %s has uid %u, which is not below first_uid: users with this uid get no mailbox; use a "
+                         "system account",
                          r->option, r->name, r->uid);
 }
 
