@@ -24,7 +24,7 @@ struct maildir_name {
 /* Fills *n for every kind but MAILDIR_NAME_LONG. */
 enum maildir_name_kind maildir_name_read(struct span name, struct maildir_name *n);
 
-/* What a name that is made here says. A name made for a key bears its digest instead of the pid and the host's place, so
+/* What a name that is made here says. One made for a key bears its digest instead of the pid and the host, so
  * that it is short enough to be a uid (RFC 1939 §7) like the others. */
 struct maildir_stamp {
     int64_t seconds;       /* since 1970: other programs list by it */

@@ -24,4 +24,8 @@ int maildir_box_tmp(struct maildir_box *m, struct err *err);
 int maildir_box_tmp_again(struct maildir_box *m, struct err *err);
 int maildir_box_new_again(struct maildir_box *m, struct err *err);
 
+/* The short lock, of those who deliver and count: waited for, but not for ever; then ERR_TEMP. */
+int maildir_lock(struct maildir_box *m, struct err *err);
+void maildir_unlock(struct maildir_box *m);
+
 #endif

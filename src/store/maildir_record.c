@@ -6,18 +6,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "store/maildir_open.h"
-
-enum {
-    LOCK_WAIT_MS = 10000,
-    LOCK_TRY_MS = 1,      /* the first pause between two tries; each is twice the one before, */
-    LOCK_TRY_MOST_MS = 32 /* up to this */
-};
 
 /* ---- its text */
 
@@ -79,29 +70,4 @@ void maildir_record_store(struct maildir_box *m, const struct maildir_record *r)
     maildir_record_text(r, text);
     if (write_record(m, text) < 0)
         maildir_record_drop(m);
-}
-
-/* ---- the lock */
-
-/* On tmp/, because the maildrop's own descriptor bears that of a session, which may last for hours. */
-int maildir_lock(struct maildir_box *m, struct err *err)
-{
-    if (maildir_box_tmp(m, err) < 0)
-        return -1;
-    uint64_t began = clock_ms();
-    long pause_ms = LOCK_TRY_MS;
-    while (flock(m->tmp, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return err_set(err, ERR_TEMP, "%s/tmp: flock: %s", m->where, strerror(errno));
-        if (clock_ms() - began > LOCK_WAIT_MS)
-            return err_set(err, ERR_TEMP, "%s: others deliver or count without end", m->where);
-        nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000}, NULL);
-        pause_ms = pause_ms < LOCK_TRY_MOST_MS ? 2 * pause_ms : pause_ms;
-    }
-    return 0;
-}
-
-void maildir_unlock(struct maildir_box *m)
-{
-    (void)flock(m->tmp, LOCK_UN);
 }

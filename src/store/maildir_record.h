@@ -5,7 +5,7 @@
  *
  *     bustia-used -> v1:OCTETS:MESSAGES:MICROSECONDS       when they were last counted one by one, since 1970
  *
- * Who adds messages, or counts, holds a short lock meanwhile (maildir_lock). A crash may leave the record too large
+ * Who adds messages, or counts, holds a short lock meanwhile (maildir_open.h). A crash may leave the record too large
  * and never too small: before a message is refused for want of room there is a count. */
 #ifndef STORE_MAILDIR_RECORD_H
 #define STORE_MAILDIR_RECORD_H
@@ -31,9 +31,5 @@ bool maildir_record_load(const struct maildir_box *m, struct maildir_record *r);
  * written nor removed is logged once. Never a reason to fail. */
 void maildir_record_store(struct maildir_box *m, const struct maildir_record *r);
 void maildir_record_drop(struct maildir_box *m);
-
-/* The short lock: waited for, but not for ever; then ERR_TEMP. */
-int maildir_lock(struct maildir_box *m, struct err *err);
-void maildir_unlock(struct maildir_box *m);
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "store/maildir_open.h"
 
 enum { US = 1000000 };
 static const uint64_t fresh_us = 24ull * 3600 * US; /* an older record is not believed: it may have drifted */

@@ -1,11 +1,25 @@
 /* memory: see the header. Test programs, and mail and deliver processes of a test server. */
-#include "store/memory_box.h"
+#include "store/memory.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "store/memory_box.h"
+
+void store_memory_put(const char *path, struct span text)
+{
+    memory_lock();
+    memory_box_add(memory_box_of(span_of(path), 0), mem_copy(text.p, text.n), text.n, NULL);
+    memory_unlock();
+}
+
+void store_memory_forget(void)
+{
+    memory_boxes_forget();
+}
 
 static struct memory *self(struct store *s)
 {

@@ -112,20 +112,13 @@ struct memory_box *memory_box_of(struct span path, uint64_t messages)
     return b;
 }
 
-void store_memory_put(const char *path, struct span text)
-{
-    memory_lock();
-    memory_box_add(memory_box_of(span_of(path), 0), mem_copy(text.p, text.n), text.n, NULL);
-    memory_unlock();
-}
-
 static void free_message(struct memory_message *m)
 {
     mem_free(m->text);
     mem_free(m->key);
 }
 
-void store_memory_forget(void)
+void memory_boxes_forget(void)
 {
     memory_lock();
     while (boxes) {

@@ -2,7 +2,7 @@
 #ifndef STORE_MEMORY_BOX_H
 #define STORE_MEMORY_BOX_H
 
-#include "store/memory.h"
+#include "store/store.h"
 
 enum memory_call {
     MEMORY_OPEN,
@@ -65,9 +65,13 @@ struct memory_box *memory_box_of(struct span path, uint64_t messages);
 /* Adds a message; the text becomes the box's, the key is copied. Under the lock. */
 void memory_box_add(struct memory_box *b, char *text, size_t size, const char *key);
 
+/* Forgets all; none may be open. */
+void memory_boxes_forget(void);
+
 /* The octets of a message; the caller frees them. */
 char *memory_text(const struct memory *m, const struct memory_message *msg, size_t *size);
 
+/* memory_draft.c: the deliveries */
 int memory_begin(struct store *s, const struct store_about *about, struct store_draft **d, struct err *err);
 int memory_write(struct store_draft *d, struct span in, struct err *err);
 int memory_ready(struct store_draft *d, struct err *err);
