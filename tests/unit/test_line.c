@@ -66,8 +66,8 @@ static void test_limit(void **state)
 /* Every way to cut this input gives the same lines. */
 static void test_cuts(void **state)
 {
-    static const char text[] = "A\r\n\r\nBC\n0123456789ABCDEF and more\r\nD\r\r\n0123456789\r\n0123456789AB\nE\r\n";
-    static const char want[] = "[A][][BC]!!!![D\r][0123456789]!!!![E]";
+    static const char text[] = "A\r\n\r\nBC\n0123456789ABCDEF and more\r\nD\r\r\n0123456789\r\n0123456789AB\n\nE\r\n";
+    static const char want[] = "[A][][BC]!!!![D\r][0123456789]!!!![][E]";
     size_t n = sizeof text - 1;
     for (size_t piece = 1; piece <= n; piece++) {
         char got[200] = "";
@@ -87,6 +87,37 @@ static void test_cuts(void **state)
                 }
                 snprintf(got + strlen(got), sizeof got - strlen(got), "[%.*s]", (int)line.n, line.p);
                 buf_take(&in, used);
+            }
+        }
+        assert_string_equal(got, want);
+        assert_int_equal(in.len, 0);
+        buf_fini(&in);
+    }
+}
+
+/* Only CRLF is an end, also of what is thrown away; a bare LF stays in the text. */
+static void test_crlf(void **state)
+{
+    static const char text[] =
+        "A\nB\r\n\n\r\n\r\r\n0123456789ABC\nD\rE\n\r\nF\r\n0123456789\r\n0123456789A\r\n\r\nG\r\n";
+    static const char want[] = "[A\nB][\n][\r]!!!![F][0123456789]!!!![][G]";
+    size_t n = sizeof text - 1;
+    for (size_t piece = 1; piece <= n; piece++) {
+        char got[200] = "";
+        struct buf in;
+        struct line l;
+        buf_init(&in, 1 << 16, NULL);
+        line_init_crlf(&l);
+        for (size_t at = 0; at < n; at += piece) {
+            buf_add(&in, text + at, n - at < piece ? n - at : piece);
+            struct span line = {"", 0};
+            size_t used;
+            enum line_result r;
+            while ((r = line_next(&l, &in, MAX, &line, &used)) != LINE_NONE) {
+                snprintf(got + strlen(got), sizeof got - strlen(got), r == LINE_WHOLE ? "[%.*s]" : "!!!!", (int)line.n,
+                         line.p);
+                if (r == LINE_WHOLE)
+                    buf_take(&in, used);
             }
         }
         assert_string_equal(got, want);
@@ -145,7 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ends),    cmocka_unit_test(test_limit),      cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_endless), cmocka_unit_test(test_full_queue),
+        cmocka_unit_test(test_endless), cmocka_unit_test(test_full_queue), cmocka_unit_test(test_crlf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -322,6 +322,9 @@ static void test_answers_between(void **state)
     }
     assert_int_equal(smtp_server_feed(&o.m, &o.in, &o.out), SMTP_WANT_INPUT);
     assert_int_equal(o.m.mail.recipients, 0);
+    assert_int_equal(o.m.count.messages, 1);
+    assert_int_equal(o.m.count.commands, 5);
+    assert_int_equal(o.m.count.errors, 1); /* the recipient who was put off */
     assert_false(smtp_server_in_message(&o.m));
     assert_false(smtp_server_in_line(&o.m, &o.in));
     buf_add_text(&o.in, "NO");
