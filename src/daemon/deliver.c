@@ -44,12 +44,12 @@ static void on_idle(void *arg)
 {
     struct deliver *d = arg;
     uint64_t now = clock_ms();
-    if (d->live || !d->auth)
+    if (d->live || !d->auths)
         return; /* what ends later, or the next auth, sets the timer again */
     if (now - d->idle_since >= d->start.conf.mail_idle) {
         struct talk idle = {.type = TALK_IDLE, .fd = -1};
-        talk_set_wide(idle.num, d->admits);
-        talk_send(d->auth, &idle);
+        talk_set_wide(idle.num, d->auths->admits);
+        talk_send(d->auths->chan, &idle);
         d->idle_since = now;
     }
     loop_timer_set(d->idle, IDLE_CHECK_MS);
@@ -64,22 +64,26 @@ static void on_sweep(void *arg)
 
 static void auth_closed(void *arg)
 {
-    struct deliver *d = arg;
-    chan_free(d->auth);
-    d->auth = NULL;
+    struct deliver_auth *auth = arg;
+    struct deliver_auth **at = &auth->deliver->auths;
+    while (*at != auth)
+        at = &(*at)->next;
+    *at = auth->next;
+    chan_free(auth->chan);
+    mem_free(auth);
 }
 
 static void auth_message(void *arg, const void *p, size_t n, int fd)
 {
-    struct deliver *d = arg;
+    struct deliver_auth *auth = arg;
+    struct deliver *d = auth->deliver;
     struct talk t;
-    if (talk_parse(p, n, fd, ROLE_AUTH, ROLE_DELIVER, &t) < 0) {
-        auth_closed(d);
-        return;
-    }
-    if (t.type == TALK_ADMIT)
+    if (talk_parse(p, n, fd, ROLE_AUTH, ROLE_DELIVER, &t) < 0)
+        auth_closed(auth);
+    else if (t.type == TALK_ADMIT) {
+        auth->admits++;
         deliver_admit(d, &t);
-    else {
+    } else if (auth == d->auths) {
         d->stopping = true;
         end_if_done(d);
     }
@@ -87,13 +91,13 @@ static void auth_message(void *arg, const void *p, size_t n, int fd)
 
 static const struct chan_events auth_events = {auth_message, auth_closed};
 
-/* What the old one has admitted stays admitted: the doors know of it. */
+/* What the old one has said, and has not been read yet, holds: doors know of it. Its channel ends by itself. */
 static void take_auth(struct deliver *d, int fd)
 {
-    if (d->auth)
-        auth_closed(d);
-    d->auth = chan_new(d->loop, fd, &auth_events, d);
-    d->admits = 0;
+    struct deliver_auth *auth = mem_alloc(sizeof *auth);
+    *auth = (struct deliver_auth){.deliver = d, .next = d->auths};
+    d->auths = auth;
+    auth->chan = chan_new(d->loop, fd, &auth_events, auth);
     d->idle_since = clock_ms();
     loop_timer_set(d->idle, IDLE_CHECK_MS);
 }

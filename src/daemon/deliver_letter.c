@@ -144,7 +144,6 @@ static void admit(struct deliver_target *target, const struct talk *t, bool aske
 
 void deliver_admit(struct deliver *d, const struct talk *t)
 {
-    d->admits++;
     struct deliver_letter *l = deliver_letter_of(d, t->id);
     struct deliver_target *target = l ? map_get(&l->targets, t->num[0]) : NULL;
     bool asked = target && target->step == TARGET_EARLY;

@@ -17,6 +17,13 @@ struct deliver_door {
     struct deliver_door *next;
 };
 
+struct deliver_auth {
+    struct deliver *deliver;
+    uint64_t admits; /* that it has sent */
+    struct chan *chan;
+    struct deliver_auth *next;
+};
+
 /* A transaction of a door, as far as it concerns this process: its message, once for all its targets here. */
 struct deliver_letter {
     struct deliver *deliver;
@@ -92,8 +99,7 @@ struct deliver {
     struct start start;
     struct loop *loop;
     struct pool *pool;
-    struct chan *auth;
-    uint64_t admits; /* of this auth */
+    struct deliver_auth *auths; /* the latest first; the others have died, and are read to their end */
     struct deliver_door *doors;
     struct store_root roots[CONF_ROOTS];
     unsigned n_roots;
