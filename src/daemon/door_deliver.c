@@ -35,6 +35,8 @@ static bool decide(struct reception *r)
     while (m->decided < m->n_groups && m->groups[m->decided].done) {
         enum smtp_verdict v = group_verdict(&m->groups[m->decided++]);
         m->delivered += v == SMTP_OK ? (r->service == CONF_SMTP ? m->n_rcpts : 1) : 0;
+        if (v != SMTP_OK && !m->why)
+            m->why = transaction_word(v);
         smtp_server_delivered(&r->smtp, v, m->id, conn_out(r->conn));
     }
     if (m->decided < m->n_groups)

@@ -70,6 +70,7 @@ struct transaction {
     /* the delivery */
     struct group *groups;
     unsigned n_groups, next_target, in_flight, decided, delivered;
+    const char *why; /* it was not taken by all, for the log; NULL: it was, or is not known */
     struct map told; /* the workers that have the message */
 };
 
@@ -100,6 +101,7 @@ void transaction_over(struct reception *r);               /* however it ended; h
 struct target *transaction_target(struct transaction *m, uint32_t number); /* makes room for it; NULL: no such number */
 unsigned transaction_named(const struct transaction *m);  /* up to which there may be targets that auth named */
 bool transaction_permanent(enum smtp_verdict v);          /* 5yz */
+const char *transaction_word(enum smtp_verdict v);        /* for the log */
 /* What the messages to auth and workers begin with. */
 struct talk transaction_says(const struct reception *r, enum talk_type type);
 

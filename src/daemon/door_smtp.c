@@ -145,12 +145,13 @@ static enum smtp_verdict take_piece(struct reception *r)
     struct err err;
     if (message_add(&r->mail.message, r->smtp.piece, &err) == 0)
         return SMTP_OK;
-    if (err.kind == ERR_LIMIT) {
+    enum smtp_verdict v = err.kind == ERR_LIMIT ? SMTP_NO_ROOM : SMTP_TEMP;
+    r->mail.why = transaction_word(v);
+    if (v == SMTP_NO_ROOM)
         limit_reached(&r->door->full, "messages_memory");
-        return SMTP_NO_ROOM;
-    }
-    log_error("message", "id=%s %s", r->mail.id, err.text);
-    return SMTP_TEMP;
+    else
+        log_error("message", "id=%s %s", r->mail.id, err.text);
+    return v;
 }
 
 /* true: go on feeding. */
@@ -172,6 +173,8 @@ static bool obey(struct reception *r, enum smtp_want want)
     case SMTP_WANT_DELIVER:
         return r->mail.n && !r->mail.groups && reception_deliver(r);
     case SMTP_WANT_RESET:
+        if (r->mail.message.size) /* the machine found fault with it */
+            r->mail.why = "refused";
         transaction_over(r);
         return true;
     case SMTP_WANT_TLS:

@@ -37,6 +37,19 @@ bool transaction_permanent(enum smtp_verdict v)
     return false;
 }
 
+const char *transaction_word(enum smtp_verdict v)
+{
+    /* clang-format off */
+    static const char *const words[SMTP_VERDICTS] = {
+        [SMTP_OK]         = "ok",         [SMTP_NOBODY]    = "nobody",    [SMTP_NOT_OURS] = "not-ours", [SMTP_DISABLED] = "disabled",
+        [SMTP_OVER_QUOTA] = "over-quota", [SMTP_TOO_LARGE] = "too-large", [SMTP_LOOP]     = "loop",     [SMTP_BARE_LF]  = "bare-lf",
+        [SMTP_HEADERS]    = "headers",    [SMTP_TEMP]      = "trouble",   [SMTP_NO_ROOM]  = "no-room",  [SMTP_TOO_MANY] = "too-many",
+        [SMTP_TOO_FAST]   = "too-fast",
+    };
+    /* clang-format on */
+    return (unsigned)v < SMTP_VERDICTS && words[v] ? words[v] : "?";
+}
+
 enum smtp_verdict transaction_begin(struct reception *r)
 {
     struct door *d = r->door;
@@ -105,9 +118,11 @@ static void log_message(const struct reception *r)
 {
     const struct transaction *m = &r->mail;
     uint64_t now = clock_ms();
-    log_info("message", "id=%s service=%s from=%s size=%" PRIu64 " recipients=%u delivered=%u took=%.3f delivery=%.3f",
-             m->id, conf_service_name(r->service), log_quote_text(m->from), m->message.size, m->n_rcpts, m->delivered,
-             (double)(now - m->started) / 1000, m->whole ? (double)(now - m->whole) / 1000 : 0.0);
+    const char *why = m->why ? m->why : m->whole ? "" : "cut-off";
+    log_info(
+        "message", "id=%s service=%s from=%s size=%" PRIu64 " recipients=%u delivered=%u took=%.3f delivery=%.3f%s%s",
+        m->id, conf_service_name(r->service), log_quote_text(m->from), m->message.size, m->n_rcpts, m->delivered,
+        (double)(now - m->started) / 1000, m->whole ? (double)(now - m->whole) / 1000 : 0.0, *why ? " why=" : "", why);
 }
 
 void transaction_over(struct reception *r)
@@ -118,7 +133,7 @@ void transaction_over(struct reception *r)
         message_init(&m->message, room);
         return;
     }
-    if (m->message.size || m->whole)
+    if (m->message.size || m->whole || m->why)
         log_message(r);
     forget(r);
     map_take(&r->door->transactions, m->n);

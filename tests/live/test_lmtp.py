@@ -515,6 +515,14 @@ def test_log(own_bed):
     m.quit()
     got = bed.wait_log(r"message: id=(\S+) service=lmtp from=(.*) size=%d recipients=1 delivered=1 took=\d+\.\d{3} delivery=" % len(HELLO))
     assert got.group(2).startswith('"') and '\\x22' in got.group(2), got.group(2)
+    m = bed.mail()
+    m.deliver("t1", b"x: y\r\n\r\na\nb\r\n")
+    m.begin("t1")
+    m.ok("DATA", b"354")
+    m.send("x: y\r\n")
+    m.close()
+    bed.wait_log(r"message: id=\S+ .* delivered=0 .* why=refused\n")
+    bed.wait_log(r"message: id=\S+ .* delivered=0 .* why=cut-off\n")
     line = bed.wait_log(r"reception: service=lmtp addr=127\.0\.0\.1 tls=no helo=\"ok\.example\" messages=1 recipients=1 refused=1 errors=(\d+) "
                         r"time=\d+\.\d{3} end=done")
     assert int(line.group(1)) >= 1
