@@ -142,12 +142,11 @@ static bool take_domain(struct reader *r)
     return label > 0;
 }
 
-/* "@a,@b:" is read and forgotten. */
-static bool skip_route(struct reader *r)
+/* "@a,@b:" is read into `a` and forgotten. */
+static bool skip_route(struct reader *r, struct smtp_address *a)
 {
-    char domain[SMTP_DOMAIN_MAX];
     while (skip(r, '@')) {
-        aim(r, domain, sizeof domain);
+        aim(r, a->domain, SMTP_DOMAIN_MAX);
         if (!take_domain(r))
             return false;
         if (skip(r, ':'))
@@ -168,9 +167,10 @@ bool smtp_address_take(struct span *in, struct smtp_address *a)
         *in = r.in;
         return true;
     }
-    if (!skip_route(&r))
+    if (!skip_route(&r, a))
         return false;
-    r.utf8 = false; /* of a route nothing is kept */
+    memset(a->domain, 0, sizeof a->domain);
+    r.utf8 = false;
     aim(&r, a->local, SMTP_LOCAL_MAX);
     if (!take_local(&r))
         return false;
