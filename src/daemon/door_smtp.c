@@ -173,7 +173,7 @@ static bool obey(struct reception *r, enum smtp_want want)
     case SMTP_WANT_DELIVER:
         return r->mail.n && !r->mail.groups && reception_deliver(r);
     case SMTP_WANT_RESET:
-        if (r->mail.message.size) /* the machine found fault with it */
+        if (r->mail.message.fd >= 0) /* the machine found fault with it */
             r->mail.why = "refused";
         transaction_over(r);
         return true;

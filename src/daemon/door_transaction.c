@@ -133,7 +133,7 @@ void transaction_over(struct reception *r)
         message_init(&m->message, room);
         return;
     }
-    if (m->message.size || m->whole || m->why)
+    if (m->message.fd >= 0 || m->whole || m->why)
         log_message(r);
     forget(r);
     map_take(&r->door->transactions, m->n);
