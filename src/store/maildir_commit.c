@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,27 +19,10 @@ struct batch {
     struct store_draft **drafts;
     struct err *errs;
     unsigned n;
-    unsigned keys;          /* drafts with a key that was not met yet */
-    bool had[MAILDIR_DIRS]; /* keys were met there */
+    struct store_draft **keyed; /* those with a key, sorted by it */
+    unsigned n_keyed, missing;  /* how many there are, and how many of them were not met yet */
+    bool had[MAILDIR_DIRS];     /* keys were met there */
 };
-
-/* ---- keys */
-
-/* maildir_name_fn */
-static bool meet_key(enum maildir_dir dir, const char *name, void *arg)
-{
-    struct batch *b = arg;
-    struct span key = maildir_name_key(span_of(name));
-    for (unsigned i = 0; key.n && i < b->n; i++) {
-        struct store_draft *d = b->drafts[i];
-        if (d->fate != MAILDIR_WAITING || !span_is(key, d->key))
-            continue;
-        d->fate = MAILDIR_HAD;
-        b->had[dir] = true;
-        b->keys--;
-    }
-    return b->keys == 0;
-}
 
 static void discard(struct batch *b, unsigned i, const struct err *why)
 {
@@ -46,16 +30,61 @@ static void discard(struct batch *b, unsigned i, const struct err *why)
     b->errs[i] = *why;
 }
 
+/* ---- keys */
+
+static int compare(const void *left, const void *right)
+{
+    const struct store_draft *const *a = left, *const *b = right;
+    return memcmp((*a)->key, (*b)->key, MAILDIR_KEY);
+}
+
+/* The first in the sorted list whose key is not less. */
+static unsigned lower_bound(const struct batch *b, const char *key)
+{
+    unsigned low = 0, high = b->n_keyed;
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+        if (memcmp(b->keyed[middle]->key, key, MAILDIR_KEY) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* maildir_name_fn */
+static bool meet_key(enum maildir_dir dir, const char *name, void *arg)
+{
+    struct batch *b = arg;
+    struct span key = maildir_name_key(span_of(name));
+    if (!key.n)
+        return false;
+    for (unsigned i = lower_bound(b, key.p); i < b->n_keyed && memcmp(b->keyed[i]->key, key.p, MAILDIR_KEY) == 0; i++) {
+        if (b->keyed[i]->fate != MAILDIR_WAITING)
+            continue;
+        b->keyed[i]->fate = MAILDIR_HAD;
+        b->had[dir] = true;
+        b->missing--;
+    }
+    return b->missing == 0;
+}
+
 static void look_for_keys(struct batch *b)
 {
     struct err err;
+    b->keyed = mem_alloc(b->n * sizeof(struct store_draft *));
     for (unsigned i = 0; i < b->n; i++)
-        b->keys += b->drafts[i]->key[0] != '\0';
-    if (!b->keys || maildir_each_name(b->box, meet_key, b, &err) == 0)
-        return;
-    for (unsigned i = 0; i < b->n; i++)
-        if (b->drafts[i]->key[0] && b->drafts[i]->fate == MAILDIR_WAITING)
-            discard(b, i, &err);
+        if (b->drafts[i]->key[0])
+            b->keyed[b->n_keyed++] = b->drafts[i];
+    b->missing = b->n_keyed;
+    if (b->n_keyed) {
+        qsort(b->keyed, b->n_keyed, sizeof(struct store_draft *), compare);
+        bool failed = maildir_each_name(b->box, meet_key, b, &err) < 0;
+        for (unsigned i = 0; failed && i < b->n; i++)
+            if (b->drafts[i]->key[0] && b->drafts[i]->fate == MAILDIR_WAITING)
+                discard(b, i, &err);
+    }
+    mem_free(b->keyed);
 }
 
 /* Has one of this batch, already placed, the key of the i-th? */
