@@ -93,6 +93,8 @@ class Bustia(Subject):
         self.how, self.bed = how, work + "/bed"
         self.removes, self.traced_command = True, how == "deliver" and os.geteuid() == 0
         self.writes = how != "quit"
+        if self.traced_command:
+            self.ack = rb"\A\0{100}"  # no error, as the process that writes tells the one that asked
         self.testbed("up", self.bed)
         if env:
             self.testbed("restart", self.bed, env=dict(os.environ, **env))
@@ -101,7 +103,11 @@ class Bustia(Subject):
         with open(self.bed + "/testbed.json") as f:
             self.bustia = json.load(f)["bustia"]
         self.box = self.bed + "/mail/t0"
-        self.warm()
+        try:
+            self.warm()
+        except SystemExit:
+            self.close()
+            raise
 
     def testbed(self, *words, **kw):
         p = subprocess.run([TESTBED, *words], capture_output=True, text=True, **kw)

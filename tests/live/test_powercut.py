@@ -12,7 +12,7 @@ import pytest
 from bed import TOP
 
 TOOL = [sys.executable, TOP + "/tests/faults/powercut.py"]
-SUBJECTS = ["bustia:lmtp", "bustia:smtp", "bustia:quit"]
+SUBJECTS = ["bustia:lmtp", "bustia:smtp", "bustia:deliver", "bustia:quit"]
 
 
 def powercut(mode, work, subject):
