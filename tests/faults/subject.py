@@ -94,7 +94,7 @@ class Bustia(Subject):
         self.removes, self.traced_command = True, how == "deliver" and os.geteuid() == 0
         self.writes = how != "quit"
         if self.traced_command:
-            self.ack = rb"\A\0{100}"  # no error, as the process that writes tells the one that asked
+            self.ack = rb"\A\0{50}"  # no error, as the process that writes tells the one that asked
         self.testbed("up", self.bed)
         if env:
             self.testbed("restart", self.bed, env=dict(os.environ, **env))
