@@ -144,6 +144,8 @@ static void admit(struct deliver_target *target, const struct talk *t, bool aske
 
 void deliver_admit(struct deliver *d, const struct talk *t)
 {
+    if (map_get(&d->dead, talk_key(t->id)))
+        return;
     struct deliver_letter *l = deliver_letter_of(d, t->id);
     struct deliver_target *target = l ? map_get(&l->targets, t->num[0]) : NULL;
     bool asked = target && target->step == TARGET_EARLY;
@@ -228,11 +230,48 @@ static void forget(struct deliver_letter *l)
     mem_free(all);
 }
 
+/* ---- what was forgotten before it was admitted, because the two words take different roads: else a stranger who comes and goes could
+ * fill the table with what nobody ever ends */
+
+struct deliver_dead {
+    uint64_t key, until; /* ms */
+    struct deliver_dead *next;
+};
+
+static void bury(struct deliver *d, struct talk_id id)
+{
+    if (d->dead.count >= LETTERS_MAX || map_get(&d->dead, talk_key(id)))
+        return;
+    struct deliver_dead *dead = mem_alloc(sizeof *dead);
+    *dead = (struct deliver_dead){.key = talk_key(id), .until = clock_ms() + EARLY_MS};
+    map_put(&d->dead, dead->key, dead);
+    if (d->last_dead)
+        d->last_dead->next = dead;
+    else
+        d->first_dead = dead;
+    d->last_dead = dead;
+    loop_timer_set(d->sweep, SWEEP_MS);
+}
+
+static void sweep_dead(struct deliver *d, uint64_t now)
+{
+    struct deliver_dead *dead;
+    while ((dead = d->first_dead) && dead->until <= now) {
+        d->first_dead = dead->next;
+        if (!d->first_dead)
+            d->last_dead = NULL;
+        map_take(&d->dead, dead->key);
+        mem_free(dead);
+    }
+}
+
 void deliver_forget(struct deliver *d, struct talk_id id)
 {
     struct deliver_letter *l = find(d, id);
     if (l)
         forget(l);
+    else
+        bury(d, id);
 }
 
 /* Forgets each letter that `doomed` names. */
@@ -299,6 +338,7 @@ void deliver_sweep(struct deliver *d)
     uint64_t now = clock_ms();
     refuse_early(d, now);
     forget_all(d, lost, now);
-    if (d->letters.count)
+    sweep_dead(d, now);
+    if (d->letters.count || d->dead.count)
         loop_timer_set(d->sweep, SWEEP_MS);
 }

@@ -104,6 +104,8 @@ struct deliver {
     struct store_root roots[CONF_ROOTS];
     unsigned n_roots;
     struct map letters; /* talk_key(id) → struct deliver_letter */
+    struct map dead;    /* ids that were forgotten, for a moment (deliver_letter.c) */
+    struct deliver_dead *first_dead, *last_dead;
     struct map boxes;   /* hash of where → struct deliver_box, more by `same` */
     unsigned live;      /* letters that have not ended, the forgotten ones too */
     unsigned targets, early, messages; /* all there are; of TARGET_EARLY; letters with a text */

@@ -361,6 +361,19 @@ def test_forgotten(worker):
     assert len(w.read()) == 1
 
 
+def test_forgotten_before_it_is_admitted(worker):
+    """the two words take different roads; nothing of it stays, and the process may go home"""
+    w = worker(options="mail_idle = 1s\n")
+    w.say("FORGET", 1)
+    time.sleep(0.2)
+    w.admit(1)
+    w.serves(2)
+    name, _, _, num, _ = frames.receive(w.auth, 10)  # a process that still kept it would not offer to end
+    assert name == "IDLE" and num[:2] == (2, 0)
+    frames.send(w.auth, "RETIRE")
+    assert w.process.wait(5) == 0
+
+
 def test_a_door_that_dies_takes_what_is_not_committed_along(worker):
     w = worker()
     prepared(w, 1)
