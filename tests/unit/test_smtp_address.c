@@ -44,6 +44,8 @@ static const struct good goods[] = {
     {"<\xc3\xa4@b>", "\xc3\xa4", "b", "\xc3\xa4@b", "", true},
     {"<a@\xe4\xbe\x8b.\xe2\x84\xa2>", "a", "\xe4\xbe\x8b.\xe2\x84\xa2", "a@\xe4\xbe\x8b.\xe2\x84\xa2", "", true},
     {"<\"\xf0\x9f\x98\x80 x\"@b>", "\xf0\x9f\x98\x80 x", "b", "\"\xf0\x9f\x98\x80 x\"@b", "", true},
+    {"<\"~\"@b>", "~", "b", "~@b", ""},
+    {"<\xe0\xa0\x80@b>", "\xe0\xa0\x80", "b", "\xe0\xa0\x80@b", "", true},
     {"<@\xc3\xa4:a@b>", "a", "b", "a@b", ""},
     {"<\xc2\xa0@b>", "\xc2\xa0", "b", "\xc2\xa0@b", "", true},
     {"<\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf@b>", "\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf", "b",
@@ -54,12 +56,12 @@ static const char *const bads[] = {
     "", "a@b", " <a@b>", "<", "<a", "<a@", "<a@b", "<a@>", "<@>", "<@b>", "<a@b@c>", "<a b@c>", "<a@b c>", "<a(b)@c>",
     "<a@b,c>", "<a,b@c>", "<a:b@c>", "<a;b@c>", "<a\\b@c>", "<a[b@c>", "<<a@b>", "<\"a@b>", "<\"a\"b@c>", "<\"a\\",
     "<\"a\"", "<\"\">", "<\"\\\"@b>", "<a\"b\"@c>", "<a@.b>", "<a@b.>", "<a@b..c>", "<a@.>", "<a@b!c>", "<a@b:c>",
-    "<@a>", "<@a:>", "<@a,b:c@d>", "<@a@b:c@d>", "<@:a@b>", "<@,@a:b@c>", "<@a,:b@c>", "<@a,@b>",
+    "<@a>", "<@a:>", "<@a,b:c@d>", "<@a,b@c>", "<@a@b:c@d>", "<@:a@b>", "<@,@a:b@c>", "<@a,:b@c>", "<@a,@b>",
     "<a@[]>", "<a@[1.2.3.4>", "<a@[1.2.3.4]b>", "<a@[1 2]>", "<a@[1\\2]>", "<a@[", "<a@[1", "<a@1.2.3.4]>",
     "<a\rb@c>", "<a\nb@c>", "<a\tb@c>", "<a\x7f@c>", "<\"a\rb\"@c>", "<\"a\nb\"@c>", "<\"a\\\rb\"@c>", "<\"a\x7f\"@c>",
     "<a@b\r>", "<a@b\n>", "<a@[\n]>",
     /* not UTF-8: a tail alone, cut short, too long, surrogates, beyond the last; and controls in it */
-    "<\x80@b>", "<\xc3@b>", "<\xc3", "<\xe2\x82@b>", "<\xe2\x82", "<\xf0\x9f\x98@b>", "<\xc0\xaf@b>", "<\xc1\xbf@b>", "<\xe0\x80\xaf@b>", "<\xe0\x9f\xbf@b>",
+    "<\x80@b>", "<\xbf\xbf@b>", "<\xc3@b>", "<\xc3", "<\xe2\x82@b>", "<\xe2\x82", "<\xf0\x9f\x98@b>", "<\xc0\xaf@b>", "<\xc1\xbf@b>", "<\xe0\x80\xaf@b>", "<\xe0\x9f\xbf@b>",
     "<\xf0\x80\x80\xaf@b>", "<\xf0\x8f\xbf\xbf@b>", "<\xed\xa0\x80@b>", "<\xed\xbf\xbf@b>", "<\xf4\x90\x80\x80@b>", "<\xf5\x80\x80\x80@b>", "<\xff@b>",
     "<\xc2\x80@b>", "<\xc2\x9f@b>", "<a@\xc3>", "<a@\xff>", "<\"\xc3\"@b>", "<\"\\\xc3\xa4\"@b>",
 };

@@ -223,6 +223,24 @@ static void test_smtp(void **state)
     world_fini(&w);
 }
 
+/* What could never be an address is refused here, however long it is. */
+static void test_long_address(void **state)
+{
+    static char address[5000];
+    for (size_t n = 200; n < sizeof address - 1; n += 100) {
+        struct world w;
+        struct smtp_client_rcpt to[] = {{.address = address}, {.address = "bob@b.example"}};
+        struct smtp_client_mail mail = {.from = "", .rcpts = to, .count = 2};
+        memset(address, 'a', n);
+        world_init(&w, SMTP_IS_LMTP, 4000);
+        talk(&w, NULL, 0);
+        assert_int_equal(send_mail(&w, &mail, 1000), SMTP_CLIENT_WANT_RESULT);
+        assert_int_equal(to[0].code, n <= SMTP_LOCAL_MAX ? 250 : 553);
+        assert_int_equal(to[1].code, 250);
+        world_fini(&w);
+    }
+}
+
 /* Parameters are said where the server has offered them. */
 static void test_parameters(void **state)
 {
@@ -316,7 +334,7 @@ static void play(struct script *s, bool lmtp, const char *said, size_t piece)
     memset(s, 0, sizeof *s);
     s->to[0].address = "ann@b.example";
     s->to[1].address = "bob@b.example";
-    s->mail = (struct smtp_client_mail){.from = "", .rcpts = s->to, .count = 2};
+    s->mail = (struct smtp_client_mail){.from = "", .rcpts = s->to, .count = 2, .size = 9};
     buf_init(&s->in, 1 << 14, NULL);
     buf_init(&s->out, 1 << 14, NULL);
     buf_init(&s->asked, 1 << 20, NULL);
@@ -372,7 +390,8 @@ static const struct scripted scripts[] = {
      SMTP_CLIENT_WANT_RESULT,
      ERR_NONE,
      {250, 250},
-     NULL},
+     "EHLO c.example\r\nMAIL FROM:<> SIZE=9\r\nRCPT TO:<ann@b.example>\r\nRCPT "
+     "TO:<bob@b.example>\r\nDATA\r\nx\r\n.\r\n"},
     {true,
      "220 x\r\n250-x\r\n250 PIPELINING\r\n250 m\r\n250 r\r\n250 r\r\n354 go\r\n250 2.0.0 a\r\n452 4.2.2 b\r\n",
      SMTP_CLIENT_WANT_RESULT,
@@ -508,6 +527,12 @@ static void test_words(void **state)
     assert_memory_equal(s.to[0].text, "5.1.1 a?b?[31m???yyy", 20);
     assert_int_equal(strlen(s.to[0].text), sizeof s.to[0].text - 1);
     script_fini(&s);
+
+    play(&s, false, EHLO "200 yes\r\n550-5.1.1 not\r\n550-\r\n550 5.1.1 here\r\n299 yes\r\n", 1);
+    assert_int_equal(s.want, SMTP_CLIENT_WANT_INPUT);
+    assert_string_equal(s.to[0].text, "5.1.1 not  5.1.1 here");
+    assert_true(s.to[1].accepted && s.to[1].code == 0);
+    script_fini(&s);
 }
 
 /* A word while nothing is asked, and one before the message has ended. */
@@ -545,9 +570,10 @@ static void test_unasked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lmtp),    cmocka_unit_test(test_smtp),  cmocka_unit_test(test_parameters),
-        cmocka_unit_test(test_cut),     cmocka_unit_test(test_many),  cmocka_unit_test(test_scripts),
-        cmocka_unit_test(test_endless), cmocka_unit_test(test_words), cmocka_unit_test(test_unasked),
+        cmocka_unit_test(test_lmtp),         cmocka_unit_test(test_smtp),    cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_long_address), cmocka_unit_test(test_cut),     cmocka_unit_test(test_many),
+        cmocka_unit_test(test_scripts),      cmocka_unit_test(test_endless), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_unasked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
