@@ -1,4 +1,4 @@
-/* import_source: see the header. */
+/* import_open: what a source is, and what its readers share (import_source.h). */
 #include "tool/import_source.h"
 
 #include <errno.h>
