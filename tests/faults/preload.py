@@ -100,7 +100,7 @@ class Preload:
             if began <= self.since:
                 continue
             if kind == "say":
-                if re.search(self.subject.ack, a, re.M):
+                if self.subject.ack and re.search(self.subject.ack, a, re.M):
                     out.append(Op("ack", a[:24].decode("latin-1").strip(), "", pid, began, ended))
             elif kind != "close" and self.path(a):
                 out.append(Op(kind, self.path(a), self.path(b) or "" if b else "", pid, began, ended))

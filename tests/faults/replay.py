@@ -108,6 +108,9 @@ def judge(ops, marks=()):
 
 def report(name, subject, ops, marks, faults):
     """prints what was seen; appends to faults"""
+    if subject.ack is None:
+        ops = ops + [Op("ack", "exit 0", "", 0, mark, mark) for mark in marks]
+
     def short(path):
         return re.sub(r"\d{6,}[^/ ]*", "<name>", os.path.relpath(path, subject.box)) if path else "everything"
 

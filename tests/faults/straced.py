@@ -193,6 +193,8 @@ def operation(c, kind, box, ack, opened):
     if c.name == "sync" or c.name == "syncfs" and fds and below(fds[0], box):
         return "sync", "", ""
     if c.name in ("write", "writev", "sendto", "sendmsg") and fds and not below(fds[0], box):
+        if not ack:
+            return None
         said = "".join(STRING.findall(c.args)).encode().decode("unicode_escape", "replace").encode("latin-1", "replace")
         return ("ack", said[:24].decode("latin-1").strip(), "") if re.search(ack, said, re.M) else None
     if kind == "data" and fds:
