@@ -321,10 +321,11 @@ def count_cases(count, cases, access):
 
 
 def step_bench(step):
-    """the load generator must refuse wrong servers; its figures are no test"""
-    program = BUILD + "/popload"
-    good = step.run(["gcc", "-O2", "-w", TOP + "/bench/popload.c", "-o", program, "-lssl", "-lcrypto"]) == 0
-    step.count.one(good and step.run([TOP + "/bench/test/wrong.py", program]) == 0)
+    """the load generators must refuse wrong servers; their figures are no test"""
+    for name, libraries, wrong in (("popload", ["-lssl", "-lcrypto"], "wrong.py"), ("lmtpload", [], "wrong_lmtp.py")):
+        program = "%s/%s" % (BUILD, name)
+        good = step.run(["gcc", "-O2", "-w", "%s/bench/%s.c" % (TOP, name), "-o", program] + libraries) == 0
+        step.count.one(good and step.run(["%s/bench/test/%s" % (TOP, wrong), program]) == 0)
 
 
 STEPS = [
@@ -337,7 +338,7 @@ STEPS = [
     ("live", "the real processes and real clients", step_live),
     ("live-asan", "the real processes under ASan and UBSan", step_live_asan),
     ("conformance", "protocol cases", step_conformance),
-    ("bench", "the load generator refuses wrong servers", step_bench),
+    ("bench", "the load generators refuse wrong servers", step_bench),
 ]
 
 
