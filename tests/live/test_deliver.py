@@ -581,6 +581,7 @@ def test_a_slow_mailbox_stalls_no_other(worker, fault):
     assert len(w.read()) == 1 and len(w.read("berta")) == 10
 
 
+@pytest.mark.root  # the process is not dumpable: nobody else may ask where its descriptors lead
 def test_deliveries_to_one_mailbox_share_fsyncs(bed, worker, tmp_path):
     if not shutil.which("strace") or sanitized(bed):
         pytest.skip("needs strace, and no sanitizer, which traces too")
