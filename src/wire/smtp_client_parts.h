@@ -1,6 +1,6 @@
 /* smtp_client_parts: what the files of smtp_client share, and nobody else sees.
  *
- *   smtp_client.c        the machine: feed, and what the owner calls
+ *   smtp_client_feed.c   the machine: feed, and what the owner calls
  *   smtp_client_steps.c  its steps, each what is asked and what the answer means
  *   smtp_client_reply.c  a server's lines to replies */
 #ifndef WIRE_SMTP_CLIENT_PARTS_H

@@ -1,5 +1,5 @@
 /* fuzz_smtp_client: what a server may say to smtp_client, whole and one octet at a time.
- * Fuzzes: src/wire/smtp_client.c src/wire/smtp_client_steps.c src/wire/smtp_client_reply.c
+ * Fuzzes: src/wire/smtp_client_feed.c src/wire/smtp_client_steps.c src/wire/smtp_client_reply.c
  *
  * Input: a byte of what is sent, then the server's bytes. The owner sends a message as often as he is let, in pieces of
  * any size; what the client asks and what it says about the recipients must not depend on how the replies were cut. */
