@@ -1,8 +1,8 @@
-/* auth_route: whose mail it is, and who delivers it: an address becomes users, each of them has the deliver process of his uid. ADMIT to
- * that process first, then TARGET to the door, and RECIPIENT as the last word about the address.
+/* auth_route: whose mail it is, and who delivers it: an address becomes users, each of them has the deliver process of
+ * his uid. ADMIT to that process first, then TARGET to the door, and RECIPIENT as the last word about the address.
  *
- * Trouble of ours (the database, no process, the end of the server) is a passing one; only what the database says for certain is a
- * refusal that lasts. */
+ * Trouble of ours (the database, no process, the end of the server) is a passing one; only what the database says for
+ * certain is a refusal that lasts. */
 #include "daemon/auth_state.h"
 
 #include <string.h>
@@ -165,7 +165,8 @@ static struct auth_door *door_of(struct auth *a, uint64_t generation)
 }
 
 /* Takes each route that `wanted` names out of the list, and hands it to `then`, which frees it. */
-static void take_routes(struct auth *a, bool (*wanted)(const struct auth *a, const struct auth_route *r, const void *arg),
+static void take_routes(struct auth *a,
+                        bool (*wanted)(const struct auth *a, const struct auth_route *r, const void *arg),
                         const void *arg, void (*then)(struct auth *a, struct auth_route *r))
 {
     struct auth_route **at = &a->routes;
@@ -277,7 +278,8 @@ static enum smtp_verdict find(struct auth *a, const struct talk *t, struct addre
     struct users *db = a->stopping || !a->start.master ? NULL : auth_users(a, &err);
     if (a->stopping || !a->start.master)
         return SMTP_TEMP;
-    if (!db || address_resolve(db, t->text[0], t->text[1], a->start.conf.hostname, a->start.conf.postmaster, found, &err) < 0)
+    if (!db ||
+        address_resolve(db, t->text[0], t->text[1], a->start.conf.hostname, a->start.conf.postmaster, found, &err) < 0)
         return verdict_of(&err);
     return judge(a, found);
 }
@@ -318,8 +320,8 @@ static void deliver_closed(void *arg)
     auth_end_if_done(a);
 }
 
-/* It has nothing more to do. If all that it was sent has been seen, nothing is on its way to it, and it is sent home; from here on
- * nobody is sent there. */
+/* It has nothing more to do. If all that it was sent has been seen, nothing is on its way to it, and it is sent home;
+ * from here on nobody is sent there. */
 static void idle(struct auth_deliver *w, uint64_t seen)
 {
     if (w->retiring || seen != w->admits)
@@ -361,7 +363,8 @@ void auth_deliver_came(struct auth *a, const struct talk *t)
     struct auth_hire *h = hire_take(a, t->num[3]);
     a->n_delivers += !h; /* started for the auth before this one */
     mem_free(h);
-    if (map_get(&a->delivers_by_uid, key_of(w->uid, w->gid))) { /* one is enough: an auth before this one had asked for it */
+    if (map_get(&a->delivers_by_uid,
+                key_of(w->uid, w->gid))) { /* one is enough: an auth before this one had asked for it */
         w->retiring = true;
         talk_send(w->chan, &(struct talk){.type = TALK_RETIRE, .fd = -1});
         return;

@@ -1,5 +1,5 @@
-/* deliver: see the header. Its life, and the channels to auth, doors and the master. Linked with neither TLS nor SQL; sees the mail roots
- * and nothing else. */
+/* deliver: see the header. Its life, and the channels to auth, doors and the master. Linked with neither TLS nor SQL;
+ * sees the mail roots and nothing else. */
 #include "daemon/deliver.h"
 
 #include <limits.h>
@@ -127,7 +127,8 @@ static void door_message(void *arg, const void *p, size_t n, int fd)
         door_closed(door);
         return;
     }
-    if (t.id.door != door->generation || t.id.n >> TALK_COUNTER_BITS) { /* it speaks for another: it is not itself any more */
+    if (t.id.door != door->generation ||
+        t.id.n >> TALK_COUNTER_BITS) { /* it speaks for another: it is not itself any more */
         if (t.fd >= 0)
             close(t.fd);
         door_closed(door);

@@ -1,5 +1,6 @@
-/* deliver_box: the mailboxes of a deliver process, side by side; in each of them one batch after the other. What comes while a batch runs
- * goes into the next one, so that the busier a mailbox is, the more deliveries share a directory's fsync. */
+/* deliver_box: the mailboxes of a deliver process, side by side; in each of them one batch after the other. What comes
+ * while a batch runs goes into the next one, so that the busier a mailbox is, the more deliveries share a directory's
+ * fsync. */
 #include "daemon/deliver_state.h"
 
 #include <assert.h>
@@ -11,8 +12,8 @@
 #include "store/open.h"
 
 enum {
-    BATCH_MOST = 64,               /* targets; the first of a batch waits for its last */
-    BATCH_OCTETS = 32 << 20,       /* of their messages */
+    BATCH_MOST = 64,         /* targets; the first of a batch waits for its last */
+    BATCH_OCTETS = 32 << 20, /* of their messages */
     SWEEP_EVERY_MS = 24 * 3600000,
 };
 
@@ -128,8 +129,8 @@ static void log_delivered(const struct deliver_target *t)
 {
     const struct deliver_letter *l = t->letter;
     log_info("delivered", "user=%s id=%llu.%llu size=%zu store=%s ms=%llu", log_quote_text(t->user),
-             (unsigned long long)l->id.door, (unsigned long long)l->id.n, t->n_trace + l->size, log_quote_text(t->box->where),
-             (unsigned long long)(clock_ms() - t->asked));
+             (unsigned long long)l->id.door, (unsigned long long)l->id.n, t->n_trace + l->size,
+             log_quote_text(t->box->where), (unsigned long long)(clock_ms() - t->asked));
 }
 
 static void log_failed(const struct deliver_target *t)
@@ -140,8 +141,8 @@ static void log_failed(const struct deliver_target *t)
     if (t->verdict == SMTP_OVER_QUOTA)
         log_info("quota", "user=%s id=%llu.%llu refused: %s", user, door, n, t->err.text);
     else
-        log_error("delivery", "user=%s id=%llu.%llu store=%s failed: %s: %s", user, door, n, where, err_row(t->err.kind)->name,
-                  t->err.text);
+        log_error("delivery", "user=%s id=%llu.%llu store=%s failed: %s: %s", user, door, n, where,
+                  err_row(t->err.kind)->name, t->err.text);
 }
 
 static void room_asked(struct deliver_target *t)

@@ -1,5 +1,5 @@
-/* deliver_letter: what a deliver process keeps of transactions: whom auth has admitted, what the door asks for. A target is delivered
- * once, and only if auth has admitted it for that transaction. */
+/* deliver_letter: what a deliver process keeps of transactions: whom auth has admitted, what the door asks for. A
+ * target is delivered once, and only if auth has admitted it for that transaction. */
 #include "daemon/deliver_state.h"
 
 #include <unistd.h>
@@ -10,8 +10,8 @@
 #include "store/open.h"
 
 enum {
-    EARLY_MS = 5000,           /* a door's word waits so long for auth's */
-    LETTER_MS = 60 * 60000,    /* a transaction that nobody has ended by then has been lost */
+    EARLY_MS = 5000,        /* a door's word waits so long for auth's */
+    LETTER_MS = 60 * 60000, /* a transaction that nobody has ended by then has been lost */
     SWEEP_MS = 1000,
     EARLY_MAX = 1024,
     LETTERS_MAX = 65536,
@@ -111,7 +111,8 @@ static int check(const struct deliver *d, const struct talk *t, const char *wher
 
 static void go_on(struct deliver_target *t)
 {
-    if (t->step == TARGET_REFUSED || !t->letter->text) /* that, too, against the rules: a door sends the message first */
+    if (t->step == TARGET_REFUSED ||
+        !t->letter->text) /* that, too, against the rules: a door sends the message first */
         deliver_answer(t, t->commit_now ? TALK_DELIVERED : TALK_PREPARED, SMTP_TEMP);
     else
         deliver_box_add(t, JOB_WRITE);
@@ -230,8 +231,8 @@ static void forget(struct deliver_letter *l)
     mem_free(all);
 }
 
-/* ---- what was forgotten before it was admitted, because the two words take different roads: else a stranger who comes and goes could
- * fill the table with what nobody ever ends */
+/* ---- what was forgotten before it was admitted, because the two words take different roads: else a stranger who comes
+ * and goes could fill the table with what nobody ever ends */
 
 struct deliver_dead {
     uint64_t key, until; /* ms */
@@ -326,8 +327,8 @@ static void refuse_early(struct deliver *d, uint64_t now)
                 due[n++] = t;
     for (unsigned k = 0; k < n; k++) {
         t = due[k];
-        log_error("deliver", "target %u of %llu.%llu was not admitted", t->number, (unsigned long long)t->letter->id.door,
-                  (unsigned long long)t->letter->id.n);
+        log_error("deliver", "target %u of %llu.%llu was not admitted", t->number,
+                  (unsigned long long)t->letter->id.door, (unsigned long long)t->letter->id.n);
         deliver_answer(t, t->commit_now ? TALK_DELIVERED : TALK_PREPARED, SMTP_TEMP);
     }
     mem_free(due);

@@ -1,5 +1,5 @@
-/* deliver_message: takes a message in: a memory file that its door has filled and sealed, so that nobody can change or shorten it
- * while it is read. Mapped once, for reading only; the descriptor is closed at once. */
+/* deliver_message: takes a message in: a memory file that its door has filled and sealed, so that nobody can change or
+ * shorten it while it is read. Mapped once, for reading only; the descriptor is closed at once. */
 #include "daemon/deliver_state.h"
 
 #include <errno.h>
@@ -60,7 +60,8 @@ void deliver_message(struct deliver *d, const struct talk *t)
         if (take(l, t->fd, talk_wide(t->num), &err) == 0)
             d->messages++;
         else
-            log_error("message", "%llu.%llu refused: %s", (unsigned long long)t->id.door, (unsigned long long)t->id.n, err.text);
+            log_error("message", "%llu.%llu refused: %s", (unsigned long long)t->id.door, (unsigned long long)t->id.n,
+                      err.text);
     }
     if (t->fd >= 0)
         close(t->fd);

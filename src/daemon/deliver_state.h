@@ -106,8 +106,8 @@ struct deliver {
     struct map letters; /* talk_key(id) → struct deliver_letter */
     struct map dead;    /* ids that were forgotten, for a moment (deliver_letter.c) */
     struct deliver_dead *first_dead, *last_dead;
-    struct map boxes;   /* hash of where → struct deliver_box, more by `same` */
-    unsigned live;      /* letters that have not ended, the forgotten ones too */
+    struct map boxes;                  /* hash of where → struct deliver_box, more by `same` */
+    unsigned live;                     /* letters that have not ended, the forgotten ones too */
     unsigned targets, early, messages; /* all there are; of TARGET_EARLY; letters with a text */
     struct limit crowded;
     struct loop_timer *sweep, *idle;
