@@ -127,31 +127,31 @@ static void start_tls(struct reception *r)
     conn_start_tls(r->conn, d->tls_mail);
 }
 
+/* What a memory file's trouble means. */
+static enum smtp_verdict no_message(struct reception *r, const struct err *err)
+{
+    enum smtp_verdict v = err->kind == ERR_LIMIT ? SMTP_NO_ROOM : SMTP_TEMP;
+    r->mail.why = transaction_word(v);
+    if (v == SMTP_NO_ROOM)
+        limit_reached(&r->door->full, "messages_memory");
+    else
+        log_error("message", "id=%s %s", r->mail.id, err->text);
+    return v;
+}
+
 static enum smtp_verdict begin_message(struct reception *r)
 {
     struct err err;
-    if (!message_fits(&r->door->messages, r->smtp.mail.size)) {
-        limit_reached(&r->door->full, "messages_memory");
-        return SMTP_NO_ROOM;
-    }
-    if (message_begin(&r->mail.message, &err) == 0)
-        return SMTP_OK;
-    log_error("message", "id=%s %s", r->mail.id, err.text);
-    return SMTP_TEMP;
+    if (message_begin(&r->mail.message, r->smtp.mail.size, r->service == CONF_LMTP, &err) < 0)
+        return no_message(r, &err);
+    r->mail.why = NULL; /* an earlier try of this transaction may have found no room */
+    return SMTP_OK;
 }
 
 static enum smtp_verdict take_piece(struct reception *r)
 {
     struct err err;
-    if (message_add(&r->mail.message, r->smtp.piece, &err) == 0)
-        return SMTP_OK;
-    enum smtp_verdict v = err.kind == ERR_LIMIT ? SMTP_NO_ROOM : SMTP_TEMP;
-    r->mail.why = transaction_word(v);
-    if (v == SMTP_NO_ROOM)
-        limit_reached(&r->door->full, "messages_memory");
-    else
-        log_error("message", "id=%s %s", r->mail.id, err.text);
-    return v;
+    return message_add(&r->mail.message, r->smtp.piece, &err) < 0 ? no_message(r, &err) : SMTP_OK;
 }
 
 /* true: go on feeding. */
@@ -191,10 +191,11 @@ static bool obey(struct reception *r, enum smtp_want want)
     return false;
 }
 
-/* A server that stops lets a transaction come to its end. */
+/* A server that stops lets a transaction come to its end: to the last answer, for which there may be no room yet. */
 static bool stops_now(const struct reception *r)
 {
-    return r->door->stopping && r->step == RECEPTION_TALK && !r->mail.n && !smtp_server_in_message(&r->smtp);
+    return r->door->stopping && r->step == RECEPTION_TALK && !r->mail.n && !smtp_server_in_message(&r->smtp) &&
+           !smtp_server_answering(&r->smtp);
 }
 
 void reception_drive(struct reception *r)

@@ -110,6 +110,11 @@ bool smtp_server_in_message(const struct smtp_server *m)
     return m->step == STEP_DATA || m->step == STEP_CHUNK || m->step == STEP_SKIP || m->step == STEP_PIECE;
 }
 
+bool smtp_server_answering(const struct smtp_server *m)
+{
+    return m->step == STEP_WHOLE || m->step == STEP_DELIVER || m->step == STEP_REFUSED;
+}
+
 /* ---- the owner's answers */
 
 void smtp_server_mail(struct smtp_server *m, enum smtp_verdict v, struct buf *out)

@@ -154,5 +154,8 @@ void smtp_server_stop(struct smtp_server *m, const char *text, struct buf *out);
 /* A command has begun and not ended; a message is coming in: which time limit counts. */
 bool smtp_server_in_line(const struct smtp_server *m, const struct buf *in);
 bool smtp_server_in_message(const struct smtp_server *m);
+/* A message has come in, and not all of its answers have been written: who ends it now makes senders deliver again what
+ * has been delivered. */
+bool smtp_server_answering(const struct smtp_server *m);
 
 #endif

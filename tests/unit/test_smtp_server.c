@@ -317,6 +317,7 @@ static void test_answers_between(void **state)
         assert_int_equal(smtp_server_feed(&o.m, &o.in, &o.out), SMTP_WANT_DELIVER);
         assert_int_equal(smtp_server_feed(&o.m, &o.in, &o.out), SMTP_WANT_DELIVER);
         assert_int_equal(o.m.mail.recipients, 2);
+        assert_true(smtp_server_answering(&o.m));
         smtp_server_delivered(&o.m, i ? SMTP_TEMP : SMTP_OK, "a.b-1", &o.out);
         assert_true(span_is(buf_span(&o.out), i ? "451 4.3.0 Not possible now, try again later\r\n"
                                                 : "250 2.0.0 Delivered as a.b-1\r\n"));
@@ -327,6 +328,7 @@ static void test_answers_between(void **state)
     assert_int_equal(o.m.count.commands, 5);
     assert_int_equal(o.m.count.errors, 1); /* the recipient who was put off */
     assert_false(smtp_server_in_message(&o.m));
+    assert_false(smtp_server_answering(&o.m));
     assert_false(smtp_server_in_line(&o.m, &o.in));
     buf_add_text(&o.in, "NO");
     assert_int_equal(smtp_server_feed(&o.m, &o.in, &o.out), SMTP_WANT_INPUT);
