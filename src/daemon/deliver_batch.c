@@ -14,7 +14,8 @@ enum { OPEN_MS = 2000, RECOUNT_S = 60 };
 struct usage {
     bool known;
     struct store_used used;
-    uint64_t added, added_octets; /* by this batch, which no record knows yet */
+    uint64_t added, added_octets;       /* by this batch, which no record knows yet */
+    uint64_t prepared, prepared_octets; /* of those: not to be committed yet, and perhaps never */
 };
 
 /* ---- the store */
@@ -88,6 +89,12 @@ static int check_room(struct deliver_box *b, struct deliver_target *t, struct us
         return -1;
     if (fits(t, &u->used, octets))
         return 0;
+    struct store_used sure = u->used;
+    sure.octets -= b->draft_octets + u->prepared_octets;
+    sure.messages -= b->drafts + u->prepared;
+    if (fits(t, &sure, octets)) /* what is only prepared may never be there: a refusal that lasts would be rash */
+        return err_set(err, ERR_TEMP, "%llu octets in %llu messages are used or prepared, and %llu more do not fit now",
+                       (unsigned long long)u->used.octets, (unsigned long long)u->used.messages, (unsigned long long)octets);
     return err_set(err, ERR_LIMIT, "%llu octets in %llu messages are used, and %llu more do not fit",
                    (unsigned long long)u->used.octets, (unsigned long long)u->used.messages, (unsigned long long)octets);
 }
@@ -149,6 +156,8 @@ static void write_one(struct deliver_box *b, struct deliver_target *t, struct us
     u->used.messages++;
     u->added_octets += t->octets;
     u->added++;
+    u->prepared_octets += t->commit_now ? 0 : t->octets;
+    u->prepared += !t->commit_now;
 }
 
 /* ---- the batch */
