@@ -31,6 +31,7 @@ void message_end(struct message *m)
         close(m->fd);
     mem_free(m->gather);
     m->room->used -= m->claimed;
+    m->room->hollow -= m->claimed - m->held;
     message_init(m, m->room);
 }
 
@@ -42,10 +43,39 @@ static int fail(struct message *m, struct err *err, enum err_kind kind, const ch
                    kind == ERR_TEMP ? strerror(error) : "");
 }
 
-int message_begin(struct message *m, struct err *err)
+/* The file in whole pages, and the buffer; or what is reserved, if that is more. */
+static bool claim(struct message *m, uint64_t file, size_t gather)
+{
+    uint64_t held = (file + PAGE - 1) / PAGE * PAGE + gather;
+    uint64_t want = held > m->reserved ? held : m->reserved;
+    if (want > m->claimed && !message_fits(m->room, want - m->claimed))
+        return false;
+    m->room->used += want - m->claimed;
+    m->room->hollow += (want - held) - (m->claimed - m->held);
+    m->claimed = want;
+    m->held = held;
+    return true;
+}
+
+static bool reserve(struct message *m, uint64_t size, bool trusted)
+{
+    const struct message_room *room = m->room;
+    if (!message_fits(room, size))
+        return false;
+    uint64_t want = size + (size < GATHER_MOST / 2 ? 2 * size : GATHER_MOST) + PAGE; /* with its buffer */
+    if (want > room->ceiling - room->used)
+        want = room->ceiling - room->used;
+    if (size && (trusted || room->hollow + want <= room->ceiling / 2))
+        m->reserved = want;
+    return claim(m, 0, 0);
+}
+
+int message_begin(struct message *m, uint64_t size, bool trusted, struct err *err)
 {
     struct message_room *room = m->room;
     message_end(m);
+    if (!reserve(m, size, trusted))
+        return fail(m, err, ERR_LIMIT, "messages_memory is used up");
     if (!room->no_exec_seal) {
         m->fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
         room->no_exec_seal = m->fd < 0 && errno == EINVAL;
@@ -53,17 +83,6 @@ int message_begin(struct message *m, struct err *err)
     if (m->fd < 0 && room->no_exec_seal)
         m->fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     return m->fd < 0 ? fail(m, err, ERR_TEMP, "create") : 0;
-}
-
-/* The file in whole pages, and the buffer. */
-static bool claim(struct message *m, uint64_t file, size_t gather)
-{
-    uint64_t want = (file + PAGE - 1) / PAGE * PAGE + gather;
-    if (want > m->claimed && !message_fits(m->room, want - m->claimed))
-        return false;
-    m->room->used += want - m->claimed;
-    m->claimed = want;
-    return true;
 }
 
 static int put(struct message *m, const char *p, size_t n)
@@ -133,6 +152,7 @@ int message_seal(struct message *m, struct err *err)
     mem_free(m->gather);
     m->gather = NULL;
     m->gather_room = 0;
+    m->reserved = 0;
     claim(m, m->size, 0);
     if (fcntl(m->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
         return fail(m, err, ERR_TEMP, "seal");

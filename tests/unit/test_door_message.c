@@ -34,7 +34,7 @@ static void put(struct message *m, uint64_t size, size_t piece)
 {
     struct err err;
     char *part = malloc(piece);
-    assert_int_equal(message_begin(m, &err), 0);
+    assert_int_equal(message_begin(m, 0, false, &err), 0);
     for (uint64_t at = 0; at < size;) {
         size_t n = size - at < piece ? (size_t)(size - at) : piece;
         for (size_t i = 0; i < n; i++)
@@ -116,7 +116,7 @@ static void the_ceiling(void **state)
     assert_false(message_fits(&room, (1 << 20) + 1));
     assert_false(message_fits(&room, UINT64_MAX));
     put(&a, 700000, 4096);
-    assert_int_equal(message_begin(&b, &err), 0);
+    assert_int_equal(message_begin(&b, 0, false, &err), 0);
     uint64_t taken = 0;
     while (message_add(&b, (struct span){piece, sizeof piece}, &err) == 0) {
         taken += sizeof piece;
@@ -136,6 +136,52 @@ static void the_ceiling(void **state)
     assert_false(message_fits(&room, 0));
 }
 
+/* What is promised is kept free; what strangers promise, up to a half of all. */
+static void reserved(void **state)
+{
+    struct message_room room = {.ceiling = 1 << 20};
+    struct message a, b, c;
+    struct err err;
+    char piece[1000] = {0};
+    (void)state;
+    message_init(&a, &room);
+    message_init(&b, &room);
+    message_init(&c, &room);
+    assert_int_equal(message_begin(&a, 600000, true, &err), 0);
+    assert_true(room.used >= 600000 && room.hollow == room.used);
+    assert_false(message_fits(&room, 500000));
+    assert_int_equal(message_begin(&b, 500000, true, &err), -1);
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_int_equal(b.fd, -1);
+    for (unsigned i = 0; i < 600; i++) {
+        assert_int_equal(message_add(&a, (struct span){piece, sizeof piece}, &err), 0);
+        assert_true(room.used <= room.ceiling && room.hollow <= room.used);
+    }
+    uint64_t before = room.used;
+    assert_int_equal(message_seal(&a, &err), 0);
+    assert_true(room.used < before && room.hollow == 0 && room.used >= 600000);
+    message_end(&a);
+    assert_int_equal(room.used + room.hollow, 0);
+
+    assert_int_equal(message_begin(&a, 300000, false, &err), 0);
+    assert_int_equal(message_begin(&b, 300000, false, &err), 0); /* taken as it comes, nothing is kept free for it */
+    assert_int_equal(b.claimed, 0);
+    assert_int_equal(message_begin(&c, 600000, true, &err), 0);
+    assert_int_equal(message_add(&b, (struct span){piece, sizeof piece}, &err), 0);
+    message_end(&a);
+    message_end(&b);
+    message_end(&c);
+    assert_int_equal(room.used + room.hollow, 0);
+
+    assert_int_equal(message_begin(&a, 10, true, &err), 0); /* he sends more than he said */
+    for (unsigned i = 0; i < 300; i++)
+        assert_int_equal(message_add(&a, (struct span){piece, sizeof piece}, &err), 0);
+    assert_int_equal(message_seal(&a, &err), 0);
+    assert_int_equal(a.size, 300000);
+    message_end(&a);
+    assert_int_equal(room.used + room.hollow, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +189,7 @@ int main(void)
         cmocka_unit_test(sealed),
         cmocka_unit_test(small_ones_wait_for_their_end),
         cmocka_unit_test(the_ceiling),
+        cmocka_unit_test(reserved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
