@@ -371,3 +371,30 @@ def test_a_flood(plain):
     w = a.worker(token, uid)
     admitted = [a.hears(a.workers[w]) for _ in range(1024)]
     assert {x[1] for x in admitted} == set(range(1024))
+
+
+def test_a_ceiling_of_processes(plain):
+    """a stranger who names users of many uids has so many processes started, and not one more"""
+    path = str(plain.tmp / "passwd")
+    with open(path, "w") as f:
+        for i in range(1030):
+            f.write("u%d:*:%d:%d::::\n" % (i, 62000 + i, 62000 + i))
+    plain.tool("user", "import", path, "--store", "maildir:%s/mail/{user}" % plain.tmp)
+    a = plain.start()
+    needs = []
+    for i in range(1024):
+        a.whose("u%d@host.example" % i, n=i)
+        needs.append(a.needs())
+    assert {uid for _, uid in needs} == set(range(62000, 63024))
+    workers = [a.worker(*need) for need in needs[:10]]
+    for _ in workers:
+        assert a.hears()[0] == "TARGET" and a.hears()[2][1] == OK
+    a.whose("u1025@host.example", n=2000)
+    assert a.recipient(2000) == TEMP
+    assert "deliver processes: 1 refused" in a.log()
+    a.whose("u3@host.example", n=2001)  # who has one is delivered to
+    assert a.hears()[0] == "TARGET" and a.recipient(2001, targets=1) == OK
+    a.workers.pop(workers[5]).close()
+    time.sleep(0.3)
+    a.whose("u1026@host.example", n=2002)
+    assert a.needs()[1] == 63026
