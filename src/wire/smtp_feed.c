@@ -138,6 +138,7 @@ void smtp_server_rcpt(struct smtp_server *m, enum smtp_verdict v, struct buf *ou
         m->mail.recipients++;
         smtp_ok(m, out, "250 2.1.5 The recipient is noted");
     } else {
+        m->mail.refused++;
         smtp_refuse(m, out, v);
     }
 }

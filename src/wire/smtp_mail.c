@@ -97,7 +97,7 @@ void smtp_do_rcpt(struct smtp_server *m, struct span rest, struct buf *out)
         smtp_err(m, out, "555 5.5.4 RCPT takes no parameters here");
     else if (to.utf8 && !m->mail.utf8)
         smtp_err(m, out, "553 5.6.7 This address needs SMTPUTF8");
-    else if (m->mail.recipients >= m->offer.recipients_max)
+    else if (m->mail.recipients + m->mail.refused >= m->offer.recipients_max) /* each costs as much to ask about */
         smtp_refuse(m, out, SMTP_TOO_MANY);
     else {
         m->rcpt = to;

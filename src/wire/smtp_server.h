@@ -104,6 +104,7 @@ struct smtp_mail {
     uint64_t size;            /* as SIZE= said; 0: not said */
     bool utf8, eight_bit;     /* SMTPUTF8, BODY=8BITMIME */
     unsigned recipients;      /* accepted so far */
+    unsigned refused;         /* recipients that were refused: they count for the ceiling, too */
     uint64_t octets;          /* of the message so far */
 };
 
