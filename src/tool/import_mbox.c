@@ -10,12 +10,14 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { PIECE = 64 * 1024 };
+
 struct mbox {
     struct import_source source;
     FILE *file;
-    char *line;
-    size_t room;
-    ssize_t n; /* of the line at hand: the "From " line of the next message; 0: the file's end */
+    char line[PIECE + 1]; /* a line, or a piece of one that is longer: nobody's line takes all memory */
+    ssize_t n;            /* of what is at hand: the "From " line of the next message; 0: the file's end */
+    bool begins;          /* it is the beginning of a line */
     unsigned number;
     char name[40];
     int64_t mtime;
@@ -71,11 +73,16 @@ static bool blank(const char *line, ssize_t n)
 
 static ssize_t read_line(struct mbox *b)
 {
-    b->n = getdelim(&b->line, &b->room, '\n', b->file);
-    if (b->n > 0)
-        b->source.done += (uint64_t)b->n;
-    else
-        b->n = 0;
+    int c;
+    b->begins = b->n == 0 || b->line[b->n - 1] == '\n';
+    b->n = 0;
+    while (b->n < PIECE && (c = getc_unlocked(b->file)) != EOF) {
+        b->line[b->n++] = (char)c;
+        if (c == '\n')
+            break;
+    }
+    b->line[b->n] = '\0';
+    b->source.done += (uint64_t)b->n;
     return b->n;
 }
 
@@ -84,16 +91,19 @@ static int take_text(struct mbox *b)
 {
     struct import_source *s = &b->source;
     size_t before_blank = 0;
-    bool was_blank = false;
+    bool was_blank = false, separator = true; /* the "From " line may be longer than a piece */
     int result = 0;
     int64_t when;
     while (read_line(b) > 0) {
+        separator = separator && !b->begins;
+        if (separator)
+            continue;
         if (was_blank && separates(b->line, b->n, &when))
             break;
-        was_blank = blank(b->line, b->n);
+        was_blank = b->begins && blank(b->line, b->n);
         if (was_blank)
             before_blank = s->n;
-        bool less = quoted(b->line, b->n);
+        bool less = b->begins && quoted(b->line, b->n);
         if (result == 0 && import_add(s, b->line + less, (size_t)b->n - less) < 0)
             result = -1;
     }
@@ -122,7 +132,6 @@ static void mbox_close(struct import_source *s)
 {
     struct mbox *b = (struct mbox *)s;
     fclose(b->file);
-    free(b->line); /* getdelim's */
     mem_free(b);
 }
 

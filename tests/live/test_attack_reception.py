@@ -2,6 +2,7 @@
 import os
 import signal
 import socket
+import subprocess
 import time
 
 MANY = 4000
@@ -35,3 +36,24 @@ def test_stop_while_a_slow_client_has_answers_to_come(own_bed):
     assert f.readline().startswith(b"421 4.3.2 ")
     assert f.readline() == b""
     s.close()
+
+
+def test_import_of_a_line_without_end(own_bed, tmp_path):
+    """one line of an mbox file is larger than any message may be: its message is not taken, cut short as it would be, and it
+    takes no memory of its own size"""
+    bed = own_bed("message_size=1M")
+    source = str(tmp_path / "mbox")
+    with open(source, "wb") as f:
+        f.write(b"From a@b.example Tue Nov 24 18:00:00 2026\nSubject: 1\n\nfirst\n\n"
+                b"From a@b.example Tue Nov 24 18:00:01 2026\nSubject: 2\n\nbegins ")
+        f.truncate(300 << 20)
+        f.seek(0, os.SEEK_END)
+        f.write(b"\n\nFrom a@b.example Tue Nov 24 18:00:02 2026\nSubject: 3\n\n" + b"x" * 200000 + b"\nlast\n")
+    p = subprocess.Popen([bed.programs["bustia"], "-c", bed.target["config"], "import", "t1", source], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True, env=dict(os.environ, HOME=str(tmp_path)))
+    out, told = p.stdout.read(), p.stderr.read()
+    _, status, used = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    assert p.returncode == os.EX_DATAERR and "message 2 is larger" in told and "1 not" in out, (out, told)
+    assert used.ru_maxrss < 200 << 10, used.ru_maxrss
+    assert sorted(os.path.getsize(f) > 200000 for f in bed.files("t1")) == [False, True]
