@@ -172,6 +172,12 @@ static bool argument_fits(enum argument argument, struct span rest)
     return argument == MAYBE || (argument == SOME) == (rest.n > 0);
 }
 
+static bool begins_chunk(struct span line)
+{
+    const struct span head = {line.p, line.n < 4 ? line.n : 4};
+    return span_is_nocase(head, "BDAT");
+}
+
 void smtp_command(struct smtp_server *m, struct span line, struct buf *out)
 {
     while (line.n && line.p[line.n - 1] == ' ')
@@ -188,6 +194,10 @@ void smtp_command(struct smtp_server *m, struct span line, struct buf *out)
         smtp_err_order(m, out);
     else if (!argument_fits(c->argument, rest))
         smtp_err(m, out, "501 5.5.4 %s takes %s argument", c->word, c->argument == NONE ? "no" : "an");
-    else
+    else {
         c->act(m, rest, out);
+        return;
+    }
+    if (begins_chunk(line)) /* how many octets belong to it, nobody knows: they would be run as commands */
+        m->step = STEP_CLOSE;
 }
