@@ -123,7 +123,8 @@ const struct conf_option conf_table[] = {
      .group = "Limits", .reloads = true,
      .about = "How many connections may be open at once; one more is closed at once."},
     {"tls_waiting", &CONF_KIND_NUMBER, AT(tls_waiting), "1000", .least = 1, .most = 1000000, .reloads = true,
-     .about = "How many TLS connections that have not logged in may be open; each costs some 30 kB."},
+     .about = "How many TLS connections that have not logged in may be open, and as many again over which mail comes in; each costs "
+              "some 30 kB."},
     {"memory_buffers", &CONF_KIND_SIZE, AT(memory_buffers), "8M", .least = 64 * KILO, .most = 64 * GIGA,
      .about = "What the buffers of one process may hold together; beyond it peers are served in small pieces."},
     {"password_threads", &CONF_KIND_NUMBER, AT(password_threads), "2", .least = 1, .most = 64,

@@ -34,14 +34,17 @@ static int have_store(struct deliver_box *b, struct err *err)
 {
     if (b->store)
         return 0;
-    if (store_open(&b->store, &b->root, 1, b->where, STORE_DELIVER, err) < 0)
+    struct store *s = NULL;
+    if (store_open(&s, &b->root, 1, b->where, STORE_DELIVER, err) < 0 || !s)
         return -1;
+    if (!s->ops->begin) {
+        s->ops->close(s);
+        err_set(err, ERR_PERM, "a store of this kind takes no deliveries");
+        return -1;
+    }
+    b->store = s;
     b->opened = clock_ms();
-    if (b->store->ops->begin)
-        return 0;
-    b->store->ops->close(b->store);
-    b->store = NULL;
-    return err_set(err, ERR_PERM, "a store of this kind takes no deliveries");
+    return 0;
 }
 
 /* ---- verdicts */
@@ -190,7 +193,7 @@ static bool to_commit(const struct deliver_target *t)
 static void commit(struct deliver_box *b)
 {
     unsigned n = 0;
-    struct store_draft **drafts = mem_alloc(b->batch.count * sizeof *drafts);
+    struct store_draft **drafts = mem_alloc(b->batch.count * sizeof(void *));
     struct err *errs = mem_alloc(b->batch.count * sizeof *errs);
     for (struct deliver_target *t = b->batch.first; t; t = t->next)
         if (to_commit(t))

@@ -43,6 +43,12 @@ struct deliver_letter *deliver_letter_of(struct deliver *d, struct talk_id id)
     return l;
 }
 
+/* The door counts a message that it has sent until it hears this. */
+static void say_forgotten(struct deliver *d, struct talk_id id)
+{
+    deliver_say(d, &(struct talk){.type = TALK_FORGOTTEN, .id = id, .fd = -1});
+}
+
 /* Ends it when nobody has anything to say of it any more: all that was admitted is answered. */
 static void end_if_done(struct deliver_letter *l)
 {
@@ -52,6 +58,8 @@ static void end_if_done(struct deliver_letter *l)
     if (!l->forgotten)
         map_take(&d->letters, talk_key(l->id));
     deliver_message_free(l);
+    if (l->forgotten)
+        say_forgotten(d, l->id);
     map_fini(&l->targets);
     mem_free(l);
     d->live--;
@@ -219,7 +227,7 @@ static void forget(struct deliver_letter *l)
 {
     unsigned n = 0;
     size_t at = 0;
-    struct deliver_target **all = mem_resize(NULL, (l->targets.count + 1) * sizeof *all);
+    struct deliver_target **all = mem_resize(NULL, (l->targets.count + 1) * sizeof(void *));
     while ((all[n] = map_next(&l->targets, &at)))
         n++;
     map_take(&l->deliver->letters, talk_key(l->id));
@@ -269,10 +277,12 @@ static void sweep_dead(struct deliver *d, uint64_t now)
 void deliver_forget(struct deliver *d, struct talk_id id)
 {
     struct deliver_letter *l = find(d, id);
-    if (l)
+    if (l) {
         forget(l);
-    else
-        bury(d, id);
+        return;
+    }
+    bury(d, id);
+    say_forgotten(d, id);
 }
 
 /* Forgets each letter that `doomed` names. */
@@ -280,7 +290,7 @@ static void forget_all(struct deliver *d, bool (*doomed)(const struct deliver_le
 {
     unsigned n = 0;
     size_t at = 0;
-    struct deliver_letter **all = mem_resize(NULL, (d->letters.count + 1) * sizeof *all), *l;
+    struct deliver_letter **all = mem_resize(NULL, (d->letters.count + 1) * sizeof(void *)), *l;
     while ((l = map_next(&d->letters, &at)))
         if (doomed(l, what))
             all[n++] = l;
@@ -320,7 +330,7 @@ static void refuse_early(struct deliver *d, uint64_t now)
 {
     unsigned n = 0;
     size_t i = 0;
-    struct deliver_target **due = mem_resize(NULL, (d->early + 1) * sizeof *due), *t;
+    struct deliver_target **due = mem_resize(NULL, (d->early + 1) * sizeof(void *)), *t;
     for (const struct deliver_letter *l; d->early && (l = map_next(&d->letters, &i));)
         for (size_t k = 0; (t = map_next(&l->targets, &k));)
             if (t->step == TARGET_EARLY && t->until <= now)

@@ -155,8 +155,10 @@ static void worker_closed(void *arg)
     mem_free(w);
     if (role == ROLE_MAIL)
         door_pop3_worker_gone(d, number);
-    else
+    else {
         door_smtp_worker_gone(d, number);
+        door_left_worker_gone(d, number);
+    }
 }
 
 static void mail_says(struct door *d, const struct talk *t)
@@ -171,7 +173,9 @@ static void mail_says(struct door *d, const struct talk *t)
 static void deliver_says(struct door *d, uint32_t worker, const struct talk *t)
 {
     struct reception *r = map_get(&d->transactions, t->id.n);
-    if (r && t->type == TALK_ROOM)
+    if (t->type == TALK_FORGOTTEN)
+        door_left_forgotten(d, worker, t->id.n);
+    else if (r && t->type == TALK_ROOM)
         door_smtp_room(r, worker, t);
     else if (r && t->type == TALK_PREPARED)
         door_smtp_prepared(r, worker, t);

@@ -35,6 +35,19 @@ void message_end(struct message *m)
     message_init(m, m->room);
 }
 
+uint64_t message_leave(struct message *m)
+{
+    uint64_t octets = m->held;
+    m->room->used += octets;
+    message_end(m);
+    return octets;
+}
+
+void message_left(struct message_room *room, uint64_t octets)
+{
+    room->used -= octets;
+}
+
 static int fail(struct message *m, struct err *err, enum err_kind kind, const char *what)
 {
     int error = errno;

@@ -41,4 +41,8 @@ int message_add(struct message *m, struct span piece, struct err *err);
 int message_seal(struct message *m, struct err *err);
 void message_end(struct message *m); /* gives everything back; holds nothing again */
 
+/* The same, but others still have the file: the octets it holds stay counted, and are returned. */
+uint64_t message_leave(struct message *m);
+void message_left(struct message_room *room, uint64_t octets); /* now nobody has it any more */
+
 #endif

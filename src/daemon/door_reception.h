@@ -80,7 +80,7 @@ struct reception {
     struct conn *conn;
     enum reception_step step;
     enum conf_service service;
-    bool counted, waits_tls; /* in peers; in tls_waiting */
+    bool counted, counted_tls; /* in peers; in tls_receiving */
     struct smtp_server smtp;
     struct transaction mail;
     char *host; /* outlives a reload */
@@ -108,6 +108,9 @@ struct talk transaction_says(const struct reception *r, enum talk_type type);
 /* ---- door_rcpt.c */
 bool reception_ask(struct reception *r); /* RCPT. true: answered at once */
 void reception_rcpt_failed(struct reception *r); /* auth is gone, or too slow */
+
+/* ---- door_left.c */
+void door_left_add(struct door *d, struct transaction *m, struct map *holders); /* its message; takes the map over */
 
 /* ---- door_deliver.c */
 bool reception_deliver(struct reception *r); /* the message is whole. true: answered at once */

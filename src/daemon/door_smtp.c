@@ -32,8 +32,8 @@ static void reception_end(struct reception *r, const char *how)
     transaction_over(r);
     if (r->counted)
         limit_peers_leave(&d->peers, r->address);
-    if (r->waits_tls)
-        d->tls_waiting--;
+    if (r->counted_tls)
+        d->tls_receiving--;
     map_take(&d->receptions, r->n);
     smtp_server_fini(&r->smtp);
     conn_free(r->conn);
@@ -114,14 +114,12 @@ static struct smtp_offer offer(const struct reception *r)
 static void start_tls(struct reception *r)
 {
     struct door *d = r->door;
-    if (!d->tls_mail || d->tls_waiting >= d->start.conf.tls_waiting) {
-        if (d->tls_mail)
-            limit_reached(&d->crowded, "tls_waiting");
+    if (!d->tls_mail) { /* the certificate is gone since it was offered */
         finish(r);
         return;
     }
-    d->tls_waiting++;
-    r->waits_tls = true;
+    d->tls_receiving++;
+    r->counted_tls = true;
     r->step = RECEPTION_HANDSHAKE;
     reception_wait(r, d->start.conf.smtp_timeout);
     conn_start_tls(r->conn, d->tls_mail);
@@ -200,6 +198,8 @@ static bool stops_now(const struct reception *r)
 
 void reception_drive(struct reception *r)
 {
+    bool crowded = r->door->tls_receiving >= r->door->start.conf.tls_waiting;
+    r->smtp.tls_busy = crowded;
     while (obey(r, smtp_server_feed(&r->smtp, conn_in(r->conn), conn_out(r->conn))) && !stops_now(r))
         ;
     if (stops_now(r))

@@ -43,11 +43,13 @@ struct door {
     struct tls_context *tls, *tls_mail; /* for POP3; for SMTP and LMTP, which have no ALPN */
     int cert_fd;
     struct budget budget;
-    unsigned tls_waiting; /* TLS connections that have not logged in */
+    unsigned tls_waiting;   /* TLS connections that have not logged in */
+    unsigned tls_receiving; /* TLS connections over which mail comes in: they never log in */
     bool stopping;
     struct loop_timer *accept_again;
     struct limit crowded; /* connections that were refused */
     struct message_room messages;
+    struct map left; /* transaction → a message that deliver processes may still hold (door_left.c) */
     struct limit_peers peers;
     struct limit full, pushy; /* messages that were put off; connections of one address that were refused */
     uint32_t gone[DOOR_GONE]; /* workers, in a ring */
@@ -79,6 +81,8 @@ void door_smtp_recipient(struct reception *r, const struct talk *t);
 void door_smtp_room(struct reception *r, uint32_t worker, const struct talk *t);
 void door_smtp_prepared(struct reception *r, uint32_t worker, const struct talk *t);
 void door_smtp_delivered(struct reception *r, uint32_t worker, const struct talk *t);
+void door_left_forgotten(struct door *d, uint32_t worker, uint64_t transaction);
+void door_left_worker_gone(struct door *d, uint32_t worker);
 void door_smtp_worker_came(struct door *d, uint32_t worker);
 void door_smtp_worker_gone(struct door *d, uint32_t worker);
 void door_smtp_auth_gone(struct door *d);

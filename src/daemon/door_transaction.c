@@ -95,12 +95,14 @@ struct target *transaction_target(struct transaction *m, uint32_t number)
     return &m->targets[number];
 }
 
-/* Each worker that may still keep something for the transaction is told that nothing more comes of it. */
-static void forget(struct reception *r)
+/* Each worker that may still keep something for the transaction is told that nothing more comes of it. holders: those
+ * that have the message. */
+static void forget(struct reception *r, struct map *holders)
 {
     struct transaction *m = &r->mail;
     struct map told;
     map_init(&told);
+    map_init(holders);
     for (unsigned i = 0; i < m->targets_room; i++) {
         const struct target *t = &m->targets[i];
         uint32_t number = t->state == TARGET_NONE ? t->room_by : t->worker;
@@ -108,6 +110,8 @@ static void forget(struct reception *r)
         if (!w || map_get(&told, number))
             continue;
         map_put(&told, number, w);
+        if (map_get(&m->told, number))
+            map_put(holders, number, w);
         struct talk over = transaction_says(r, TALK_FORGET);
         talk_send(w->chan, &over);
     }
@@ -135,8 +139,13 @@ void transaction_over(struct reception *r)
     }
     if (m->message.fd >= 0 || m->whole || m->why)
         log_message(r);
-    forget(r);
+    struct map holders;
+    forget(r, &holders);
     map_take(&r->door->transactions, m->n);
+    if (holders.count)
+        door_left_add(r->door, m, &holders);
+    else
+        map_fini(&holders);
     message_end(&m->message);
     for (unsigned i = 0; i < m->n_rcpts; i++)
         mem_free(m->rcpts[i]);

@@ -75,6 +75,7 @@ static const struct row rows[TALK_TYPES] = {
     [TALK_COMMIT]     = { "COMMIT",    D,        L,             FD_NO,   {0} },
     [TALK_DELIVERED]  = { "DELIVERED", L,        D,             FD_NO,   {0} },
     [TALK_FORGET]     = { "FORGET",    D,        L,             FD_NO,   {0} },
+    [TALK_FORGOTTEN]  = { "FORGOTTEN", L,        D,             FD_NO,   {0} },
     [TALK_IDLE]       = { "IDLE",      L,        A,             FD_NO,   {0} },
     [TALK_WHO]        = { "WHO",       C,        A,             FD_NO,   {0} },
     [TALK_KICK]       = { "KICK",      C,        A,             FD_NO,   {NAME} },

@@ -78,6 +78,7 @@ enum talk_type {
     TALK_DELIVERED,  /* deliver → door, the last word about a target; num: target, verdict */
     TALK_FORGET,     /* door → deliver: the transaction is over; what was not committed is thrown away. Needed wherever a target of
                         that worker has not come to DELIVERED or a PREPARED that failed; harmless everywhere */
+    TALK_FORGOTTEN,  /* deliver → door, to each FORGET: nothing of the transaction is here any more, its message neither */
     TALK_IDLE,       /* deliver → auth; num: how many ADMITs of this auth it has seen. If that is all, RETIRE is the answer */
     /* the operator */
     TALK_WHO,        /* control → auth; num: token */

@@ -98,6 +98,10 @@ static void do_starttls(struct smtp_server *m, struct span rest, struct buf *out
         smtp_err(m, out, m->offer.tls_active ? "503 5.5.1 TLS is active already" : "502 5.5.1 TLS is not offered here");
         return;
     }
+    if (m->tls_busy) {
+        smtp_err(m, out, "454 4.7.0 TLS is not available now, try again later"); /* RFC 3207 §4 */
+        return;
+    }
     smtp_end_transaction(m, false);
     smtp_ok(m, out, "220 2.0.0 Begin TLS");
     m->step = STEP_TLS;

@@ -114,6 +114,7 @@ struct smtp_server {
     struct smtp_mail mail;
     struct smtp_address rcpt; /* WANT_RCPT */
     struct span piece;        /* WANT_PIECE: borrowed from `in` until the answer */
+    bool tls_busy;            /* the owner's, at any time: STARTTLS is put off (454) */
     struct {                  /* for the log */
         unsigned messages, commands, errors;
     } count;

@@ -188,7 +188,7 @@ static void add_fact(struct script *s, struct span word, struct span rest)
     s->facts[s->fact_count++] = (struct script_fact){text_of(word), text_of(rest)};
 }
 
-static const char *const facts[] = {"lmtp", "xclient", "size", "recipients", "received", "header", "answer"};
+static const char *const facts[] = {"lmtp", "xclient", "size", "recipients", "received", "header", "answer", "tls-busy"};
 
 static const struct {
     const char *word;

@@ -16,7 +16,7 @@
  * and about reception (smtp_play.c):
  *
  *   lmtp                     speaks LMTP; else SMTP
- *   xclient                  the peer may use XCLIENT
+ *   xclient                  the peer may use XCLIENT;  tls-busy: STARTTLS is put off
  *   size N, recipients N, received N, header N   the limits
  *   answer WHAT VERDICT      what the owner says to it, instead of ok. WHAT: "mail ADDRESS", "rcpt ADDRESS";
  *                            "message N" and "deliver N", the Nth that is asked for; "piece", all of them

@@ -242,6 +242,7 @@ static bool play(const struct script *s, const char *path, const struct stage_wa
     stage_init(&p.stage, way, path);
     buf_init(&p.message, 1 << 20, NULL);
     smtp_server_init(&p.m, &p.offer, &p.stage.out);
+    p.m.tls_busy = script_fact(s, "tls-busy");
     stage_drain(&p.stage);
     bool good = true, answered = true;
     for (unsigned i = 0; good && i < s->item_count; i++) {

@@ -4,7 +4,7 @@ import os
 import struct
 import sys
 
-TYPES = 48
+TYPES = 49
 ROLES = 6
 
 

@@ -416,6 +416,34 @@ def test_a_delivery_that_hangs(door):
     m.ok("NOOP")
 
 
+def big(size):
+    return b"Subject: x\r\n\r\n" + b"0123456789abcdef0123456789abcdef\r\n" * (size // 34)
+
+
+@pytest.mark.parametrize("end", ["forgotten", "gone"])
+def test_what_a_hanging_process_holds_is_counted(door, end):
+    """the door has answered, but the memory file lives as long as the deliver process has it: then there is no room for another"""
+    d = door("delivery_timeout = 300ms\nmessages_memory = 1M", workers=(1,))
+    held = []
+    for code in (b"451 4.3.0", b"452 4.3.1"):  # the second one finds no room
+        m = begin(d)
+        n, _ = accept(d, m, "a", 1)
+        m.ok("DATA", b"354")
+        m.send(stuffed(big(700000)))
+        assert m.reply().startswith(code)
+        held.append(n)
+    m = begin(d)
+    assert m.cmd("RSET").startswith(b"250") and m.cmd("MAIL FROM:<a@b> SIZE=700000").startswith(b"452 4.3.1")
+    if end == "forgotten":
+        frames.send(d.workers[1], "FORGOTTEN", door=7, n=held[0], num=[])
+    else:
+        d.workers[1].close()
+    deadline = time.monotonic() + 10
+    while not m.cmd("MAIL FROM:<a@b> SIZE=700000").startswith(b"250"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_auth_dies(door):
     """451; and the numbers that the dead one may have given away are not used again"""
     d = door()

@@ -291,3 +291,21 @@ def test_reload_while_messages_come_in(own_bed):
 
 def test_untraced_is_what_was_sent():
     assert untraced(b"Return-Path: <>\r\nDelivered-To: x\r\nReceived: a\r\n\tb;\r\n\tc\r\n" + HELLO) == HELLO
+
+
+def test_tls_connections_have_a_ceiling_of_their_own(own_bed):
+    """STARTTLS beyond it is put off, in the clear; pop3s is not shut out"""
+    bed = own_bed("tls_waiting=2")
+    held = []
+    for _ in range(2):
+        m = Mail(bed, "smtp")
+        m.tls()
+        held.append(m)
+    m = Mail(bed, "smtp")
+    assert m.cmd("STARTTLS").startswith(b"454 4.7.0")
+    m.ok("NOOP")
+    assert bed.connect("pop3s").greeting.startswith(b"+OK")
+    held.pop().close()
+    time.sleep(0.3)
+    m.ok("NOOP")
+    m.tls()

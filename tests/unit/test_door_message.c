@@ -182,10 +182,32 @@ static void reserved(void **state)
     assert_int_equal(room.used + room.hollow, 0);
 }
 
+/* The file is a deliver process's, too: its octets count until that one says that it has none any more. */
+static void others_may_have_it(void **state)
+{
+    struct message_room room = {.ceiling = 1 << 20};
+    struct message m;
+    struct err err;
+    (void)state;
+    message_init(&m, &room);
+    put(&m, 600000, 65536);
+    assert_int_equal(message_seal(&m, &err), 0);
+    uint64_t left = message_leave(&m);
+    assert_in_range(left, 600000, 600000 + 4096);
+    assert_int_equal(m.fd, -1);
+    assert_int_equal(room.used, left);
+    assert_false(message_fits(&room, 600000));
+    message_end(&m); /* has nothing any more */
+    message_left(&room, left);
+    assert_int_equal(room.used, 0);
+    assert_int_equal(room.hollow, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_pieces_any_size),
+        cmocka_unit_test(others_may_have_it),
         cmocka_unit_test(sealed),
         cmocka_unit_test(small_ones_wait_for_their_end),
         cmocka_unit_test(the_ceiling),
