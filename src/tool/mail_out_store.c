@@ -66,7 +66,7 @@ struct box {
     int fd;
     struct store *store; /* NULL: trouble says why */
     struct err trouble;
-    struct store_used used;
+    struct store_used used, pending; /* what the record says; what this round will add */
     bool used_known;
     struct store_draft *drafts[TOGETHER_MAX];
     unsigned place[TOGETHER_MAX]; /* which message of this round a draft is */
@@ -102,14 +102,14 @@ static int room_for(struct box *b, uint64_t size, struct err *err)
         if ((afresh || !b->used_known) && b->store->ops->used(b->store, afresh, &b->used, err) < 0)
             return -1;
         b->used_known = true;
-        if ((!u->quota_octets || b->used.octets + size <= u->quota_octets) &&
-            (!u->quota_messages || b->used.messages + 1 <= u->quota_messages))
+        if ((!u->quota_octets || b->used.octets + b->pending.octets + size <= u->quota_octets) &&
+            (!u->quota_messages || b->used.messages + b->pending.messages + 1 <= u->quota_messages))
             break;
         if (afresh)
             return err_set(err, ERR_LIMIT, "%s is over quota", u->name);
     }
-    b->used.octets += size;
-    b->used.messages++;
+    b->pending.octets += size;
+    b->pending.messages++;
     return 0;
 }
 
@@ -163,6 +163,7 @@ static void commit(struct box *b)
         _exit(EX_IOERR);
     b->n = b->n_drafts = 0;
     b->used_known = false;
+    b->pending = (struct store_used){0};
     memset(b->errs, 0, sizeof b->errs);
 }
 

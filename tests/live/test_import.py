@@ -104,6 +104,23 @@ def test_over_quota_is_told(bed, way, tmp_path):
     bed.tool("quota", "recount", name)
 
 
+def test_an_import_stops_at_the_quota(bed, way, tmp_path):
+    """also within what is put together"""
+    name = fresh(bed, "t23")
+    source = str(tmp_path / "source")
+    folder_of(source, [b"Subject: %d\n\n" % i + b"x" * 200 + b"\n" for i in range(8)])
+    readable(tmp_path)
+    subprocess.run(["chmod", "-R", "a+rX", source], check=True)
+    bed.tool("quota", "set", name, "none", "3")
+    bed.tool("quota", "recount", name)
+    try:
+        status, said = run(bed, "import", name, source, **state(way, tmp_path))
+        assert status == 69 and "3 messages" in said, said
+        assert len(bed.files(name)) == 3
+    finally:
+        bed.tool("quota", "set", name, "none", "none")
+
+
 def mbox_of(path, messages):
     with open(path, "wb") as f:
         for i, m in enumerate(messages):
