@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -59,12 +60,14 @@ static bool socket_answers(const char *path)
     char line[512];
     bool found = false;
     while (list && !found && fgets(line, sizeof line, list)) {
-        unsigned flags;
-        int at = 0;
         line[strcspn(line, "\n")] = '\0';
         /* Num: RefCount Protocol Flags Type St Inode Path */
-        if (sscanf(line, "%*s %*s %*s %x %*s %*s %*s %n", &flags, &at) == 1 && at > 0)
-            found = (flags & LISTENS) && strcmp(line + at, path) == 0;
+        const char *field[8], *at = line;
+        for (int i = 0; i < 8; i++) {
+            field[i] = at += strspn(at, " ");
+            at += i < 7 ? strcspn(at, " ") : 0;
+        }
+        found = (strtoul(field[3], NULL, 16) & LISTENS) && strcmp(field[7], path) == 0;
     }
     if (list)
         fclose(list);

@@ -124,23 +124,32 @@ static size_t base_length(const char *name)
     return strcspn(name, ":");
 }
 
+static bool same_base(const char *a, const char *b)
+{
+    return base_length(a) == base_length(b) && memcmp(a, b, base_length(a)) == 0;
+}
+
+static int search_in(const struct folder *f, const char *sub, const char *name)
+{
+    int found = -1, fd = beneath(f->dir, sub, O_RDONLY | O_DIRECTORY);
+    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    if (!stream) {
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    for (struct dirent *e; found < 0 && (e = readdir(stream));)
+        if (same_base(e->d_name, name))
+            found = beneath(fd, e->d_name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    closedir(stream);
+    return found;
+}
+
 /* Opens the file of this base under the name it has now. */
 static int search(const struct folder *f, const char *name)
 {
-    static const char *const subs[] = {"cur", "new"};
-    int found = -1;
-    for (int i = 0; i < 2 && found < 0; i++) {
-        int fd = beneath(f->dir, subs[i], O_RDONLY | O_DIRECTORY);
-        DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-        for (struct dirent *e; stream && found < 0 && (e = readdir(stream));)
-            if (base_length(e->d_name) == base_length(name) && memcmp(e->d_name, name, base_length(name)) == 0)
-                found = beneath(fd, e->d_name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-        if (stream)
-            closedir(stream);
-        else if (fd >= 0)
-            close(fd);
-    }
-    return found;
+    int fd = search_in(f, "cur", name);
+    return fd >= 0 ? fd : search_in(f, "new", name);
 }
 
 static int read_all(struct folder *f, int fd, const char *path, struct err *err)
@@ -164,7 +173,7 @@ static int take(struct folder *f, const char *path, struct err *err)
     struct stat st;
     int fd = beneath(f->dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 && errno == ENOENT && f->maildir)
-        fd = search(f, strchr(path, '/') + 1);
+        fd = search(f, path + strcspn(path, "/") + 1);
     if (fd < 0 && errno == ENOENT)
         return 0; /* removed since */
     if (fd < 0)
@@ -215,7 +224,8 @@ int import_folder_open(struct import_source **s, int dir, uint64_t most, struct 
         folder_close(&f->source);
         return -1;
     }
-    qsort(f->entries, f->count, sizeof *f->entries, compare);
+    if (f->count)
+        qsort(f->entries, f->count, sizeof *f->entries, compare);
     f->source.whole = f->count;
     if (f->trashed || f->odd)
         snprintf(f->source.note, sizeof f->source.note, "passed over: %u marked as trash, %u that are no regular files",

@@ -95,11 +95,9 @@ int import_journal_open(struct import_journal **journal, const char *source, con
     map_init(&j->keys);
     j->file = fd < 0 ? NULL : fdopen(fd, "r+");
     int result = 0;
-    if (!j->file)
-        result = err_set(err, ERR_TEMP, "the import's journal %s: %s", path, strerror(errno));
-    else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+    if (j->file && flock(fd, LOCK_EX | LOCK_NB) < 0)
         result = err_set(err, ERR_BUSY, "this import runs already (%s is locked)", path);
-    else if (read_keys(j) < 0)
+    else if (!j->file || read_keys(j) < 0)
         result = err_set(err, ERR_TEMP, "the import's journal %s: %s", path, strerror(errno));
     if (result < 0)
         import_journal_close(j);

@@ -101,6 +101,8 @@ static int drive(struct out *o, enum smtp_client_want goal, struct sending *s)
                 return -1;
             break;
         case SMTP_CLIENT_WANT_BODY:
+            if (!s)
+                return err_set(&o->trouble, ERR_TEMP, "the server answers out of turn");
             if (buf_room(&o->send) < PIECE && push(o) < 0)
                 return -1;
             more_body(o, s);

@@ -10,7 +10,7 @@
 static int as_root(struct mail_out **o, const struct conf *c, const char *name, struct err *err)
 {
     struct user_job job = {.word = name};
-    struct user u;
+    struct user u = {0};
     user_place_begin(&job, c);
     int result = user_place_open(&job, false, err);
     if (result == 0)

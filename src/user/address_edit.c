@@ -85,7 +85,7 @@ static int change_domain(struct users *db, sqlite3_stmt *s, const struct address
 
 int domain_add(struct users *db, struct span domain, enum domain_names names, struct err *err)
 {
-    struct address_key k;
+    struct address_key k = {0};
     if (domain_key(&k, domain, err))
         return -1;
     sqlite3_stmt *s = users_prepared(db, DOMAIN_ADD, "INSERT INTO domain(name, names) VALUES(?1, ?2)", err);
@@ -98,7 +98,7 @@ int domain_add(struct users *db, struct span domain, enum domain_names names, st
 
 int domain_change(struct users *db, struct span domain, enum domain_names names, struct err *err)
 {
-    struct address_key k;
+    struct address_key k = {0};
     if (domain_key(&k, domain, err))
         return -1;
     sqlite3_stmt *s = users_prepared(db, DOMAIN_CHANGE, "UPDATE domain SET names = ?2 WHERE name = ?1", err);
@@ -111,7 +111,7 @@ int domain_change(struct users *db, struct span domain, enum domain_names names,
 
 int domain_del(struct users *db, struct span domain, struct err *err)
 {
-    struct address_key k;
+    struct address_key k = {0};
     if (domain_key(&k, domain, err))
         return -1;
     sqlite3_stmt *s = users_prepared(db, DOMAIN_DEL, "DELETE FROM domain WHERE name = ?1", err);
@@ -149,7 +149,7 @@ int alias_add(struct users *db, struct span address, struct span target, struct 
     /* The ceiling stands in the statement, so that two who add at once do not pass it together. */
     static const char sql[] = "INSERT INTO alias(address, target) SELECT ?1, ?2"
                               " WHERE (SELECT count(*) FROM alias WHERE address = ?1) < ?3";
-    struct address_key k;
+    struct address_key k = {0};
     int changes;
     if (alias_key(&k, address, err) || users_check_name(target, err))
         return -1;
@@ -172,7 +172,7 @@ int alias_add(struct users *db, struct span address, struct span target, struct 
 
 int alias_del(struct users *db, struct span address, struct span target, struct err *err)
 {
-    struct address_key k;
+    struct address_key k = {0};
     int changes;
     if (alias_key(&k, address, err))
         return -1;
