@@ -14,12 +14,6 @@
 #include "base/mem.h"
 #include "daemon/auth_state.h"
 
-void auth_end_if_done(struct auth *a)
-{
-    if (a->stopping && !a->workers && !a->delivers && !a->doors)
-        loop_stop(a->loop);
-}
-
 /* ---- doors */
 
 static void door_closed(void *arg)

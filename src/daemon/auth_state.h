@@ -88,9 +88,6 @@ struct auth {
     bool stopping;
 };
 
-/* auth.c */
-void auth_end_if_done(struct auth *a); /* the server stops, and neither doors nor workers are left */
-
 /* auth_table.c */
 struct auth_session *auth_find(const struct auth *a, struct talk_id id);
 struct auth_session *auth_add(struct auth *a, struct talk_id id); /* one that exists is dropped first */
@@ -101,6 +98,7 @@ struct users *auth_users(struct auth *a, struct err *err);
 void auth_hold(struct auth *a, struct auth_session *s);    /* counts a session that begins to run */
 void auth_release(struct auth *a, struct auth_session *s); /* counts it down */
 void auth_tell_count(struct auth *a, struct auth_door *d);
+void auth_end_if_done(struct auth *a); /* the server stops, and neither doors nor workers are left */
 
 /* auth_refuse.c: at the common tick if he has not shown who he is, at once if the trouble is ours */
 void auth_refuse(struct auth *a, struct auth_session *s, enum err_kind kind);

@@ -100,3 +100,9 @@ void auth_release(struct auth *a, struct auth_session *s)
     w->idle_since = clock_ms();
     loop_timer_set(a->idle_timer, AUTH_IDLE_CHECK_MS);
 }
+
+void auth_end_if_done(struct auth *a)
+{
+    if (a->stopping && !a->workers && !a->delivers && !a->doors)
+        loop_stop(a->loop);
+}

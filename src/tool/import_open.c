@@ -26,19 +26,6 @@ int import_source_open(struct import_source **s, const char *path, uint64_t most
     return err_set(err, ERR_INPUT, "%s is neither a folder nor a file", path);
 }
 
-int import_add(struct import_source *s, const void *p, size_t n)
-{
-    if (n > s->most || s->n > s->most - n)
-        return -1;
-    if (s->room - s->n < n) {
-        s->room = 2 * (s->n + n) + 65536;
-        s->text = mem_resize(s->text, s->room);
-    }
-    memcpy(s->text + s->n, p, n);
-    s->n += n;
-    return 0;
-}
-
 int import_source_next(struct import_source *s, struct import_message *m, struct err *err)
 {
     s->n = 0;
