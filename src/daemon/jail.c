@@ -28,10 +28,10 @@
 /* Which walls a role has; the calls it may make are jail_seccomp.c's. The first version of Landlock lets nobody move a file to
  * another directory, and deliveries are moved from tmp/ to new/. */
 static const struct {
+    uint64_t caps; /* kept */
     bool user;     /* becomes somebody else, with another root directory */
     int landlock;  /* from which version of it on; 0: never, for the master's would be its children's too */
     bool threads;  /* false: neither threads nor processes, by RLIMIT_NPROC */
-    uint64_t caps; /* kept */
 } rows[ROLES] = {
     /* clang-format off */
     [ROLE_MASTER]  = {.user = false, .landlock = 0, .threads = true,  .caps = MASTER_CAPS},
