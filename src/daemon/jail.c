@@ -29,8 +29,8 @@
  * another directory, and deliveries are moved from tmp/ to new/. */
 static const struct {
     uint64_t caps; /* kept */
-    bool user;     /* becomes somebody else, with another root directory */
     int landlock;  /* from which version of it on; 0: never, for the master's would be its children's too */
+    bool user;     /* becomes somebody else, with another root directory */
     bool threads;  /* false: neither threads nor processes, by RLIMIT_NPROC */
 } rows[ROLES] = {
     /* clang-format off */
