@@ -12,7 +12,7 @@
 
 #include "store/maildir_draft.h"
 #include "store/maildir_open.h"
-#include "store/maildir_record.h"
+#include "store/maildir_kept.h"
 
 struct batch {
     struct maildir_box *box;

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "store/maildir_record.h"
+#include "store/maildir_kept.h"
 
 enum { ONLY_US = 0700 };
 

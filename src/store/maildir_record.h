@@ -10,9 +10,7 @@
 #ifndef STORE_MAILDIR_RECORD_H
 #define STORE_MAILDIR_RECORD_H
 
-#include "store/maildir_scan.h"
-
-#define MAILDIR_RECORD "bustia-used"
+#include "base/span.h"
 
 struct maildir_record {
     uint64_t octets, messages;
@@ -24,12 +22,5 @@ enum { MAILDIR_RECORD_TEXT = 80 };
 size_t maildir_record_text(const struct maildir_record *r, char out[MAILDIR_RECORD_TEXT]);
 /* false: it is no record. */
 bool maildir_record_read(struct span text, struct maildir_record *r);
-
-/* false: there is none; errno is ENOENT when there is nothing at all by this name. */
-bool maildir_record_load(const struct maildir_box *m, struct maildir_record *r);
-/* Under the lock. What cannot be written is removed, so that nobody believes what stood there; that it can be neither
- * written nor removed is logged once. Never a reason to fail. */
-void maildir_record_store(struct maildir_box *m, const struct maildir_record *r);
-void maildir_record_drop(struct maildir_box *m);
 
 #endif

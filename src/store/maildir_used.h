@@ -2,7 +2,7 @@
 #ifndef STORE_MAILDIR_USED_H
 #define STORE_MAILDIR_USED_H
 
-#include "store/maildir_record.h"
+#include "store/maildir_kept.h"
 #include "store/store.h"
 
 /* The store's `used`. */

@@ -56,11 +56,41 @@ static bool check(struct span name, struct maildir_name *n)
     check_uid(n->base);
     if (n->base.n)
         check_flags(name, n);
+    struct span key = maildir_name_key(name);
+    assert(key.n == 0 || (key.n == MAILDIR_KEY && key.p > name.p && key.p + key.n < name.p + name.n));
     return true;
+}
+
+/* What is made here is a message's name, is a uid, and gives its key back. */
+static void check_made(const uint8_t *data, size_t size)
+{
+    struct maildir_stamp t = {0};
+    char made[MAILDIR_MADE], uid[71];
+    struct maildir_name n;
+    static const char key[] = "0123456789abcdef0123456789abcdef";
+    if (size < sizeof t.seconds + sizeof t.random)
+        return;
+    memcpy(&t.seconds, data, sizeof t.seconds);
+    memcpy(&t.random, data + sizeof t.seconds, sizeof t.random);
+    t.seconds %= 100000000000;
+    t.microseconds = data[size - 1] * 3900U;
+    t.pid = data[size - 1];
+    for (int keyed = 0; keyed < 2; keyed++) {
+        t.key = keyed ? key : NULL;
+        struct span name = {made, maildir_name_make(&t, made)};
+        assert(name.n < sizeof made && strlen(made) == name.n);
+        assert(maildir_name_read(name, &n) == MAILDIR_NAME_MESSAGE && span_equal(n.base, name));
+        assert(n.time == (t.seconds < 0 ? 0 : (uint64_t)t.seconds));
+        store_uid(name, uid);
+        assert(strcmp(uid, made) == 0);
+        struct span got = maildir_name_key(name);
+        assert(keyed ? span_is(got, key) : got.n == 0);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    check_made(data, size);
     struct span rest = {(const char *)data, size}, first = span_cut(&rest, '/');
     struct maildir_name a, b;
     if (!check(first, &a) || !rest.p || !check(rest, &b))

@@ -72,6 +72,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)talk_name((enum talk_type)size);
     if (talk_parse(data + 1, size - 1, fd, from, to, &m) < 0)
         return 0;
+    uint32_t pair_of[2];
+    talk_set_wide(pair_of, talk_key(m.id));
+    if (talk_wide(pair_of) != talk_key(m.id))
+        abort();
+    char word[16] = "";
+    memcpy(word, m.text[0].p, m.text[0].n < sizeof word ? m.text[0].n : sizeof word - 1);
+    const char *said = talk_word(word); /* a line of the log is not broken by it */
+    for (; *said; said++)
+        if ((unsigned char)*said < 0x20 || *said == 0x7F)
+            abort();
     if (talk_send_now(pair[0], &m) < 0)
         abort();
     compare(&m, from, to);

@@ -57,9 +57,16 @@ class Deliver(Worker):
         frames.send(self.door, what, door=1, n=n, num=[target])
 
     def hears(self, timeout=10):
-        """(message, transaction, target, verdict): the next that the door is told"""
-        name, _, n, num, _ = frames.receive(self.door, timeout)
-        return name, n, num[0], num[1]
+        """(message, transaction, target, verdict): the next that the door is told, but for the answers to FORGET"""
+        while True:
+            name, _, n, num, _ = frames.receive(self.door, timeout)
+            if name != "FORGOTTEN":
+                return name, n, num[0], num[1]
+
+    def forgets(self, n, timeout=10):
+        """that the door hears of it, and nothing else before"""
+        name, _, of, _, _ = frames.receive(self.door, timeout)
+        assert (name, of) == ("FORGOTTEN", n), (name, of)
 
     def box(self, user="anna"):
         return [self.root + "/" + user + "/" + sub for sub in ("new", "tmp", "cur")]
@@ -350,13 +357,15 @@ def test_forgotten(worker):
     w = worker()
     prepared(w)
     w.say("FORGET", 1)
-    wait_for(lambda: os.listdir(w.box()[1]) == [])
+    w.forgets(1)  # when it is true, and not before: the door counts its memory until then
+    assert os.listdir(w.box()[1]) == []
     assert w.empty()
     w.say("COMMIT", 1)
     assert w.hears() == ("DELIVERED", 1, 0, TEMP)
     assert w.empty()
     w.admit(2)  # before anything of it was asked for
     w.say("FORGET", 2)
+    w.forgets(2)
     w.serves()
     assert len(w.read()) == 1
 
@@ -365,7 +374,7 @@ def test_forgotten_before_it_is_admitted(worker):
     """the two words take different roads; nothing of it stays, and the process may go home"""
     w = worker(options="mail_idle = 1s\n")
     w.say("FORGET", 1)
-    time.sleep(0.2)
+    w.forgets(1)
     w.admit(1)
     w.serves(2)
     name, _, _, num, _ = frames.receive(w.auth, 10)  # a process that still kept it would not offer to end

@@ -20,7 +20,7 @@
 #include "store/maildir.h"
 #include "store/maildir_draft.h"
 #include "store/maildir_open.h"
-#include "store/maildir_record.h"
+#include "store/maildir_kept.h"
 
 static int set_up(void **state)
 {

@@ -17,7 +17,7 @@
 
 #include "place.h"
 #include "store/maildir.h"
-#include "store/maildir_record.h"
+#include "store/maildir_kept.h"
 
 /* The kernel's numbers: the installed header may be older. */
 enum {
