@@ -90,6 +90,14 @@ class Bed:
                     out.setdefault({"bustia-mail": "mail"}.get(role, role), []).append(int(name))
         return out
 
+    def role(self, name, secs=10):
+        """the pid of a process of this role, once it is what it will be: the moment between fork and exec is passed over"""
+        end = time.monotonic() + secs
+        while name not in self.roles():
+            assert time.monotonic() < end, (name, self.roles())
+            time.sleep(0.02)
+        return self.roles()[name][0]
+
     def tool(self, *args, stdin="", check=True):
         """runs `bustia` with this server's configuration"""
         p = subprocess.run([self.programs["bustia"], "-c", self.target["config"], *args], input=stdin, capture_output=True, text=True)

@@ -726,7 +726,7 @@ def test_deliver_processes_retire(own_bed):
         m = Mail(bed)
         assert m.deliver("t8@localhost", TEXT)[0].startswith(b"250")
         m.quit()
-        pid = bed.roles()["deliver"][0]
+        pid = bed.role("deliver")
         bed.wait_log(r"ended: role=deliver pid=%d status 0" % pid)
     assert len(bed.files("t8")) == 2
 

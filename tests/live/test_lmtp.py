@@ -245,7 +245,7 @@ def test_worker_lost(own_bed, how):
     bed = own_bed("delivery_timeout=1s")
     m = bed.mail()
     m.begin("t1")
-    worker = bed.roles()["deliver"][0]
+    worker = bed.role("deliver")
     os.kill(worker, how)
     m.data(HELLO)
     assert m.reply().startswith(b"451 4.3.0")
