@@ -1,4 +1,5 @@
 """mta: a mail transfer agent that runs privately beside a test server, and what all of them must do with it."""
+import contextlib
 import os
 import re
 import shutil
@@ -26,6 +27,33 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def started(pid):
+    """when a process began, in ticks; None: there is none, or it is dead"""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            words = f.read().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    return None if words[0] == "Z" else int(words[19])
+
+
+def family(pid):
+    """{pid: start} of a process's descendants"""
+    parent = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name) as f:
+                    parent[int(name)] = int(f.read().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+    found, more = set(), {pid}
+    while more:
+        more = {p for p, of in parent.items() if of in more} - found
+        found |= more
+    return {p: started(p) for p in found if started(p) is not None}
 
 
 class Mta:
@@ -86,6 +114,7 @@ class Mta:
         assert p.returncode == 0, p.stderr
 
     def close(self):
+        began = family(self.process.pid)  # an MTA's own master may survive whoever started it
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -93,6 +122,10 @@ class Mta:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
+        for pid, start in began.items():
+            with contextlib.suppress(ProcessLookupError):
+                if started(pid) == start:
+                    os.kill(pid, signal.SIGTERM)
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
