@@ -4,15 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/beneath.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/deliver.h"
@@ -305,9 +304,7 @@ static unsigned granted(struct mail *m, struct jail_path paths[CONF_ROOTS])
         exit(EX_CONFIG);
     }
     const char *below = strchr(m->single, ':') + 1 + strlen(m->roots[root].path) + 1;
-    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-    int fd = (int)syscall(SYS_openat2, m->roots[root].fd, below, &how, sizeof how);
+    int fd = beneath_open(m->roots[root].fd, below, O_PATH | O_DIRECTORY, 0);
     if (fd < 0) /* answered at each log-in; nothing is granted */
         return 0;
     paths[0] = (struct jail_path){fd, JAIL_MAILDROPS};

@@ -4,11 +4,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/beneath.h"
 #include "base/clock.h"
 
 enum {
@@ -26,28 +25,14 @@ const char *maildir_dir_name(enum maildir_dir dir)
     return dir == MAILDIR_NEW ? "new" : "cur";
 }
 
-static int open_beneath(int dir, const char *path, int flags, mode_t mode)
-{
-    struct open_how how = {
-        .flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW),
-        .mode = mode,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-    long fd;
-    do
-        fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
-    while (fd < 0 && (errno == EINTR || errno == EAGAIN));
-    return (int)fd;
-}
-
 int maildir_beneath(int dir, const char *path, int flags)
 {
-    return open_beneath(dir, path, flags, 0);
+    return beneath_open(dir, path, flags | O_NOFOLLOW, 0);
 }
 
 int maildir_create(int dir, const char *name)
 {
-    return open_beneath(dir, name, O_WRONLY | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
+    return beneath_open(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, S_IRUSR | S_IWUSR);
 }
 
 bool maildir_moved(int error)

@@ -5,10 +5,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/beneath.h"
 
 struct entry {
     char *path; /* "cur/NAME" or "NAME.eml" */
@@ -23,15 +23,6 @@ struct folder {
     size_t count, room, at;
     unsigned trashed, odd;
 };
-
-static int beneath(int dir, const char *path, uint64_t flags)
-{
-    struct open_how how = {
-        .flags = flags | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-    return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
-}
 
 /* ---- what there is */
 
@@ -86,7 +77,7 @@ static void look_at(struct folder *f, const char *sub, int dir, const char *name
 
 static int list(struct folder *f, const char *sub, struct err *err)
 {
-    int fd = beneath(f->dir, *sub ? sub : ".", O_RDONLY | O_DIRECTORY);
+    int fd = beneath_open(f->dir, *sub ? sub : ".", O_RDONLY | O_DIRECTORY, 0);
     DIR *stream = fd < 0 ? NULL : fdopendir(fd);
     if (!stream) {
         if (fd >= 0)
@@ -111,7 +102,7 @@ static int compare(const void *a, const void *b)
 
 static bool has(int dir, const char *name)
 {
-    int fd = beneath(dir, name, O_PATH | O_DIRECTORY);
+    int fd = beneath_open(dir, name, O_PATH | O_DIRECTORY, 0);
     if (fd >= 0)
         close(fd);
     return fd >= 0;
@@ -131,7 +122,7 @@ static bool same_base(const char *a, const char *b)
 
 static int search_in(const struct folder *f, const char *sub, const char *name)
 {
-    int found = -1, fd = beneath(f->dir, sub, O_RDONLY | O_DIRECTORY);
+    int found = -1, fd = beneath_open(f->dir, sub, O_RDONLY | O_DIRECTORY, 0);
     DIR *stream = fd < 0 ? NULL : fdopendir(fd);
     if (!stream) {
         if (fd >= 0)
@@ -140,7 +131,7 @@ static int search_in(const struct folder *f, const char *sub, const char *name)
     }
     for (struct dirent *e; found < 0 && (e = readdir(stream));)
         if (same_base(e->d_name, name))
-            found = beneath(fd, e->d_name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+            found = beneath_open(fd, e->d_name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
     closedir(stream);
     return found;
 }
@@ -171,7 +162,7 @@ static int read_all(struct folder *f, int fd, const char *path, struct err *err)
 static int take(struct folder *f, const char *path, struct err *err)
 {
     struct stat st;
-    int fd = beneath(f->dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    int fd = beneath_open(f->dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
     if (fd < 0 && errno == ENOENT && f->maildir)
         fd = search(f, path + strcspn(path, "/") + 1);
     if (fd < 0 && errno == ENOENT)

@@ -6,13 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/openat2.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/beneath.h"
 #include "base/mem.h"
 
 enum { ONLY_US = 0700, GROUPS = 65536 };
@@ -43,15 +42,6 @@ static void come_back(struct before *b)
     errno = saved;
 }
 
-static int beneath(int dir, const char *path, uint64_t flags)
-{
-    struct open_how how = {
-        .flags = flags | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-    return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
-}
-
 static enum user_maildir left(struct err *err, const char *what)
 {
     err_set(err, ERR_TEMP, "%s: %s", what, strerror(errno));
@@ -70,7 +60,7 @@ static int make_as_root(int parent, const char *name, uint32_t uid, uint32_t gid
     struct stat st;
     if (mkdirat(parent, name, ONLY_US))
         return -1;
-    int fd = beneath(parent, name, O_RDONLY | O_DIRECTORY);
+    int fd = beneath_open(parent, name, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return -1;
     int ret = fstat(fd, &st) == 0 && st.st_uid == 0 ? fchown(fd, uid, gid) : -1;
@@ -103,7 +93,7 @@ static enum user_maildir fill(int parent, const char *name, uint32_t uid, uint32
 {
     struct before b;
     struct stat st;
-    int dir = beneath(parent, name, O_PATH | O_DIRECTORY);
+    int dir = beneath_open(parent, name, O_PATH | O_DIRECTORY, 0);
     if (dir < 0 || fstat(dir, &st)) {
         if (dir >= 0)
             close(dir);
@@ -133,7 +123,7 @@ enum user_maildir user_maildir_make(const char *root, const char *path, uint32_t
     if (top < 0)
         return left(err, root);
     char *before = slash ? mem_copy(path, (size_t)(slash - path)) : mem_copy_text(".");
-    int parent = beneath(top, before, O_PATH | O_DIRECTORY);
+    int parent = beneath_open(top, before, O_PATH | O_DIRECTORY, 0);
     bool made;
     enum user_maildir result;
     if (parent < 0)
