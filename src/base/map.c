@@ -90,3 +90,18 @@ void *map_next(const struct map *m, size_t *at)
     }
     return NULL;
 }
+
+void map_each(struct map *m, void (*fn)(void *value, void *arg), void *arg)
+{
+    size_t n = 0;
+    uint64_t *keys = mem_alloc((m->count + 1) * sizeof *keys);
+    for (size_t i = 0; i < m->room; i++)
+        if (m->slots[i].value)
+            keys[n++] = m->slots[i].key;
+    for (size_t i = 0; i < n; i++) {
+        void *value = map_get(m, keys[i]);
+        if (value)
+            fn(value, arg);
+    }
+    mem_free(keys);
+}

@@ -19,4 +19,7 @@ void *map_take(struct map *m, uint64_t key); /* removes and returns it; NULL: no
 /* Walks all values: *at begins at 0; NULL at the end. The map must not change meanwhile. */
 void *map_next(const struct map *m, size_t *at);
 
+/* Calls fn for each value that is there now, and still is when its turn comes: fn may put and take. */
+void map_each(struct map *m, void (*fn)(void *value, void *arg), void *arg);
+
 #endif

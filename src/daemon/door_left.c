@@ -16,13 +16,20 @@ void door_left_add(struct door *d, struct transaction *m, struct map *holders)
     map_put(&d->left, left->n, left);
 }
 
-static void let_go(struct door *d, struct left *left, uint32_t worker)
+struct leaver {
+    struct door *door;
+    uint32_t worker;
+};
+
+static void let_go(void *value, void *arg)
 {
-    map_take(&left->holders, worker);
+    struct left *left = value;
+    const struct leaver *by = arg;
+    map_take(&left->holders, by->worker);
     if (left->holders.count)
         return;
-    map_take(&d->left, left->n);
-    message_left(&d->messages, left->octets);
+    map_take(&by->door->left, left->n);
+    message_left(&by->door->messages, left->octets);
     map_fini(&left->holders);
     mem_free(left);
 }
@@ -31,16 +38,10 @@ void door_left_forgotten(struct door *d, uint32_t worker, uint64_t n)
 {
     struct left *left = map_get(&d->left, n);
     if (left)
-        let_go(d, left, worker);
+        let_go(left, &(struct leaver){d, worker});
 }
 
 void door_left_worker_gone(struct door *d, uint32_t worker)
 {
-    size_t at = 0, n = 0;
-    struct left **all = mem_alloc((d->left.count + 1) * sizeof(void *)), *left;
-    while ((left = map_next(&d->left, &at)))
-        all[n++] = left;
-    for (size_t i = 0; i < n; i++)
-        let_go(d, all[i], worker);
-    mem_free(all);
+    map_each(&d->left, let_go, &(struct leaver){d, worker});
 }

@@ -147,20 +147,25 @@ void door_pop3_granted(struct door_session *s, uint32_t worker)
 
 /* ---- what mail processes say */
 
+struct some {
+    enum door_step step;
+    uint32_t worker; /* 0: whichever */
+    void (*fn)(struct door_session *s, enum err_kind kind);
+    enum err_kind kind;
+};
+
+static void if_of_them(void *value, void *arg)
+{
+    struct door_session *s = value;
+    const struct some *some = arg;
+    if (s->step == some->step && (!some->worker || s->worker == some->worker))
+        some->fn(s, some->kind);
+}
+
 void door_each(struct door *d, enum door_step step, uint32_t worker, void (*fn)(struct door_session *s, enum err_kind kind),
                enum err_kind kind)
 {
-    size_t at = 0, n = 0;
-    uint64_t *ids = mem_alloc((d->sessions.count + 1) * sizeof *ids);
-    for (struct door_session *s; (s = map_next(&d->sessions, &at));)
-        if (s->step == step && (!worker || s->worker == worker))
-            ids[n++] = s->n;
-    for (size_t i = 0; i < n; i++) {
-        struct door_session *s = map_get(&d->sessions, ids[i]);
-        if (s && s->step == step)
-            fn(s, kind);
-    }
-    mem_free(ids);
+    map_each(&d->sessions, if_of_them, &(struct some){step, worker, fn, kind});
 }
 
 static void came(struct door_session *s, enum err_kind kind)

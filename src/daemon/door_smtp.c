@@ -309,33 +309,21 @@ void door_smtp_begin(struct door *d, int fd, const struct door_listener *from)
 
 /* ---- all of them */
 
-static void each(struct door *d, void (*fn)(struct reception *r))
+static void auth_gone(void *value, void *arg)
 {
-    size_t at = 0, n = 0;
-    uint64_t *ids = mem_alloc((d->receptions.count + 1) * sizeof *ids);
-    for (struct reception *r; (r = map_next(&d->receptions, &at));)
-        ids[n++] = r->n;
-    for (size_t i = 0; i < n; i++) {
-        struct reception *r = map_get(&d->receptions, ids[i]);
-        if (r)
-            fn(r);
-    }
-    mem_free(ids);
-}
-
-static void auth_gone(struct reception *r)
-{
+    struct reception *r = value;
     if (r->step == RECEPTION_WHOSE)
         reception_rcpt_failed(r);
 }
 
 void door_smtp_auth_gone(struct door *d)
 {
-    each(d, auth_gone);
+    map_each(&d->receptions, auth_gone, NULL);
 }
 
-static void stop_each(struct reception *r)
+static void stop_each(void *value, void *arg)
 {
+    struct reception *r = value;
     if (r->step == RECEPTION_HANDSHAKE)
         reception_end(r, "stop");
     else if (stops_now(r))
@@ -344,5 +332,5 @@ static void stop_each(struct reception *r)
 
 void door_smtp_stop(struct door *d)
 {
-    each(d, stop_each);
+    map_each(&d->receptions, stop_each, NULL);
 }

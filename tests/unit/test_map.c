@@ -58,8 +58,44 @@ static void empty(void **state)
     map_fini(&m);
 }
 
+struct walk {
+    struct map *m;
+    unsigned called[100];
+};
+
+/* Each value is its key's place in `called`; an even one takes the next with it, and puts a new one. */
+static void visit(void *value, void *arg)
+{
+    struct walk *w = arg;
+    size_t k = (size_t)((unsigned *)value - w->called);
+    w->called[k]++;
+    if (k % 2 == 0 && k < 50) {
+        map_take(w->m, k + 1);
+        map_put(w->m, k + 50, &w->called[k + 50]);
+    }
+}
+
+static void each_while_it_changes(void **state)
+{
+    (void)state;
+    struct map m;
+    struct walk w = {&m, {0}};
+    map_init(&m);
+    map_each(&m, visit, &w); /* nothing is there */
+    for (uint64_t k = 0; k < 50; k++)
+        map_put(&m, k, &w.called[k]);
+    map_each(&m, visit, &w);
+    for (size_t k = 0; k < 50; k++) {
+        assert_in_range(w.called[k], k % 2 == 0, 1); /* once at most, and those that nobody takes away always */
+        assert_ptr_equal(map_get(&m, k), k % 2 ? NULL : &w.called[k]);
+        assert_int_equal(w.called[k + 50], 0); /* came later */
+    }
+    map_fini(&m);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_changes), cmocka_unit_test(empty)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_changes), cmocka_unit_test(empty),
+                                        cmocka_unit_test(each_while_it_changes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
