@@ -50,6 +50,15 @@ void digest_sha256(struct span in, unsigned char out[DIGEST_SHA256])
     mem_wipe(&sha, sizeof sha);
 }
 
+uint64_t digest_word(struct span in)
+{
+    unsigned char out[DIGEST_SHA256];
+    uint64_t word;
+    digest_sha256(in, out);
+    memcpy(&word, out, sizeof word);
+    return word;
+}
+
 void digest_hmac_sha256(struct span key, struct span in, unsigned char out[DIGEST_SHA256])
 {
     struct hmac_sha256_ctx hmac;

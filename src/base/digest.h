@@ -15,6 +15,8 @@ void digest_add(struct digest *d, const void *p, size_t n);
 void digest_finish(struct digest *d, unsigned char out[DIGEST_SHA256]); /* frees d */
 
 void digest_sha256(struct span in, unsigned char out[DIGEST_SHA256]);
+/* The first octets of it as a number, for keys of maps: nobody chooses texts that share one. */
+uint64_t digest_word(struct span in);
 void digest_hmac_sha256(struct span key, struct span in, unsigned char out[DIGEST_SHA256]);
 /* MD5 of a followed by b: APOP's digest (RFC 1939 §7). */
 void digest_md5(struct span a, struct span b, unsigned char out[DIGEST_MD5]);

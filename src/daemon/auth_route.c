@@ -60,16 +60,6 @@ static bool gets_mail(const struct auth *a, const struct user *u)
     return !u->disabled && u->uid != 0 && u->uid >= a->start.conf.first_uid;
 }
 
-/* What tells the door that two targets are one mailbox, and not which. */
-static uint64_t mark(const char *where)
-{
-    unsigned char digest[DIGEST_SHA256];
-    uint64_t n;
-    digest_sha256(span_of(where), digest);
-    memcpy(&n, digest, sizeof n);
-    return n;
-}
-
 static void admit(struct auth *a, const struct auth_route *r, uint32_t target, const struct user *u)
 {
     struct auth_deliver *w = map_get(&a->delivers_by_uid, key_of(u->uid, u->gid));
@@ -86,7 +76,8 @@ static void admit(struct auth *a, const struct auth_route *r, uint32_t target, c
     w->admits++;
     talk_send(w->chan, &t);
     struct talk to = {.type = TALK_TARGET, .id = r->id, .num = {r->rcpt, target, w->number, flags}, .fd = -1};
-    talk_set_wide(&to.num[4], mark(u->where));
+    /* This tells the door that two targets are one mailbox, and not which. */
+    talk_set_wide(&to.num[4], digest_word(span_of(u->where)));
     auth_say(a, &to);
 }
 

@@ -24,7 +24,7 @@ static enum smtp_verdict group_verdict(const struct group *g)
         return g->verdict;
     /* Some may have it, or may have room for it: only who is told to come again can give it to them. */
     bool all_alike = !g->committing && !g->mixed && g->failed == g->targets;
-    return all_alike && transaction_permanent(g->verdict) ? g->verdict : SMTP_TEMP;
+    return all_alike && smtp_verdict_permanent(g->verdict) ? g->verdict : SMTP_TEMP;
 }
 
 /* The answers in the order of their recipients, as far as they are known. true: that was the last, and the transaction
@@ -292,28 +292,16 @@ void door_smtp_delivered(struct reception *r, uint32_t worker, const struct talk
 
 /* ---- workers that come and go */
 
-static void each(struct door *d, void (*fn)(struct reception *r, uint32_t worker), uint32_t worker)
+static void came(void *value, void *arg)
 {
-    size_t at = 0, n = 0;
-    uint64_t *ids = mem_alloc((d->transactions.count + 1) * sizeof *ids);
-    for (struct reception *r; (r = map_next(&d->transactions, &at));)
-        ids[n++] = r->mail.n;
-    for (size_t i = 0; i < n; i++) {
-        struct reception *r = map_get(&d->transactions, ids[i]);
-        if (r)
-            fn(r, worker);
-    }
-    mem_free(ids);
+    (void)arg;
+    reception_pump(value);
 }
 
-static void came(struct reception *r, uint32_t worker)
+static void lost(void *value, void *arg)
 {
-    (void)worker;
-    reception_pump(r);
-}
-
-static void lost(struct reception *r, uint32_t worker)
-{
+    struct reception *r = value;
+    uint32_t worker = *(const uint32_t *)arg;
     struct transaction *m = &r->mail;
     if (r->step != RECEPTION_DELIVER)
         return;
@@ -333,11 +321,12 @@ static void lost(struct reception *r, uint32_t worker)
 
 void door_smtp_worker_came(struct door *d, uint32_t worker)
 {
-    each(d, came, worker);
+    (void)worker;
+    map_each(&d->transactions, came, NULL);
 }
 
 void door_smtp_worker_gone(struct door *d, uint32_t worker)
 {
     d->gone[d->n_gone++ % DOOR_GONE] = worker;
-    each(d, lost, worker);
+    map_each(&d->transactions, lost, &worker);
 }

@@ -78,7 +78,7 @@ static void decide(struct reception *r)
             continue;
         if (!t->room_by)
             return;
-        if (t->room != SMTP_OK && (v == SMTP_OK || !transaction_permanent(t->room)))
+        if (t->room != SMTP_OK && (v == SMTP_OK || !smtp_verdict_permanent(t->room)))
             v = t->room;
     }
     answer(r, v);

@@ -100,7 +100,6 @@ enum smtp_verdict transaction_begin(struct reception *r); /* MAIL */
 void transaction_over(struct reception *r);               /* however it ended; harmless if there is none */
 struct target *transaction_target(struct transaction *m, uint32_t number); /* makes room for it; NULL: no such number */
 unsigned transaction_named(const struct transaction *m);  /* up to which there may be targets that auth named */
-bool transaction_permanent(enum smtp_verdict v);          /* 5yz */
 const char *transaction_word(enum smtp_verdict v);        /* for the log */
 /* What the messages to auth and workers begin with. */
 struct talk transaction_says(const struct reception *r, enum talk_type type);

@@ -14,29 +14,6 @@ struct talk transaction_says(const struct reception *r, enum talk_type type)
     return (struct talk){.type = type, .id = {r->door->start.generation, r->mail.n}, .fd = -1};
 }
 
-bool transaction_permanent(enum smtp_verdict v)
-{
-    switch (v) {
-    case SMTP_NOBODY:
-    case SMTP_NOT_OURS:
-    case SMTP_DISABLED:
-    case SMTP_OVER_QUOTA:
-    case SMTP_TOO_LARGE:
-    case SMTP_LOOP:
-    case SMTP_BARE_LF:
-    case SMTP_HEADERS:
-        return true;
-    case SMTP_OK:
-    case SMTP_TEMP:
-    case SMTP_NO_ROOM:
-    case SMTP_TOO_MANY:
-    case SMTP_TOO_FAST:
-    case SMTP_VERDICTS:
-        break;
-    }
-    return false;
-}
-
 const char *transaction_word(enum smtp_verdict v)
 {
     /* clang-format off */

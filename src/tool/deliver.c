@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -63,14 +62,11 @@ static bool circles(struct span message)
 /* What the server's door writes for what comes by LMTP is written here. */
 static char *trace(const struct conf *c, const char *user, const char *sender)
 {
-    struct timespec now = clock_wall();
-    struct tm tm;
     unsigned char id[8];
-    char date[64], hex[2 * sizeof id + 1];
+    char date[CLOCK_HEADER], hex[2 * sizeof id + 1];
     char *text = NULL;
     size_t n;
-    gmtime_r(&now.tv_sec, &tm);
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", &tm);
+    clock_header(clock_wall().tv_sec, date);
     digest_random(id, sizeof id);
     digest_hex(id, sizeof id, hex);
     FILE *to = open_memstream(&text, &n);

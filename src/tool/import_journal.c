@@ -24,11 +24,7 @@ struct import_journal {
 
 static uint64_t number_of(const char *key)
 {
-    unsigned char digest[DIGEST_SHA256];
-    uint64_t word;
-    digest_sha256(span_of(key), digest);
-    memcpy(&word, digest, sizeof word);
-    return word;
+    return digest_word(span_of(key));
 }
 
 /* Makes the folders of a path that are missing, for its owner alone. */

@@ -74,6 +74,11 @@ static const char *const verdicts[SMTP_VERDICTS] = {
 };
 /* clang-format on */
 
+bool smtp_verdict_permanent(enum smtp_verdict v)
+{
+    return (unsigned)v < SMTP_VERDICTS && verdicts[v][0] == '5';
+}
+
 void smtp_refuse(struct smtp_server *m, struct buf *out, enum smtp_verdict v)
 {
     m->count.errors++;

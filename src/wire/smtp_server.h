@@ -68,6 +68,8 @@ enum smtp_verdict {
     SMTP_VERDICTS
 };
 
+bool smtp_verdict_permanent(enum smtp_verdict v); /* 5yz: the sender is not to come again with it */
+
 enum smtp_want {
     SMTP_WANT_INPUT,
     SMTP_WANT_ROOM,
