@@ -183,27 +183,8 @@ class Bed:
             time.sleep(0.05)
 
 
-class Pop:
+class Peer:
     """one connection: what is sent and received, byte by byte"""
-
-    def __init__(self, bed, port="pop3", timeout=20, source=None):
-        self.bed = bed
-        number = bed.ports[port] if isinstance(port, str) else port
-        self.sock = socket.create_connection(("127.0.0.1", number), timeout=timeout, source_address=(source, 0) if source else None)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buf = b""
-        if port == "pop3s":
-            self.tls()
-        self.greeting = self.line()
-
-    def tls(self):
-        ctx = ssl.create_default_context(cafile=self.bed.cert)
-        self.sock = ctx.wrap_socket(self.sock, server_hostname="localhost")
-
-    def stls(self):
-        answer = self.cmd("STLS")
-        assert answer.startswith(b"+OK"), answer
-        self.tls()
 
     def send(self, data):
         self.sock.sendall(data.encode() if isinstance(data, str) else data)
@@ -222,7 +203,56 @@ class Pop:
 
     def cmd(self, text):
         self.send((text.encode() if isinstance(text, str) else text) + b"\r\n")
+        return self.reply()
+
+    def reply(self):
         return self.line()
+
+    def quit(self):
+        answer = self.cmd("QUIT")
+        self.close()
+        return answer
+
+    def rest(self):
+        """everything until the server closes"""
+        out, self.buf = self.buf, b""
+        try:
+            while True:
+                data = self.sock.recv(1 << 18)
+                if not data:
+                    return out
+                out += data
+        except ConnectionResetError:
+            return out
+
+    def close(self):
+        self.sock.close()
+
+    def over_tls(self):
+        ctx = ssl.create_default_context(cafile=self.bed.cert)
+        self.sock = ctx.wrap_socket(self.sock, server_hostname="localhost")
+
+
+class Pop(Peer):
+    """a client of POP3"""
+
+    def __init__(self, bed, port="pop3", timeout=20, source=None):
+        self.bed = bed
+        number = bed.ports[port] if isinstance(port, str) else port
+        self.sock = socket.create_connection(("127.0.0.1", number), timeout=timeout, source_address=(source, 0) if source else None)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buf = b""
+        if port == "pop3s":
+            self.tls()
+        self.greeting = self.line()
+
+    def tls(self):
+        self.over_tls()
+
+    def stls(self):
+        answer = self.cmd("STLS")
+        assert answer.startswith(b"+OK"), answer
+        self.tls()
 
     def ok(self, text):
         answer = self.cmd(text)
@@ -263,29 +293,9 @@ class Pop:
     def plain(self, name, password):
         return self.cmd("AUTH PLAIN " + base64.b64encode(("\0%s\0%s" % (name, password)).encode()).decode())
 
-    def quit(self):
-        answer = self.cmd("QUIT")
-        self.close()
-        return answer
 
-    def rest(self):
-        """everything until the server closes"""
-        out, self.buf = self.buf, b""
-        try:
-            while True:
-                data = self.sock.recv(1 << 18)
-                if not data:
-                    return out
-                out += data
-        except ConnectionResetError:
-            return out
-
-    def close(self):
-        self.sock.close()
-
-
-class Mail:
-    """one connection of SMTP or LMTP: what is sent and received, byte by byte"""
+class Mail(Peer):
+    """one that speaks SMTP or LMTP"""
 
     def __init__(self, bed, port="lmtp", timeout=20, source=None, hello="tester"):
         self.bed, self.port = bed, port
@@ -304,28 +314,12 @@ class Mail:
         if hello:
             self.hello(hello)
 
-    def send(self, data):
-        self.sock.sendall(data.encode() if isinstance(data, str) else data)
-
-    def line(self):
-        while b"\r\n" not in self.buf:
-            data = self.sock.recv(1 << 16)
-            if not data:
-                raise EOFError("the connection is closed; left over: %r" % self.buf[-200:])
-            self.buf += data
-        line, self.buf = self.buf.split(b"\r\n", 1)
-        return line
-
     def reply(self):
         """a reply, its lines joined by LF"""
         lines = [self.line()]
         while lines[-1][3:4] == b"-":
             lines.append(self.line())
         return b"\n".join(lines)
-
-    def cmd(self, text):
-        self.send((text.encode() if isinstance(text, str) else text) + b"\r\n")
-        return self.reply()
 
     def ok(self, text, code=b"250"):
         answer = self.cmd(text)
@@ -337,8 +331,7 @@ class Mail:
 
     def tls(self):
         self.ok("STARTTLS", b"220")
-        ctx = ssl.create_default_context(cafile=self.bed.cert)
-        self.sock = ctx.wrap_socket(self.sock, server_hostname="localhost")
+        self.over_tls()
         self.hello()
 
     def begin(self, to, sender="sender@example.org", size=None):
@@ -368,26 +361,6 @@ class Mail:
                 answer = self.reply()
                 assert answer.startswith(b"250"), answer
         return [self.reply() for _ in (to if self.lmtp else to[:1])]
-
-    def quit(self):
-        answer = self.cmd("QUIT")
-        self.close()
-        return answer
-
-    def rest(self):
-        """everything until the server closes"""
-        out, self.buf = self.buf, b""
-        try:
-            while True:
-                data = self.sock.recv(1 << 16)
-                if not data:
-                    return out
-                out += data
-        except ConnectionResetError:
-            return out
-
-    def close(self):
-        self.sock.close()
 
 
 def stuffed(message):

@@ -5,7 +5,6 @@ import fcntl
 import os
 import re
 import socket
-import subprocess
 import time
 
 import frames
@@ -29,29 +28,11 @@ class Door:
     def __init__(self, bed, tmp, options=""):
         program = bed.programs["bustiad"]
         os.makedirs(str(tmp / "run/empty"), exist_ok=True)
-        p = str(tmp)
-        while ROOT and p != "/tmp":
-            os.chmod(p, 0o755)
-            p = os.path.dirname(p)
+        if ROOT:
+            frames.let_through(str(tmp))
         conf = "hostname = door.example\nrun_dir = %s\nlog_level = debug\n%s\n" % (tmp / "run", options)
-        self.master, theirs = frames.pair()
-        memory = os.memfd_create("conf")
-        os.write(memory, conf.encode())
         self.log_path = str(tmp / "log")
-        log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-
-        def descriptors():
-            a, b = os.dup(theirs.fileno()), os.dup(memory)
-            while a in (3, 4):
-                a = os.dup(a)
-            while b in (3, 4):
-                b = os.dup(b)
-            os.dup2(a, 3)
-            os.dup2(b, 4)
-
-        self.process = subprocess.Popen([program, "--role", "door"], preexec_fn=descriptors, pass_fds=(3, 4), stderr=log)
-        theirs.close()
-        frames.send(self.master, "LOG", fd=log)
+        self.process, self.master, log = frames.start([program, "--role", "door"], conf, self.log_path)
         self.ports = {}
         for name, service in (("lmtp", LMTP), ("smtp", SMTP)):
             s = socket.create_server(("127.0.0.1", 0))
@@ -65,7 +46,6 @@ class Door:
         self.workers = {}
         self.new_auth()
         os.close(log)
-        os.close(memory)
 
     def new_auth(self):
         self.auth, theirs = frames.pair()

@@ -28,10 +28,7 @@ class Auth:
         self.bed, self.tmp = bed, tmp
         for d in ("db", "run/empty", "mail"):
             os.makedirs(str(tmp / d), exist_ok=True)
-        p = str(tmp)
-        while p != "/tmp":
-            os.chmod(p, 0o755)
-            p = os.path.dirname(p)
+        frames.let_through(str(tmp))
         self.config = str(tmp / "config")
         with open(self.config, "w") as f:
             f.write("""mail_root = %s/mail\nrun_dir = %s/run\nfirst_uid = 61010\nusers_db = %s/db/users.db\nhostname = host.example
@@ -50,30 +47,14 @@ class Auth:
         for d, subs, files in os.walk(str(self.tmp / "db")):
             for name in [d] + [d + "/" + f for f in files]:
                 os.chown(name, ACCOUNT, ACCOUNT)
-        self.master, theirs = frames.pair()
-        memory = os.memfd_create("conf")
-        with open(self.config, "rb") as f:
-            os.write(memory, f.read())
+        with open(self.config) as f:
+            conf = f.read()
         self.log_path = str(self.tmp / "log")
-        log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-
-        def descriptors():
-            a, b = os.dup(theirs.fileno()), os.dup(memory)
-            while a in (3, 4):
-                a = os.dup(a)
-            while b in (3, 4):
-                b = os.dup(b)
-            os.dup2(a, 3)
-            os.dup2(b, 4)
-
-        self.process = subprocess.Popen([self.bed.programs["bustiad"], "--role", "auth"], preexec_fn=descriptors, pass_fds=(3, 4), stderr=log)
-        theirs.close()
-        frames.send(self.master, "LOG", fd=log)
+        self.process, self.master, log = frames.start([self.bed.programs["bustiad"], "--role", "auth"], conf, self.log_path)
         frames.send(self.master, "GO", num=[ACCOUNT, ACCOUNT, True])
         assert frames.receive(self.master)[0] == "READY"
         self.door = self.a_door(1)
         os.close(log)
-        os.close(memory)
         return self
 
     def a_door(self, generation):

@@ -1,6 +1,5 @@
 """worker: a real mail or deliver process, and master, auth and door played by a test: what they must not be able to make it do."""
 import os
-import resource
 import socket
 import subprocess
 
@@ -27,34 +26,12 @@ class Worker:
             for d, subs, files in os.walk(self.root):
                 for name in [d] + [d + "/" + f for f in files]:
                     os.chown(name, UID, GID)
-            p = str(tmp)
-            while p != "/tmp":  # the numbers of the roles must get through pytest's folders
-                os.chmod(p, 0o755)
-                p = os.path.dirname(p)
+            frames.let_through(str(tmp))
         conf = "mail_root = %s\nrun_dir = %s\nfirst_uid = %d\nusers_db = %s/db/users.db\n%s" % (
             self.root, tmp / "run", min(1000, UID), tmp, options)
-        self.master, theirs = frames.pair()
-        memory = os.memfd_create("conf")
-        os.write(memory, conf.encode())
         self.log_path = str(tmp / "log")
-        log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-
-        def descriptors():
-            a, b = os.dup(theirs.fileno()), os.dup(memory)
-            while a in (3, 4):
-                a = os.dup(a)
-            while b in (3, 4):
-                b = os.dup(b)
-            os.dup2(a, 3)
-            os.dup2(b, 4)
-            if descriptors_most:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors_most, descriptors_most))
-
-        self.process = subprocess.Popen([*words, self.program, "--role", role], preexec_fn=descriptors, pass_fds=(3, 4), stderr=log,
-                                        env=dict(os.environ, **(env or {})))
-        theirs.close()
+        self.process, self.master, log = frames.start([*words, self.program, "--role", role], conf, self.log_path, descriptors_most, env)
         root = os.open(self.root, os.O_PATH | os.O_DIRECTORY)
-        frames.send(self.master, "LOG", fd=log)
         frames.send(self.master, "ROOT", texts=[self.root], fd=root)
         if single:
             frames.send(self.master, "STORE", texts=["maildir:%s/%s" % (self.root, single)])
@@ -64,7 +41,7 @@ class Worker:
         self.door, d = frames.pair()
         frames.send(self.master, "AUTH", fd=a.fileno())
         frames.send(self.master, "DOOR", door=1, fd=d.fileno())
-        for fd in (log, memory, root):
+        for fd in (log, root):
             os.close(fd)
         a.close()
         d.close()
