@@ -123,6 +123,7 @@ def targets_of(folder, below):
 
 # ---- meson's tests ----
 
+WHY = re.compile(r"^.*(?:rror: |SUMMARY: |\[\s+FAILED\s+\] [a-z]).*$", re.M)  # what a failing program says of itself
 CMOCKA = re.compile(r"\[\s+(PASSED|FAILED|SKIPPED)\s+\] (\d+) test")
 
 
@@ -143,6 +144,7 @@ def count_meson(count, log):
         if not good:
             said["FAILED"] = max(said["FAILED"], 1)
             count.notes.append("failed: %s (%s)" % (t["name"], t["result"]))
+            count.notes += ["    " + w for w in WHY.findall(text)[-8:]]
         count.passed += said["PASSED"]
         count.failed += said["FAILED"]
         if said["SKIPPED"]:
@@ -271,8 +273,8 @@ def pytest(step, report, args, env=None):
         if skipped is not None:
             step.count.skip("%s: %s" % (name, skipped.get("message")))
         else:
-            good = case.find("failure") is None and case.find("error") is None
-            step.count.one(good, None if good else "failed: " + name)
+            bad = case.find("failure") if case.find("failure") is not None else case.find("error")
+            step.count.one(bad is None, None if bad is None else "failed: %s: %s" % (name, bad.get("message", "")[:300]))
     if status not in (0, 1):
         step.count.one(False, "pytest ended with status %d" % status)
 

@@ -100,12 +100,14 @@ struct run {
     struct loop_timer *tick;
     const bool *flag;
     uint64_t until;
+    unsigned ticks; /* to come: a machine that stands still for a while takes none of the loop's turns away */
 };
 
 static void on_tick(void *arg)
 {
     struct run *r = arg;
-    if ((r->flag && *r->flag) || clock_ms() >= r->until)
+    r->ticks -= r->ticks > 0;
+    if ((r->flag && *r->flag) || (clock_ms() >= r->until && !r->ticks))
         loop_stop(r->l);
     else
         loop_timer_set(r->tick, 1);
@@ -113,7 +115,7 @@ static void on_tick(void *arg)
 
 bool run_until(struct loop *l, const bool *flag, unsigned ms)
 {
-    struct run r = {.l = l, .flag = flag, .until = clock_ms() + ms};
+    struct run r = {.l = l, .flag = flag, .until = clock_ms() + ms, .ticks = ms};
     r.tick = loop_timer_new(l, on_tick, &r);
     loop_timer_set(r.tick, 0);
     loop_run(l);
