@@ -14,7 +14,7 @@ import re
 import sys
 
 # A folder may include those on lower floors, and itself.
-FLOORS = {"base": 0, "wire": 1, "store": 1, "user": 1, "net": 1, "check": 2, "daemon": 3, "tool": 3}
+FLOORS = {"base": 0, "wire": 1, "store": 1, "user": 1, "net": 1, "check": 2, "client": 2, "post": 3, "daemon": 3, "fetch": 4, "tool": 5, "reader": 5}
 
 # Where a library's headers may be named: modules, by the beginning of "folder/module".
 LIBRARIES = [
@@ -22,9 +22,10 @@ LIBRARIES = [
     ("nettle/", ("base/digest",)),
     ("crypt.h", ("user/secret",)),
     ("gsasl", ("user/sasl",)),
-    ("sqlite3.h", ("user/users", "user/address", "tool/seen")),
+    ("sqlite3.h", ("user/users", "user/address", "fetch/seen")),
     ("event2/", ("base/loop", "daemon/metrics")),
     ("seccomp.h", ("daemon/jail",)),
+    ("gmime", ("reader/mime",)),
 ]
 
 NOT_IN_WIRE = re.compile(r"errno\.h|time\.h|sys/|netinet/|arpa/|netdb\.h|poll\.h|unistd\.h|fcntl\.h|dirent\.h|pthread\.h|signal\.h")
