@@ -113,6 +113,9 @@ static int drive(struct out *o, enum smtp_client_want goal, struct sending *s)
                                                : -1;
         case SMTP_CLIENT_WANT_MAIL:
         case SMTP_CLIENT_WANT_RESULT:
+        case SMTP_CLIENT_WANT_TLS: /* these three are only wanted of who asked for it */
+        case SMTP_CLIENT_WANT_RESPONSE:
+        case SMTP_CLIENT_WANT_REFUSED:
             return err_set(&o->trouble, ERR_TEMP, "the server answers out of turn");
         }
     }

@@ -95,6 +95,10 @@ static void run(struct owner *o)
         case SMTP_CLIENT_WANT_CLOSE:
             o->over = true;
             break;
+        case SMTP_CLIENT_WANT_TLS:
+        case SMTP_CLIENT_WANT_RESPONSE:
+        case SMTP_CLIENT_WANT_REFUSED:
+            assert(0);
         }
     }
 }
