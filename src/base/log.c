@@ -35,9 +35,9 @@ static struct {
     int fd;
     enum log_kind kind;
     enum way way;
-    const char *role;
+    const char *program, *role;
     void (*on_failure)(void);
-} to = {.fd = STDERR_FILENO, .kind = LOG_TO_STREAM, .way = BY_POLL, .role = "start"};
+} to = {.fd = STDERR_FILENO, .kind = LOG_TO_STREAM, .way = BY_POLL, .program = "bustiad", .role = "start"};
 
 static _Atomic enum log_level ceiling = LOG_L_INFO;
 static _Atomic unsigned lost; /* lines since the last that got out */
@@ -56,6 +56,11 @@ void log_open(int fd, enum log_kind kind, const char *role)
     else if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
         to.way = BY_WRITE;
     signal(SIGPIPE, SIG_IGN); /* the reader of a pipe may go at any moment */
+}
+
+void log_program(const char *name)
+{
+    to.program = name;
 }
 
 void log_level_set(enum log_level level)
@@ -157,6 +162,12 @@ const char *log_escape(struct span text)
     return quoted(text, "");
 }
 
+void log_shown(const char *text, char *out, size_t room)
+{
+    bool all;
+    out[escape(span_of(text), "", out, room - 1, &all)] = '\0';
+}
+
 /* ---- lines */
 
 static int stamp(char *out, size_t room)
@@ -172,10 +183,12 @@ static size_t head(enum log_level level, const char *event, char *out, size_t ro
     char when[40];
     int n;
     if (to.kind == LOG_TO_SYSLOG) {
-        n = snprintf(out, room, "<%d>bustiad[%d]: %s %s: ", levels[level].priority, (int)getpid(), to.role, event);
+        n = snprintf(out, room, "<%d>%s[%d]: %s %s: ", levels[level].priority, to.program, (int)getpid(), to.role,
+                     event);
     } else {
         stamp(when, sizeof when);
-        n = snprintf(out, room, "%s bustiad[%d] %s %s %s: ", when, (int)getpid(), to.role, levels[level].name, event);
+        n = snprintf(out, room, "%s %s[%d] %s %s %s: ", when, to.program, (int)getpid(), to.role, levels[level].name,
+                     event);
     }
     return n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
 }

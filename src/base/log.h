@@ -18,6 +18,7 @@ enum log_level { LOG_L_ERROR, LOG_L_WARNING, LOG_L_INFO, LOG_L_DEBUG };
 /* `fd` stays the caller's; `role` is the word after the pid and must live on. Until then: stderr. Ignores SIGPIPE from now on.
  * A line that its reader has no room for is lost, never waited for; the next that gets out is followed by how many were. */
 void log_open(int fd, enum log_kind kind, const char *role);
+void log_program(const char *name); /* the word before the pid, if it is not "bustiad"; must live on */
 void log_level_set(enum log_level level);
 /* Called when writing fails (the syslog daemon was restarted): the owner may ask for a new descriptor. In
  * the thread that logged, which may be inside a call: set a mark, do the rest in the loop. */
@@ -37,5 +38,9 @@ const char *log_quote_text(const char *text);
 
 /* The same escaping without quotes, for a terminal. */
 const char *log_escape(struct span text);
+
+/* For text that should be escaped already: quotes and backslashes stay, all else is escaped if it is not. Whole characters, at most
+ * room - 1 bytes and a NUL. */
+void log_shown(const char *text, char *out, size_t room);
 
 #endif

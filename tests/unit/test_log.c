@@ -147,6 +147,31 @@ static void nothing_deceives(void **state)
     assert_string_equal(log_quote_text(NULL), "\"\"");
 }
 
+static void what_is_escaped_stays_so(void **state)
+{
+    char out[16];
+    (void)state;
+    log_shown("\\x1b \"é\"", out, sizeof out);
+    assert_string_equal(out, "\\x1b \"é\"");
+    log_shown("a\x1b[2J", out, sizeof out);
+    assert_string_equal(out, "a\\x1b[2J");
+    log_shown("12345678901234é", out, sizeof out); /* a half character is none */
+    assert_string_equal(out, "12345678901234");
+    log_shown("1\xc3", out, sizeof out); /* as what was cut ends */
+    assert_string_equal(out, "1\\xc3");
+}
+
+static void a_program_has_its_name(void **state)
+{
+    (void)state;
+    open_pipe(LOG_TO_STREAM);
+    log_program("bustia");
+    log_info("check", "account=work");
+    assert_true(matches(take(), "Z bustia\\[[0-9]+\\] door info check: account=work\n$"));
+    log_program("bustiad");
+    close_ends();
+}
+
 static void long_text_is_cut(void **state)
 {
     char text[3 * LOG_QUOTED];
@@ -311,6 +336,8 @@ int main(void)
         cmocka_unit_test(the_stamp_is_utc),
         cmocka_unit_test(levels_are_kept),
         cmocka_unit_test(nothing_deceives),
+        cmocka_unit_test(what_is_escaped_stays_so),
+        cmocka_unit_test(a_program_has_its_name),
         cmocka_unit_test(long_text_is_cut),
         cmocka_unit_test(eight_quotes_at_a_time),
         cmocka_unit_test(a_line_is_one_line),
