@@ -2,7 +2,7 @@
  * writes the sample file (`bustia conf --sample`) and the manual's list.
  *
  * Syntax: `name = value` on a line; `#` begins a comment at the start of a line or after white space; an option that may be repeated
- * (listen, mail_root) adds to a list, any other may stand once. Times: 500ms, 30s, 10m, 2h (a bare number is seconds). Sizes: 64k, 8M. */
+ * (listen, mail_root) adds to a list, any other may stand once. Times: 500ms, 30s, 10m, 2h, 14d (a bare number is seconds). Sizes: 64k, 8M. */
 #ifndef BASE_CONF_H
 #define BASE_CONF_H
 

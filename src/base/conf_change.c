@@ -6,24 +6,25 @@
 
 #include "base/conf_table.h"
 
-static char *option_text(const struct conf_option *o, const struct conf *c)
+static char *option_text(const struct conf_option *o, const void *base)
 {
     char *text = NULL;
     size_t n;
     FILE *to = open_memstream(&text, &n);
     if (!to)
         abort(); /* out of memory, as in mem */
-    conf_print_option(o, c, to);
+    conf_print_option(o, base, to);
     fclose(to);
     return text;
 }
 
 void conf_differ(const struct conf *a, const struct conf *b, void (*fn)(void *arg, const char *name), void *arg)
 {
-    for (unsigned i = 0; i < conf_table_count; i++) {
-        char *x = option_text(&conf_table[i], a), *y = option_text(&conf_table[i], b);
+    const struct conf_option *table = conf_schema_server.table;
+    for (unsigned i = 0; i < conf_schema_server.count; i++) {
+        char *x = option_text(&table[i], a), *y = option_text(&table[i], b);
         if (strcmp(x, y) != 0)
-            fn(arg, conf_table[i].name);
+            fn(arg, table[i].name);
         free(x);
         free(y);
     }
@@ -31,26 +32,27 @@ void conf_differ(const struct conf *a, const struct conf *b, void (*fn)(void *ar
 
 bool conf_reloads(const char *name)
 {
-    unsigned i = conf_table_find(span_of(name));
-    return i < conf_table_count && conf_table[i].reloads;
+    unsigned i = conf_find(&conf_schema_server, span_of(name));
+    return i < conf_schema_server.count && conf_schema_server.table[i].reloads;
 }
 
-/* The values of `old`, as they were printed: "NAME = VALUE", one a line. */
-static void keep_option(const struct conf_option *o, struct conf *fresh, const struct conf *old)
+/* By the values as they are printed: "NAME = VALUE", one a line. */
+void conf_copy_option(const struct conf_option *o, void *to, const void *from)
 {
-    char why[CONF_WHY], *text = option_text(o, old);
+    char why[CONF_WHY], *text = option_text(o, from);
     struct span rest = span_of(text);
-    o->kind->free(o, fresh);
+    o->kind->free(o, to);
     while (rest.n) {
         struct span line = span_cut(&rest, '\n');
-        o->kind->read(o, fresh, span_from(line, strlen(o->name) + 3), 0, why);
+        o->kind->read(o, to, span_from(line, strlen(o->name) + 3), 0, why);
     }
     free(text);
 }
 
 void conf_keep(struct conf *fresh, const struct conf *old)
 {
-    for (unsigned i = 0; i < conf_table_count; i++)
-        if (!conf_table[i].reloads)
-            keep_option(&conf_table[i], fresh, old);
+    const struct conf_option *table = conf_schema_server.table;
+    for (unsigned i = 0; i < conf_schema_server.count; i++)
+        if (!table[i].reloads)
+            conf_copy_option(&table[i], fresh, old);
 }

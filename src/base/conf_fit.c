@@ -15,7 +15,7 @@ struct fit {
 
 static bool is_wrong(const struct fit *f, const char *name)
 {
-    return f->wrong[conf_table_find(span_of(name))];
+    return f->wrong[conf_find(&conf_schema_server, span_of(name))];
 }
 
 /* ---- TLS */

@@ -1,4 +1,4 @@
-/* conf_kind: the kinds of values: how each is read, printed and freed. */
+/* conf_kind: the kinds of values that more than one table may have: how each is read, printed and freed. */
 #include "base/conf_table.h"
 
 #include <inttypes.h>
@@ -8,17 +8,17 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-static char **text_at(const struct conf_option *o, struct conf *c)
+static char **text_at(const struct conf_option *o, void *base)
 {
-    return (char **)((char *)c + o->at);
+    return (char **)((char *)base + o->at);
 }
 
-static const void *value_at(const struct conf_option *o, const struct conf *c)
+static const void *value_at(const struct conf_option *o, const void *base)
 {
-    return (const char *)c + o->at;
+    return (const char *)base + o->at;
 }
 
-static bool say(char why[CONF_WHY], const char *text)
+bool conf_say(char why[CONF_WHY], const char *text)
 {
     snprintf(why, CONF_WHY, "%s", text);
     return false;
@@ -26,32 +26,42 @@ static bool say(char why[CONF_WHY], const char *text)
 
 /* ---- text of several kinds */
 
-static bool text_set(const struct conf_option *o, struct conf *c, char *text)
+bool conf_text_set(const struct conf_option *o, void *base, char *text)
 {
-    char **at = text_at(o, c);
+    char **at = text_at(o, base);
     mem_free(*at);
     *at = text;
     return true;
 }
 
-static bool text_copy(const struct conf_option *o, struct conf *c, struct span value)
+static bool text_copy(const struct conf_option *o, void *base, struct span value)
 {
-    return text_set(o, c, mem_copy(value.p, value.n));
+    return conf_text_set(o, base, mem_copy(value.p, value.n));
 }
 
-static void text_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+void conf_text_print(const struct conf_option *o, const void *base, unsigned i, FILE *to)
 {
     (void)i;
-    fputs(*(char *const *)value_at(o, c), to);
+    fputs(*(char *const *)value_at(o, base), to);
 }
 
-static void text_free(const struct conf_option *o, struct conf *c)
+void conf_text_free(const struct conf_option *o, void *base)
 {
-    text_set(o, c, NULL);
+    conf_text_set(o, base, NULL);
+}
+
+/* Any text; what means something by its form has a kind of its own. */
+static bool text_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)line;
+    if (value.n <= CONF_TEXT)
+        return text_copy(o, base, value);
+    snprintf(why, CONF_WHY, "is longer than %d bytes", CONF_TEXT);
+    return false;
 }
 
 /* A name that may stand in a greeting, before or after an "@" (RFC 1939 §7: APOP's timestamp is a msg-id). */
-static bool host_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+static bool host_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
     bool ok = value.n > 0 && value.n <= 255 && value.p[0] != '.' && value.p[0] != '-';
@@ -60,25 +70,25 @@ static bool host_read(const struct conf_option *o, struct conf *c, struct span v
         ok = (a >= 'a' && a <= 'z') || (a >= 'A' && a <= 'Z') || (a >= '0' && a <= '9') || a == '.' || a == '-';
     }
     if (!ok)
-        return say(why, "is no host name; write one of letters, digits, \"-\" and \".\", for instance pop.example.org");
-    return text_copy(o, c, value);
+        return conf_say(why,
+                        "is no host name; write one of letters, digits, \"-\" and \".\", for instance pop.example.org");
+    return text_copy(o, base, value);
 }
 
-static bool file_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+static bool file_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
     if (!value.n && o->fallback && !*o->fallback)
-        return text_copy(o, c, value);
+        return text_copy(o, base, value);
     const char *wrong;
     char *path = conf_path_read(value, &wrong);
-    return path ? text_set(o, c, path) : say(why, wrong);
+    return path ? conf_text_set(o, base, path) : conf_say(why, wrong);
 }
 
 /* A list of words as one text with single blanks between them; each is checked by `ok`, which words its refusal. */
 typedef bool word_ok_fn(const struct conf_option *o, struct span word, char why[CONF_WHY]);
 
-static bool list_read(const struct conf_option *o, struct conf *c, struct span value, word_ok_fn *ok,
-                      char why[CONF_WHY])
+static bool list_read(const struct conf_option *o, void *base, struct span value, word_ok_fn *ok, char why[CONF_WHY])
 {
     char *list = mem_alloc(value.n + 1);
     size_t n = 0;
@@ -92,7 +102,7 @@ static bool list_read(const struct conf_option *o, struct conf *c, struct span v
         memcpy(list + n, word.p, word.n);
         n += word.n;
     }
-    return text_set(o, c, list);
+    return conf_text_set(o, base, list);
 }
 
 static bool network_ok(const struct conf_option *o, struct span word, char why[CONF_WHY])
@@ -106,11 +116,10 @@ static bool network_ok(const struct conf_option *o, struct span word, char why[C
     return !wrong;
 }
 
-static bool networks_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line,
-                          char why[CONF_WHY])
+static bool networks_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
-    return list_read(o, c, value, network_ok, why);
+    return list_read(o, base, value, network_ok, why);
 }
 
 /* "yes, no or maybe": what may be written, for a message. */
@@ -125,7 +134,7 @@ static bool word_refuse(const struct conf_option *o, struct span word, const cha
     memset(why, 0, CONF_WHY);
     FILE *to = fmemopen(why, CONF_WHY, "w");
     if (!to)
-        return say(why, "is no word that is known here");
+        return conf_say(why, "is no word that is known here");
     fputs(before, to);
     const char *near = conf_nearest(word, o->words);
     if (near)
@@ -147,23 +156,21 @@ static bool listed_word_ok(const struct conf_option *o, struct span word, char w
     return word_refuse(o, word, before, why);
 }
 
-static bool words_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line,
-                       char why[CONF_WHY])
+static bool words_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
-    return list_read(o, c, value, listed_word_ok, why);
+    return list_read(o, base, value, listed_word_ok, why);
 }
 
-static bool store_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line,
-                       char why[CONF_WHY])
+static bool store_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
     struct span path = value;
     struct span scheme = span_cut(&path, ':');
     if (!path.p || !scheme.n)
-        return say(why, "is no SCHEME:PATH; write for instance maildir:/var/mail/bustia/{user}");
+        return conf_say(why, "is no SCHEME:PATH; write for instance maildir:/var/mail/bustia/{user}");
     if (!span_is(scheme, "maildir") && !span_is(scheme, "memory"))
-        return say(why, "has an unknown scheme; write for instance maildir:/var/mail/bustia/{user}");
+        return conf_say(why, "has an unknown scheme; write for instance maildir:/var/mail/bustia/{user}");
     const char *wrong;
     char *whole = conf_path_read(path, &wrong);
     if (!whole) {
@@ -173,8 +180,8 @@ static bool store_read(const struct conf_option *o, struct conf *c, struct span 
     bool named = strstr(whole, "{user}") != NULL;
     mem_free(whole);
     if (!named)
-        return say(why, "has no {user} in it, so that all users would share one maildrop");
-    return text_copy(o, c, value);
+        return conf_say(why, "has no {user} in it, so that all users would share one maildrop");
+    return text_copy(o, base, value);
 }
 
 /* "990" or "990:991", user and group; see base/account. */
@@ -186,43 +193,43 @@ static bool account_numbers(struct span value)
            (!group.p || (span_number(group, &gid) && gid > 0 && gid < UINT32_MAX));
 }
 
-static bool user_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+static bool user_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
     if (value.n && value.p[0] >= '0' && value.p[0] <= '9' && !account_numbers(value))
-        return say(why, "is no USER or USER:GROUP in numbers from 1 to 4294967294");
+        return conf_say(why, "is no USER or USER:GROUP in numbers from 1 to 4294967294");
     bool ok = value.n > 0 && value.n <= 32 && value.p[0] != '-';
     for (size_t i = 0; ok && i < value.n; i++) {
         char a = value.p[i];
         ok = (a >= 'a' && a <= 'z') || (a >= 'A' && a <= 'Z') || (a >= '0' && a <= '9') || a == '.' || a == '_' ||
              a == '-' || (a == ':' && value.p[0] <= '9');
     }
-    return ok ? text_copy(o, c, value)
-              : say(why, "is no account; write the name of one, or the numbers USER or USER:GROUP");
+    return ok ? text_copy(o, base, value)
+              : conf_say(why, "is no account; write the name of one, or the numbers USER or USER:GROUP");
 }
 
 /* The name of a user of this server: one word, or nothing. */
-static bool name_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+static bool name_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
     struct span rest = value, word = conf_word(&rest);
     if (word.n != value.n || value.n > 255)
-        return say(why, "is no user's name; write one word");
-    return text_copy(o, c, value);
+        return conf_say(why, "is no user's name; write one word");
+    return text_copy(o, base, value);
 }
 
 /* ---- numbers */
 
-static bool number_set(const struct conf_option *o, struct conf *c, uint64_t value, char why[CONF_WHY])
+static bool number_set(const struct conf_option *o, void *base, uint64_t value, char why[CONF_WHY])
 {
     if (value >= o->least && value <= o->most) {
-        *(uint64_t *)((char *)c + o->at) = value;
+        *(uint64_t *)((char *)base + o->at) = value;
         return true;
     }
     memset(why, 0, CONF_WHY);
     FILE *to = fmemopen(why, CONF_WHY, "w");
     if (!to)
-        return say(why, "is outside its limits");
+        return conf_say(why, "is outside its limits");
     fputs(value < o->least ? "is too small; it goes from " : "is too large; it goes from ", to);
     o->kind->number(o->least, to);
     fputs(" to ", to);
@@ -231,9 +238,9 @@ static bool number_set(const struct conf_option *o, struct conf *c, uint64_t val
     return false;
 }
 
-static uint64_t number_of(const struct conf_option *o, const struct conf *c)
+static uint64_t number_of(const struct conf_option *o, const void *base)
 {
-    return *(const uint64_t *)value_at(o, c);
+    return *(const uint64_t *)value_at(o, base);
 }
 
 static void plain_print(uint64_t value, FILE *to)
@@ -241,109 +248,106 @@ static void plain_print(uint64_t value, FILE *to)
     fprintf(to, "%" PRIu64, value);
 }
 
-static bool number_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line,
-                        char why[CONF_WHY])
+static bool number_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
     uint64_t number;
     if (!span_number(value, &number))
-        return say(why, "is no number; write digits only");
-    return number_set(o, c, number, why);
+        return conf_say(why, "is no number; write digits only");
+    return number_set(o, base, number, why);
 }
 
-static void number_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+static void number_print(const struct conf_option *o, const void *base, unsigned i, FILE *to)
 {
     (void)i;
-    plain_print(number_of(o, c), to);
+    plain_print(number_of(o, base), to);
 }
 
-static bool time_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+static bool time_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
     uint64_t ms;
     if (!conf_time_read(value, &ms))
-        return say(why, "is no time; write for instance 500ms, 30s, 10m or 2h");
-    return number_set(o, c, ms, why);
+        return conf_say(why, "is no time; write for instance 500ms, 30s, 10m, 2h or 14d");
+    return number_set(o, base, ms, why);
 }
 
-static void time_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+static void time_print(const struct conf_option *o, const void *base, unsigned i, FILE *to)
 {
     (void)i;
-    conf_time_print(number_of(o, c), to);
+    conf_time_print(number_of(o, base), to);
 }
 
-static bool size_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+static bool size_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
     uint64_t bytes;
     if (!conf_size_read(value, &bytes))
-        return say(why, "is no size; write for instance 65536, 64k, 8M or 1G");
-    return number_set(o, c, bytes, why);
+        return conf_say(why, "is no size; write for instance 65536, 64k, 8M or 1G");
+    return number_set(o, base, bytes, why);
 }
 
-static void size_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+static void size_print(const struct conf_option *o, const void *base, unsigned i, FILE *to)
 {
     (void)i;
-    conf_size_print(number_of(o, c), to);
+    conf_size_print(number_of(o, base), to);
 }
 
 /* ---- words */
 
-static bool yes_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+static bool yes_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
     bool yes = span_is(value, "yes");
     if (!yes && !span_is(value, "no"))
-        return say(why, "is neither yes nor no");
-    *(bool *)((char *)c + o->at) = yes;
+        return conf_say(why, "is neither yes nor no");
+    *(bool *)((char *)base + o->at) = yes;
     return true;
 }
 
-static void yes_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+static void yes_print(const struct conf_option *o, const void *base, unsigned i, FILE *to)
 {
     (void)i;
-    fputs(*(const bool *)value_at(o, c) ? "yes" : "no", to);
+    fputs(*(const bool *)value_at(o, base) ? "yes" : "no", to);
 }
 
-/* The enums of struct conf count from 0 in the order of their words. */
-_Static_assert(sizeof(enum conf_log) == sizeof(unsigned) && sizeof(enum conf_level) == sizeof(unsigned) &&
-                   sizeof(enum conf_lines) == sizeof(unsigned),
-               "words are kept as their number");
+/* An enum that is set by a word counts from 0 in the order of its words. */
 
-static bool word_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+static bool word_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
     for (unsigned i = 0; o->words[i]; i++)
         if (span_is(value, o->words[i])) {
-            memcpy((char *)c + o->at, &i, sizeof i);
+            memcpy((char *)base + o->at, &i, sizeof i);
             return true;
         }
     return word_refuse(o, value, "is no word that is known here", why);
 }
 
-static void word_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+static void word_print(const struct conf_option *o, const void *base, unsigned i, FILE *to)
 {
     (void)i;
     unsigned number;
-    memcpy(&number, value_at(o, c), sizeof number);
+    memcpy(&number, value_at(o, base), sizeof number);
     fputs(o->words[number], to);
 }
 
-static void nothing_free(const struct conf_option *o, struct conf *c)
+static void nothing_free(const struct conf_option *o, void *base)
 {
     (void)o;
-    (void)c;
+    (void)base;
 }
 
 /* clang-format off */
 const struct conf_kind
-    CONF_KIND_HOST     = {"HOST",       host_read,     text_print,   text_free, NULL},
-    CONF_KIND_FILE     = {"PATH",       file_read,     text_print,   text_free, NULL},
-    CONF_KIND_NETWORKS = {"NETWORK ...", networks_read, text_print,   text_free, NULL},
-    CONF_KIND_WORDS    = {"WORD ...",    words_read,    text_print,   text_free, NULL},
-    CONF_KIND_STORE    = {"SCHEME:PATH", store_read,   text_print,   text_free, NULL},
-    CONF_KIND_USER     = {"USER",       user_read,     text_print,   text_free, NULL},
-    CONF_KIND_NAME     = {"NAME",       name_read,     text_print,   text_free, NULL},
+    CONF_KIND_TEXT     = {"TEXT",       text_read,     conf_text_print,   conf_text_free, NULL},
+    CONF_KIND_HOST     = {"HOST",       host_read,     conf_text_print,   conf_text_free, NULL},
+    CONF_KIND_FILE     = {"PATH",       file_read,     conf_text_print,   conf_text_free, NULL},
+    CONF_KIND_NETWORKS = {"NETWORK ...", networks_read, conf_text_print,   conf_text_free, NULL},
+    CONF_KIND_WORDS    = {"WORD ...",    words_read,    conf_text_print,   conf_text_free, NULL},
+    CONF_KIND_STORE    = {"SCHEME:PATH", store_read,   conf_text_print,   conf_text_free, NULL},
+    CONF_KIND_USER     = {"USER",       user_read,     conf_text_print,   conf_text_free, NULL},
+    CONF_KIND_NAME     = {"NAME",       name_read,     conf_text_print,   conf_text_free, NULL},
     CONF_KIND_NUMBER   = {"NUMBER",     number_read,   number_print, nothing_free, NULL, plain_print},
     CONF_KIND_TIME     = {"TIME",       time_read,     time_print,   nothing_free, NULL, conf_time_print},
     CONF_KIND_SIZE     = {"SIZE",       size_read,     size_print,   nothing_free, NULL, conf_size_print},

@@ -6,12 +6,6 @@
 #include "base/conf_value.h"
 #include "base/mem.h"
 
-static bool say(char why[CONF_WHY], const char *text)
-{
-    snprintf(why, CONF_WHY, "%s", text);
-    return false;
-}
-
 /* Folders that hold the system itself: whoever gets in as a mailbox would get in there. */
 static bool root_of_system(const char *path)
 {
@@ -24,16 +18,17 @@ static bool root_of_system(const char *path)
     return false;
 }
 
-static bool root_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line, char why[CONF_WHY])
+static bool root_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)o;
+    struct conf *c = base;
     const char *wrong;
     char *path = conf_path_read(value, &wrong);
     if (!path)
-        return say(why, wrong);
+        return conf_say(why, wrong);
     if (root_of_system(path)) {
         mem_free(path);
-        return say(why, "holds the system itself; name a folder that holds nothing but mail");
+        return conf_say(why, "holds the system itself; name a folder that holds nothing but mail");
     }
     if (c->mail_roots == CONF_ROOTS) {
         mem_free(path);
@@ -45,20 +40,23 @@ static bool root_read(const struct conf_option *o, struct conf *c, struct span v
     return true;
 }
 
-static void root_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+static void root_print(const struct conf_option *o, const void *base, unsigned i, FILE *to)
 {
     (void)o;
+    const struct conf *c = base;
     fputs(c->mail_root[i], to);
 }
 
-static unsigned root_count(const struct conf *c)
+static unsigned root_count(const void *base)
 {
+    const struct conf *c = base;
     return c->mail_roots;
 }
 
-static void root_free(const struct conf_option *o, struct conf *c)
+static void root_free(const struct conf_option *o, void *base)
 {
     (void)o;
+    struct conf *c = base;
     for (unsigned i = 0; i < c->mail_roots; i++)
         mem_free(c->mail_root[i]);
     c->mail_roots = 0;

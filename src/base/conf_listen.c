@@ -22,12 +22,6 @@ bool conf_listener_unix(const struct conf_listener *l)
     return l->address[0] == '/';
 }
 
-static bool say(char why[CONF_WHY], const char *text)
-{
-    snprintf(why, CONF_WHY, "%s", text);
-    return false;
-}
-
 /* ---- the words behind the address */
 
 struct words {
@@ -44,7 +38,7 @@ static bool read_mode(struct words *w, struct span value, char why[CONF_WHY])
         mode = mode * 8 + (unsigned)(value.p[i] - '0');
     }
     if (!ok || mode > 0777 || !(mode & 0222))
-        return say(why, "has a mode that is none of a socket; write it in octal, for instance mode=0660");
+        return conf_say(why, "has a mode that is none of a socket; write it in octal, for instance mode=0660");
     w->l->mode = mode;
     w->mode = true;
     return true;
@@ -62,7 +56,7 @@ static bool read_group(struct words *w, struct span value, char why[CONF_WHY])
     if (ok && value.p[0] >= '0' && value.p[0] <= '9')
         ok = span_number(value, &number) && number < UINT32_MAX;
     if (!ok)
-        return say(why, "has a group that is none; write the name or number of one, for instance group=postfix");
+        return conf_say(why, "has a group that is none; write the name or number of one, for instance group=postfix");
     mem_free(w->l->group);
     w->l->group = mem_copy(value.p, value.n);
     w->group = true;
@@ -90,7 +84,7 @@ static bool read_word(struct words *w, struct span word, char why[CONF_WHY])
 {
     bool had_service = w->service;
     if (read_service(w, word))
-        return !had_service || say(why, "names two services; write one of pop3, pop3s, lmtp and smtp");
+        return !had_service || conf_say(why, "names two services; write one of pop3, pop3s, lmtp and smtp");
     if (span_is(word, "cleartext=no") || span_is(word, "cleartext=yes")) {
         w->l->cleartext = span_is(word, "cleartext=yes");
         return true;
@@ -107,11 +101,11 @@ static bool words_fit(const struct words *w, char why[CONF_WHY])
 {
     bool path = conf_listener_unix(w->l);
     if (!w->service)
-        return say(why, "does not say the service; write pop3, pop3s, lmtp or smtp after the address");
+        return conf_say(why, "does not say the service; write pop3, pop3s, lmtp or smtp after the address");
     if (path && w->l->service != CONF_LMTP)
-        return say(why, "is a unix socket, on which lmtp is served; write an ADDRESS:PORT for the other services");
+        return conf_say(why, "is a unix socket, on which lmtp is served; write an ADDRESS:PORT for the other services");
     if (!path && (w->mode || w->group))
-        return say(why, "has a mode or group, which only a unix socket can have; take it out");
+        return conf_say(why, "has a mode or group, which only a unix socket can have; take it out");
     return true;
 }
 
@@ -125,11 +119,11 @@ static bool read_address(struct conf_listener *l, struct span text, char why[CON
         wrong = conf_address_read(text, &parsed);
         if (!wrong)
             l->address = mem_copy(text.p, text.n);
-        return wrong ? say(why, wrong) : true;
+        return wrong ? conf_say(why, wrong) : true;
     }
     l->address = conf_path_read(text, &wrong);
     if (!l->address)
-        return say(why, wrong);
+        return conf_say(why, wrong);
     if (strlen(l->address) <= CONF_SOCKET_PATH && strcmp(l->address, "/") != 0)
         return true;
     snprintf(why, CONF_WHY, "is no name of a socket; it may have %d bytes", CONF_SOCKET_PATH);
@@ -153,10 +147,10 @@ static bool read_whole(struct conf_listener *l, struct span value, char why[CONF
     return words_fit(&w, why);
 }
 
-static bool listen_read(const struct conf_option *o, struct conf *c, struct span value, unsigned line,
-                        char why[CONF_WHY])
+static bool listen_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)o;
+    struct conf *c = base;
     struct conf_listener l = {.cleartext = true, .mode = CONF_SOCKET_MODE, .line = line};
     bool ok = read_whole(&l, value, why);
     if (ok && c->listeners == CONF_LISTENERS) {
@@ -173,9 +167,10 @@ static bool listen_read(const struct conf_option *o, struct conf *c, struct span
     return true;
 }
 
-static void listen_print(const struct conf_option *o, const struct conf *c, unsigned i, FILE *to)
+static void listen_print(const struct conf_option *o, const void *base, unsigned i, FILE *to)
 {
     (void)o;
+    const struct conf *c = base;
     const struct conf_listener *l = &c->listen[i];
     fprintf(to, "%s %s%s", l->address, conf_service_name(l->service), l->cleartext ? "" : " cleartext=no");
     if (conf_listener_unix(l) && l->mode != CONF_SOCKET_MODE)
@@ -184,14 +179,16 @@ static void listen_print(const struct conf_option *o, const struct conf *c, unsi
         fprintf(to, " group=%s", l->group);
 }
 
-static unsigned listen_count(const struct conf *c)
+static unsigned listen_count(const void *base)
 {
+    const struct conf *c = base;
     return c->listeners;
 }
 
-static void listen_free(const struct conf_option *o, struct conf *c)
+static void listen_free(const struct conf_option *o, void *base)
 {
     (void)o;
+    struct conf *c = base;
     for (unsigned i = 0; i < c->listeners; i++)
         free_one(&c->listen[i]);
     c->listeners = 0;

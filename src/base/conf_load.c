@@ -1,5 +1,5 @@
 /* conf_load: the configuration from its file. The master and the tool. */
-#include "base/conf.h"
+#include "base/conf_table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,12 +11,11 @@
 
 enum { FILE_MAX = 1 << 20 };
 
-static int read_all(int fd, const char *path, char *text, size_t *n, struct err *err)
+static int read_all(int fd, const char *path, char *text, size_t *n, struct stat *st, struct err *err)
 {
-    struct stat st;
-    if (fstat(fd, &st) < 0)
+    if (fstat(fd, st) < 0)
         return err_set(err, ERR_CONFIG, "cannot look at %s: %s", path, strerror(errno));
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(st->st_mode))
         return err_set(err, ERR_CONFIG, "%s is no regular file", path);
     for (*n = 0; *n <= FILE_MAX;) {
         ssize_t got = read(fd, text + *n, FILE_MAX + 1 - *n);
@@ -31,21 +30,27 @@ static int read_all(int fd, const char *path, char *text, size_t *n, struct err 
     return err_set(err, ERR_CONFIG, "%s is larger than %d bytes; is it a configuration?", path, FILE_MAX);
 }
 
-int conf_load(struct conf *c, const char *path, struct conf_problems *p, struct err *err)
+int conf_file_read(const char *path, char **text, size_t *n, struct stat *st, struct err *err)
 {
-    char *text = mem_alloc(FILE_MAX + 1);
-    size_t n = 0;
-    int result = -1;
+    *n = 0;
+    *text = mem_alloc(FILE_MAX + 1);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
-        err_set(err, ERR_CONFIG, "cannot open %s: %s", path, strerror(errno));
-    else
-        result = read_all(fd, path, text, &n, err);
+        return err_set(err, ERR_CONFIG, "cannot open %s: %s", path, strerror(errno));
+    int result = read_all(fd, path, *text, n, st, err);
+    close(fd);
+    return result;
+}
+
+int conf_load(struct conf *c, const char *path, struct conf_problems *p, struct err *err)
+{
+    char *text;
+    size_t n;
+    struct stat st;
+    int result = conf_file_read(path, &text, &n, &st, err);
     struct conf_problems nobodys = {0}; /* a file that was not read has no problems of its own */
     conf_read(c, (struct span){text, result == 0 ? n : 0}, result == 0 ? p : &nobodys);
     conf_problems_free(&nobodys);
-    if (fd >= 0)
-        close(fd);
     mem_free(text);
     return result;
 }

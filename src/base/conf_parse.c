@@ -1,21 +1,25 @@
-/* conf: reads the configuration by its table. The master and the tool read the file, every role what the master prints.
- */
-#include "base/conf.h"
+/* conf_parse: a text of options, read by a table. */
+#include "base/conf_table.h"
 
 #include <string.h>
-#include <unistd.h>
 
-#include "base/conf_table.h"
 #include "base/conf_value.h"
 #include "base/log.h"
-#include "base/mem.h"
 
-static const char *nearest_option(struct span word)
+unsigned conf_find(const struct conf_schema *s, struct span name)
+{
+    unsigned i = 0;
+    while (i < s->count && !span_is(name, s->table[i].name))
+        i++;
+    return i;
+}
+
+static const char *nearest_option(const struct conf_schema *s, struct span word)
 {
     const char *names[CONF_OPTIONS + 1];
-    for (unsigned i = 0; i < conf_table_count; i++)
-        names[i] = conf_table[i].name;
-    names[conf_table_count] = NULL;
+    for (unsigned i = 0; i < s->count; i++)
+        names[i] = s->table[i].name;
+    names[s->count] = NULL;
     return conf_nearest(word, names);
 }
 
@@ -52,23 +56,15 @@ static bool has_control(struct span s)
     return false;
 }
 
-static void unknown_option(struct span name, unsigned line, struct conf_problems *p)
+static void unknown_option(const struct conf_reader *r, struct span name)
 {
-    const char *near = nearest_option(name);
+    const char *near = nearest_option(r->schema, name);
     if (near)
-        conf_problem_add(p, line, true, "unknown option %s; did you mean \"%s\"?", log_quote(name), near);
+        conf_problem_add(r->p, r->line, true, "unknown option %s; did you mean \"%s\"?", log_quote(name), near);
     else
-        conf_problem_add(p, line, true, "unknown option %s; bustia.conf(5) lists those that there are",
-                         log_quote(name));
+        conf_problem_add(r->p, r->line, true, "unknown option %s; %s lists those that there are", log_quote(name),
+                         r->schema->manual);
 }
-
-/* What is under way while a text is read. */
-struct reader {
-    struct conf *c;
-    struct conf_problems *p;
-    unsigned line;
-    bool wrong[CONF_OPTIONS];
-};
 
 /* May `name =` stand without a value? Where the default is none, and where a list may be empty. */
 static bool may_be_empty(const struct conf_option *o)
@@ -76,32 +72,34 @@ static bool may_be_empty(const struct conf_option *o)
     return (o->fallback && !*o->fallback) || o->kind == &CONF_KIND_NETWORKS || o->kind == &CONF_KIND_WORDS;
 }
 
-static void read_option(struct reader *r, struct span name, struct span value)
+static void read_option(struct conf_reader *r, struct span name, struct span value)
 {
-    unsigned i = conf_table_find(name);
-    if (i == conf_table_count) {
-        unknown_option(name, r->line, r->p);
+    unsigned i = conf_find(r->schema, name);
+    if (i == r->schema->count) {
+        unknown_option(r, name);
         return;
     }
-    const struct conf_option *o = &conf_table[i];
+    const struct conf_option *o = &r->schema->table[i];
     char why[CONF_WHY] = "";
-    if (r->c->lines[i] && !o->kind->count) {
+    if (o->begins)
+        r->begin(r, r->arg);
+    if (r->lines[i] && !o->kind->count) {
         conf_problem_add(r->p, r->line, true, "%s stands on line %u already; keep one of the two", o->name,
-                         r->c->lines[i]);
+                         r->lines[i]);
         return;
     }
-    if (!r->c->lines[i])
-        r->c->lines[i] = r->line;
+    if (!r->lines[i])
+        r->lines[i] = r->line;
     unsigned before = r->p->count;
     if (!value.n && !may_be_empty(o))
         conf_problem_add(r->p, r->line, true, "%s has no value; write %s = %s, or take the line out", o->name, o->name,
                          o->kind->form);
-    else if (!o->kind->read(o, r->c, value, r->line, why))
+    else if (!o->kind->read(o, r->base, value, r->line, why))
         conf_problem_add(r->p, r->line, true, "%s = %s %s", o->name, log_quote(value), why);
     r->wrong[i] |= r->p->count > before;
 }
 
-static void read_line(struct reader *r, struct span text)
+static void read_line(struct conf_reader *r, struct span text)
 {
     struct span rest = trim(without_comment(text));
     if (!rest.n)
@@ -116,7 +114,7 @@ static void read_line(struct reader *r, struct span text)
         return;
     }
     struct span words = name, first = conf_word(&words);
-    if (conf_table_find(first) < conf_table_count)
+    if (conf_find(r->schema, first) < r->schema->count)
         conf_problem_add(r->p, r->line, true, "%s has no \"=\"; write %.*s = VALUE", log_quote(whole), (int)first.n,
                          first.p);
     else
@@ -124,67 +122,29 @@ static void read_line(struct reader *r, struct span text)
                          log_quote(whole));
 }
 
-/* ---- defaults */
-
-/* The machine's name if it can stand in a greeting. */
-static void default_hostname(const struct conf_option *o, struct conf *c)
-{
-    char name[256] = "", why[CONF_WHY];
-    if (gethostname(name, sizeof name - 1) < 0 || !o->kind->read(o, c, span_of(name), 0, why))
-        o->kind->read(o, c, span_of("localhost"), 0, why);
-}
-
-static void default_listeners(const struct conf_option *o, struct conf *c)
-{
-    char why[CONF_WHY];
-    o->kind->read(o, c, span_of("[::]:110 pop3"), 0, why);
-    o->kind->read(o, c, span_of("0.0.0.0:110 pop3"), 0, why);
-    if (!*c->tls_cert)
-        return;
-    o->kind->read(o, c, span_of("[::]:995 pop3s"), 0, why);
-    o->kind->read(o, c, span_of("0.0.0.0:995 pop3s"), 0, why);
-}
-
-static void defaults_before(struct conf *c)
-{
-    char why[CONF_WHY];
-    memset(c, 0, sizeof *c);
-    for (unsigned i = 0; i < conf_table_count; i++) {
-        const struct conf_option *o = &conf_table[i];
-        if (o->fallback && !o->kind->count)
-            o->kind->read(o, c, span_of(o->fallback), 0, why);
-    }
-    default_hostname(&conf_table[conf_table_find(span_of("hostname"))], c);
-}
-
-static void defaults_after(struct conf *c)
-{
-    char why[CONF_WHY];
-    const struct conf_option *root = &conf_table[conf_table_find(span_of("mail_root"))];
-    if (!c->mail_roots)
-        root->kind->read(root, c, span_of(root->fallback), 0, why);
-    if (!c->listeners)
-        default_listeners(&conf_table[conf_table_find(span_of("listen"))], c);
-}
-
 /* ---- the whole */
 
-void conf_read(struct conf *c, struct span text, struct conf_problems *p)
+void conf_parse(struct conf_reader *r, struct span text)
 {
-    struct reader r = {.c = c, .p = p};
     struct span rest = text;
-    defaults_before(c);
     if (rest.n >= 3 && memcmp(rest.p, "\xef\xbb\xbf", 3) == 0) /* some editors begin UTF-8 with it */
         rest = span_from(rest, 3);
-    for (r.line = 1; rest.n; r.line++)
-        read_line(&r, span_cut(&rest, '\n'));
-    defaults_after(c);
-    conf_fit(c, r.wrong, p);
+    for (r->line = 1; rest.n; r->line++)
+        read_line(r, span_cut(&rest, '\n'));
 }
 
-void conf_free(struct conf *c)
+void conf_defaults(const struct conf_schema *s, void *base)
 {
-    for (unsigned i = 0; i < conf_table_count; i++)
-        conf_table[i].kind->free(&conf_table[i], c);
-    memset(c, 0, sizeof *c);
+    char why[CONF_WHY];
+    for (unsigned i = 0; i < s->count; i++) {
+        const struct conf_option *o = &s->table[i];
+        if (o->fallback && !o->kind->count)
+            o->kind->read(o, base, span_of(o->fallback), 0, why);
+    }
+}
+
+void conf_clear(const struct conf_schema *s, void *base)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        s->table[i].kind->free(&s->table[i], base);
 }

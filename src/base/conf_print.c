@@ -1,4 +1,4 @@
-/* conf_print: the table as a configuration, as the sample file and as the manual's list. */
+/* conf_print: a table as a file, as the sample file and as the manual's list. */
 #include "base/conf.h"
 
 #include <stdlib.h>
@@ -7,20 +7,14 @@
 #include "base/conf_table.h"
 #include "base/mem.h"
 
-void conf_print_option(const struct conf_option *o, const struct conf *c, FILE *to)
+void conf_print_option(const struct conf_option *o, const void *base, FILE *to)
 {
-    unsigned count = o->kind->count ? o->kind->count(c) : 1;
+    unsigned count = o->kind->count ? o->kind->count(base) : 1;
     for (unsigned i = 0; i < count; i++) {
         fprintf(to, "%s = ", o->name);
-        o->kind->print(o, c, i, to);
+        o->kind->print(o, base, i, to);
         fputc('\n', to);
     }
-}
-
-void conf_print(const struct conf *c, FILE *to)
-{
-    for (unsigned i = 0; i < conf_table_count; i++)
-        conf_print_option(&conf_table[i], c, to);
 }
 
 /* ---- the sample */
@@ -69,15 +63,11 @@ static void print_examples(const struct conf_option *o, FILE *to)
     } while (rest.p);
 }
 
-void conf_sample(FILE *to)
+void conf_sample_print(const struct conf_schema *s, FILE *to)
 {
-    fputs("# bustia.conf: the configuration of bustiad(8). bustia.conf(5) explains it; `bustia check` checks it.\n"
-          "#\n"
-          "# Every option stands here with its default. To change one, take away the \"#\" before it.\n"
-          "# A line is NAME = VALUE; a \"#\" at its start or after a blank begins a comment.\n",
-          to);
-    for (unsigned i = 0; i < conf_table_count; i++) {
-        const struct conf_option *o = &conf_table[i];
+    fputs(s->head, to);
+    for (unsigned i = 0; i < s->count; i++) {
+        const struct conf_option *o = &s->table[i];
         if (o->group)
             fprintf(to, "\n\n# ---- %s\n", o->group);
         fputc('\n', to);
@@ -137,10 +127,10 @@ static void print_default(const struct conf_option *o, FILE *to)
     fputs("\" .\n", to);
 }
 
-void conf_manual(FILE *to)
+void conf_manual_print(const struct conf_schema *s, FILE *to)
 {
-    for (unsigned i = 0; i < conf_table_count; i++) {
-        const struct conf_option *o = &conf_table[i];
+    for (unsigned i = 0; i < s->count; i++) {
+        const struct conf_option *o = &s->table[i];
         if (o->group)
             fprintf(to, "%s.Ss %s\n.Bl -tag -width Ds\n", i ? ".El\n" : "", o->group);
         fprintf(to, ".It Ic %s No = Ar \"", o->name);
@@ -152,4 +142,22 @@ void conf_manual(FILE *to)
         fputs(o->reloads ? "Takes effect at SIGHUP.\n" : "", to);
     }
     fputs(".El\n", to);
+}
+
+/* ---- the server's */
+
+void conf_print(const struct conf *c, FILE *to)
+{
+    for (unsigned i = 0; i < conf_schema_server.count; i++)
+        conf_print_option(&conf_schema_server.table[i], c, to);
+}
+
+void conf_sample(FILE *to)
+{
+    conf_sample_print(&conf_schema_server, to);
+}
+
+void conf_manual(FILE *to)
+{
+    conf_manual_print(&conf_schema_server, to);
 }

@@ -15,7 +15,7 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug", NU
 #define GIGA      (1024ull * MEGA)
 
 /* clang-format off */
-const struct conf_option conf_table[] = {
+static const struct conf_option table[] = {
     {"listen", &CONF_KIND_LISTEN, 0, NULL,
      .said = "port 110 on every address, and port 995 with pop3s if there is a certificate",
      .examples = "[::]:110 pop3\n0.0.0.0:110 pop3\n[::]:995 pop3s\n0.0.0.0:995 pop3s\n"
@@ -148,19 +148,20 @@ const struct conf_option conf_table[] = {
 };
 /* clang-format on */
 
-const unsigned conf_table_count = sizeof conf_table / sizeof *conf_table;
-_Static_assert(sizeof conf_table / sizeof *conf_table <= CONF_OPTIONS, "struct conf has a line for each");
+_Static_assert(sizeof table / sizeof *table <= CONF_OPTIONS, "struct conf has a line for each");
+_Static_assert(sizeof(enum conf_log) == sizeof(unsigned) && sizeof(enum conf_level) == sizeof(unsigned) &&
+                   sizeof(enum conf_lines) == sizeof(unsigned),
+               "words are kept as their number");
 
-unsigned conf_table_find(struct span name)
-{
-    unsigned i = 0;
-    while (i < conf_table_count && !span_is(name, conf_table[i].name))
-        i++;
-    return i;
-}
+const struct conf_schema conf_schema_server = {
+    table, sizeof table / sizeof *table, "bustia.conf(5)",
+    "# bustia.conf: the configuration of bustiad(8). bustia.conf(5) explains it; `bustia check` checks it.\n"
+    "#\n"
+    "# Every option stands here with its default. To change one, take away the \"#\" before it.\n"
+    "# A line is NAME = VALUE; a \"#\" at its start or after a blank begins a comment.\n"};
 
 unsigned conf_line(const struct conf *c, const char *name)
 {
-    unsigned i = conf_table_find(span_of(name));
-    return i < conf_table_count ? c->lines[i] : 0;
+    unsigned i = conf_find(&conf_schema_server, span_of(name));
+    return i < conf_schema_server.count ? c->lines[i] : 0;
 }

@@ -106,15 +106,15 @@ const char *conf_network_read(struct span text, struct conf_address *network, un
 struct unit {
     const char *name;
     uint64_t factor;
+    uint64_t from; /* the least value that is printed so */
 };
 
-/* Each from the smallest; the last that divides a value is how it is printed. The first row of `bare` is a number
- * alone. */
-static const struct unit times[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
-static const struct unit sizes[] = {{"", 1}, {"k", 1024}, {"M", 1048576}, {"G", 1073741824}};
-enum { UNITS = 4 };
+/* Each from the smallest; the last that divides a value is how it is printed. A day is better known as 24h. */
+static const struct unit times[] = {
+    {"ms", 1, 0}, {"s", 1000, 0}, {"m", 60000, 0}, {"h", 3600000, 0}, {"d", 86400000, 2 * 86400000}, {NULL, 0, 0}};
+static const struct unit sizes[] = {{"", 1, 0}, {"k", 1024, 0}, {"M", 1048576, 0}, {"G", 1073741824, 0}, {NULL, 0, 0}};
 
-static bool unit_read(struct span text, const struct unit units[UNITS], uint64_t bare, uint64_t *value)
+static bool unit_read(struct span text, const struct unit *units, uint64_t bare, uint64_t *value)
 {
     size_t digits = 0;
     while (digits < text.n && text.p[digits] >= '0' && text.p[digits] <= '9')
@@ -125,20 +125,20 @@ static bool unit_read(struct span text, const struct unit units[UNITS], uint64_t
     struct span name = span_from(text, digits);
     if (name.n) {
         unsigned i = 0;
-        while (i < UNITS && !span_is_nocase(name, units[i].name))
+        while (units[i].name && !span_is_nocase(name, units[i].name))
             i++;
-        if (i == UNITS)
+        if (!units[i].name)
             return false;
         factor = units[i].factor;
     }
     return !__builtin_mul_overflow(number, factor, value);
 }
 
-static void unit_print(uint64_t value, const struct unit units[UNITS], FILE *to)
+static void unit_print(uint64_t value, const struct unit *units, FILE *to)
 {
     unsigned i = 0;
-    for (unsigned k = 1; k < UNITS; k++)
-        if (value && value % units[k].factor == 0)
+    for (unsigned k = 1; units[k].name; k++)
+        if (value && value >= units[k].from && value % units[k].factor == 0)
             i = k;
     fprintf(to, "%" PRIu64 "%s", value / units[i].factor, value ? units[i].name : "");
 }

@@ -22,7 +22,7 @@ bool conf_address_clash(const struct conf_address *a, const struct conf_address 
 /* "127.0.0.0/8", "::1", "2001:db8::/32"; no bits beyond the prefix. NULL, or what is wrong. */
 const char *conf_network_read(struct span text, struct conf_address *network, unsigned *prefix);
 
-/* "500ms", "30s", "10m", "2h"; a bare number is seconds. false: no time, or beyond 2^64 ms. */
+/* "500ms", "30s", "10m", "2h", "14d"; a bare number is seconds. false: no time, or beyond 2^64 ms. */
 bool conf_time_read(struct span text, uint64_t *ms);
 void conf_time_print(uint64_t ms, FILE *to);
 /* "4096", "64k", "8M", "1G". */

@@ -247,15 +247,15 @@ static const struct wrong wrongs[] = {
     {"run_dir =", "f:3: error: run_dir has no value; write run_dir = PATH, or take the line out\n"},
     {"door_user = ", "f:3: error: door_user has no value; write door_user = USER, or take the line out\n"},
     {"mail_idle = 5s\nmail_idle = 5s", "f:4: error: mail_idle stands on line 3 already; keep one of the two\n"},
-    {"mail_idle = 5x\nmail_idle = 5s", "f:3: error: mail_idle = \"5x\" is no time; write for instance 500ms, 30s, 10m or 2h\n"
+    {"mail_idle = 5x\nmail_idle = 5s", "f:3: error: mail_idle = \"5x\" is no time; write for instance 500ms, 30s, 10m, 2h or 14d\n"
                                        "f:4: error: mail_idle stands on line 3 already; keep one of the two\n"},
     /* numbers, times, sizes, words */
     {"mail_sessions = 0", "f:3: error: mail_sessions = \"0\" is too small; it goes from 1 to 100000\n"},
     {"mail_sessions = -1", "f:3: error: mail_sessions = \"-1\" is no number; write digits only\n"},
     {"mail_sessions = 18446744073709551616", "f:3: error: mail_sessions = \"18446744073709551616\" is no number; write digits only\n"},
     {"idle_timeout = 25h", "f:3: error: idle_timeout = \"25h\" is too large; it goes from 100ms to 24h\n"},
-    {"mail_idle = 18446744073709551615h", "f:3: error: mail_idle = \"18446744073709551615h\" is no time; write for instance 500ms, 30s, 10m or 2h\n"},
-    {"mail_idle = ms", "f:3: error: mail_idle = \"ms\" is no time; write for instance 500ms, 30s, 10m or 2h\n"},
+    {"mail_idle = 18446744073709551615h", "f:3: error: mail_idle = \"18446744073709551615h\" is no time; write for instance 500ms, 30s, 10m, 2h or 14d\n"},
+    {"mail_idle = ms", "f:3: error: mail_idle = \"ms\" is no time; write for instance 500ms, 30s, 10m, 2h or 14d\n"},
     {"memory_buffers = 1", "f:3: error: memory_buffers = \"1\" is too small; it goes from 64k to 64G\n"},
     {"memory_buffers = 8MB", "f:3: error: memory_buffers = \"8MB\" is no size; write for instance 65536, 64k, 8M or 1G\n"},
     {"allow_memory_store = true", "f:3: error: allow_memory_store = \"true\" is neither yes nor no\n"},
@@ -524,7 +524,7 @@ static char *random_conf(void)
     size_t n;
     FILE *to = open_memstream(&text, &n);
     for (unsigned lines = dice(60); lines > 0; lines--) {
-        const struct conf_option *o = &conf_table[dice(conf_table_count)];
+        const struct conf_option *o = &conf_schema_server.table[dice(conf_schema_server.count)];
         fprintf(to, "%s%s%s", o->name, dice(2) ? " = " : "=", dice(30) ? "" : "\x01");
         random_value(o, to);
         fputs(dice(5) ? "\n" : " # why\r\n", to);
@@ -587,8 +587,8 @@ static void sample_is_the_defaults(void **state)
     read_text(&sample, open, &p);
     assert_int_equal(p.fatal, 0);
     assert_int_equal(differ(&c, &sample), 0); /* and says the defaults */
-    for (unsigned i = 0; i < conf_table_count; i++)
-        assert_true(conf_line(&sample, conf_table[i].name) > 0 || strcmp(conf_table[i].name, "hostname") == 0);
+    for (unsigned i = 0; i < conf_schema_server.count; i++)
+        assert_true(conf_line(&sample, conf_schema_server.table[i].name) > 0 || strcmp(conf_schema_server.table[i].name, "hostname") == 0);
     free(open);
     free(text);
     conf_free(&c);
@@ -603,10 +603,10 @@ static void manual_has_every_option(void **state)
     FILE *to = open_memstream(&text, &n);
     conf_manual(to);
     fclose(to);
-    for (unsigned i = 0; i < conf_table_count; i++) {
-        snprintf(item, sizeof item, "\n.It Ic %s No = ", conf_table[i].name);
+    for (unsigned i = 0; i < conf_schema_server.count; i++) {
+        snprintf(item, sizeof item, "\n.It Ic %s No = ", conf_schema_server.table[i].name);
         assert_non_null(strstr(text, item));
-        assert_true(strlen(conf_table[i].about) > 10);
+        assert_true(strlen(conf_schema_server.table[i].about) > 10);
     }
     free(text);
 }
