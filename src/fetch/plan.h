@@ -5,25 +5,53 @@
 #include "base/accounts.h"
 #include "fetch/seen.h"
 
-enum plan_take { PLAN_LEAVE, PLAN_FETCH, PLAN_HEADERS, PLAN_DISCARD /* too large: deleted unseen */ };
+enum plan_take {
+    PLAN_LEAVE,
+    PLAN_FETCH,
+    PLAN_COMPARE, /* fetched to see whether it is the one that had this uid, or has no uid: delivered if it is another */
+    PLAN_HEADERS,
+    PLAN_DISCARD /* too large: deleted unseen */
+};
 
 enum plan_why {
-    PLAN_NEW, PLAN_AGAIN, PLAN_WHOLE, PLAN_KNOWN, PLAN_TOO_LARGE, PLAN_QUARANTINED, PLAN_NOW, PLAN_OLD, PLAN_NOT_NEWEST, PLAN_UNSETTLED,
+    PLAN_NEW,
+    PLAN_AGAIN,       /* it failed, or whether it arrived is not known */
+    PLAN_WHOLE,       /* a person asked for all of it */
+    PLAN_NO_UID,      /* only its content can tell whether it is known */
+    PLAN_BACK,        /* its uid was gone and is listed again */
+    PLAN_KNOWN,
+    PLAN_MARKED,
+    PLAN_TOO_LARGE,
+    PLAN_QUARANTINED,
+    PLAN_NOW,         /* of removal: the account says so */
+    PLAN_OLD,
+    PLAN_NOT_NEWEST,
+    PLAN_UNSETTLED,   /* it was to be deleted, and the server never said that it was */
     PLAN_WHYS
 };
-const char *plan_why_text(enum plan_why why); /* "new", "too large: 12 MB of at most 10 MB", … in words for a person */
 
+/* A message of a listing, or (msg = 0) one that was known and is listed no more. Small: a listing may have a million. */
 struct plan_row {
-    unsigned msg;             /* 1-based number on the server */
-    char uid[72];             /* empty: this server gives none that can be used */
-    uint64_t size;            /* as LIST says: a hint; 0: not known */
-    struct seen_row known;    /* .state SEEN_NEW: none */
-    enum plan_take take;
-    bool remove;              /* delete it on the server, once it is delivered if it is to be fetched */
-    enum plan_why why, remove_why;
+    const char *uid;      /* "": this server gives none that can be used */
+    uint64_t size;        /* as LIST says: a hint; 0: not known */
+    int64_t first;        /* of the seen_row; 0: there is none */
+    uint32_t msg;         /* 1-based number on the server */
+    uint16_t failures, turn;
+    uint8_t state;        /* enum seen_state; SEEN_NEW: no row */
+    uint8_t take;         /* enum plan_take */
+    uint8_t why;          /* enum plan_why: of take */
+    uint8_t remove_why;   /* of remove */
+    bool remove;          /* delete it on the server, once it is delivered if it is to be fetched */
+    bool whole;           /* a person asked for all of it */
+    bool was_gone;        /* seen_row's gone was set */
+    bool settled;         /* this check is done with it: not taken again */
 };
 
 /* Decides about rows (in the order of their numbers: the newest last). `now`: s since 1970. */
-void plan_make(const struct account *a, int64_t now, struct plan_row *rows, unsigned count);
+void plan_make(const struct account *a, int64_t now, struct plan_row *const *rows, unsigned count);
+
+/* "fetch: new", "leave: too large, 12.3 MB of at most 10 MB", "delete: first seen 15 days ago" …, in words for a person. */
+enum { PLAN_TEXT = 200 };
+void plan_text(const struct account *a, int64_t now, const struct plan_row *row, char out[PLAN_TEXT]);
 
 #endif

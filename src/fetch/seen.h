@@ -2,15 +2,17 @@
  *
  * A row per message, known by the server's uid: seen -> fetched (SHA-256 of its octets) -> delivered (its id at the destination) ->
  * deleted. Each step is durable before the next begins to the outside: a message is asked to be deleted only once its row says
- * delivered. A row stays until the server lists its uid no more and (deleted) the server has said yes to QUIT. */
+ * delivered. A row outlives its message by SEEN_KEEP_DAYS: a uid that comes back is then compared by its content, because some
+ * servers lose their list for an hour, and some give a uid to a second message. */
 #ifndef FETCH_SEEN_H
 #define FETCH_SEEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "base/accounts.h"
 #include "base/err.h"
-#include "base/span.h"
+
+enum { SEEN_UID = 72 /* octets of a uid with its NUL */, SEEN_KEEP_DAYS = 30 };
 
 enum seen_state {
     SEEN_NEW,         /* no row */
@@ -20,35 +22,58 @@ enum seen_state {
     SEEN_HEADERS,     /* delivered with its headers alone (oversize = headers) */
     SEEN_MARKED,      /* never fetched: mark-seen */
     SEEN_QUARANTINED, /* raw in quarantine */
-    SEEN_DELETED      /* DELE was asked for; whether QUIT was answered is not known yet, or it was and the server still lists it */
+    SEEN_DELETED,     /* delivered, and DELE was asked for: `gone` says whether QUIT was answered, too */
+    SEEN_STATES       /* how many */
 };
+const char *seen_state_text(enum seen_state state); /* "delivered", for a person */
 
 struct seen_row {
-    char uid[72];            /* the server's, or "=" and 64 hexadecimal digits of the content's digest, and ".N" for its copies */
-    enum seen_state state;
+    const char *uid;         /* the server's, or "=" and 64 hexadecimal digits of the content's digest, and ".N" for its copies */
     int64_t first;           /* s since 1970: when it was first listed */
+    int64_t gone;            /* s since 1970: it was not listed any more, or QUIT was answered after its DELE; 0: neither */
     uint64_t size;           /* octets, 0: not known */
     unsigned failures;
+    unsigned turn;           /* how many other messages had this uid before it */
+    enum seen_state state;
     bool whole;              /* a person asked for all of it, whatever its size */
 };
 
 struct seen;
 
-/* Creates the folder (0700) and the file (0600) if need be; ERR_BUSY: another process collects this account now (`lock`); ERR_TEMP. */
+/* `lock`: for the one process that collects this account: creates the folder (0700) and the file (0600) if need be; ERR_BUSY: another
+ * process collects this account now. Else to read: ERR_GONE: nothing was ever collected. ERR_PERM: the file is damaged, or none of
+ * ours: it is never begun anew by itself, as that would fetch everything again. ERR_TEMP. */
 int seen_open(struct seen **s, const char *state_folder, const char *account, bool lock, struct err *err);
 void seen_close(struct seen *s); /* NULL is allowed */
 
-/* Calls fn for every row; for the map that a listing is compared with. */
+/* Whose rows they are: "anna at pop.example.org", noted the first time. Another one than was noted: ERR_CONFIG, unless `moved`: a person
+ * says that it is the same maildrop under a new name. */
+int seen_maildrop(struct seen *s, const char *maildrop, bool moved, struct err *err);
+
+/* Calls fn for every row, for the table that a listing is compared with. row->uid lives for the call. */
 int seen_each(struct seen *s, void (*fn)(void *arg, const struct seen_row *row), void *arg, struct err *err);
+
+/* All that is known of a message, for people: `bustia list` and `show` over what was collected find it at its destination by its id. */
+struct seen_kept {
+    struct seen_row row;
+    unsigned char sha256[32];
+    bool digested;           /* sha256 is known */
+    const char *id, *reason; /* at the destination; why it failed or is in quarantine; "": none. They live for the call */
+};
+/* In the order in which they were first listed. fn returns false to end. */
+int seen_show(struct seen *s, bool (*fn)(void *arg, const struct seen_kept *kept), void *arg, struct err *err);
+/* One by its uid. ERR_GONE: there is no such row. */
+int seen_find(struct seen *s, const char *uid, void (*fn)(void *arg, const struct seen_kept *kept), void *arg, struct err *err);
 
 /* A group of changes that becomes durable as one. */
 int seen_begin(struct seen *s, struct err *err);
-int seen_commit(struct seen *s, struct err *err); /* durable (synchronous = full) */
-void seen_abandon(struct seen *s);
+int seen_commit(struct seen *s, struct err *err); /* durable (synchronous = full); after a failure the group is abandoned */
+void seen_abandon(struct seen *s);                /* nothing of it stays; without a group nothing happens */
 
-/* Within a group. `id`, `sha256` may be NULL: they stay as they are. */
+/* Within a group. `sha256`, `id`, `reason` may be NULL: they stay as they are. */
 int seen_put(struct seen *s, const struct seen_row *row, const unsigned char sha256[32], const char *id, const char *reason, struct err *err);
 int seen_forget(struct seen *s, const char *uid, struct err *err);
+int seen_forget_gone(struct seen *s, int64_t before, struct err *err); /* all that are gone since earlier than `before` */
 
 /* ---- what `bustia status` shows, and what a next check goes by */
 struct seen_board {
@@ -60,6 +85,6 @@ struct seen_board {
     char error[240];                   /* in plain words; "": all is well */
 };
 int seen_board_get(struct seen *s, struct seen_board *b, struct err *err);
-int seen_board_put(struct seen *s, const struct seen_board *b, struct err *err);
+int seen_board_put(struct seen *s, const struct seen_board *b, struct err *err); /* alone, or within a group */
 
 #endif
