@@ -9,8 +9,9 @@ size_t ends_strip(struct ends *e, struct span *in, char *out, size_t room)
     while (in->n && wrote < room) {
         if (e->cr) {
             e->cr = false;
-            if (in->p[0] != '\n') {
+            if (in->p[0] != '\n' || e->twice) {
                 out[wrote++] = '\r';
+                e->twice = in->p[0] == '\r';
                 continue;
             }
         }

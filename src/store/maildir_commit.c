@@ -63,6 +63,8 @@ static bool meet_key(enum maildir_dir dir, const char *name, void *arg)
         if (b->keyed[i]->fate != MAILDIR_WAITING)
             continue;
         b->keyed[i]->fate = MAILDIR_HAD;
+        if (b->keyed[i]->uid)
+            store_uid(span_of(name), b->keyed[i]->uid);
         b->had[dir] = true;
         b->missing--;
     }
@@ -87,13 +89,13 @@ static void look_for_keys(struct batch *b)
     mem_free(b->keyed);
 }
 
-/* Has one of this batch, already placed, the key of the i-th? */
-static bool had_before(const struct batch *b, unsigned i)
+/* The one of this batch, already placed, that has the key of the i-th; NULL: none. */
+static const struct store_draft *had_before(const struct batch *b, unsigned i)
 {
     for (unsigned k = 0; b->drafts[i]->key[0] && k < i; k++)
         if (b->drafts[k]->fate == MAILDIR_PLACED && strcmp(b->drafts[k]->key, b->drafts[i]->key) == 0)
-            return true;
-    return false;
+            return b->drafts[k];
+    return NULL;
 }
 
 /* ---- placing */
@@ -135,14 +137,19 @@ static void place_all(struct batch *b)
 {
     for (unsigned i = 0; i < b->n; i++) {
         struct err err;
-        if (b->drafts[i]->fate != MAILDIR_WAITING)
+        struct store_draft *d = b->drafts[i];
+        if (d->fate != MAILDIR_WAITING)
             continue;
-        if (had_before(b, i)) {
-            b->drafts[i]->fate = MAILDIR_HAD;
+        const struct store_draft *before = had_before(b, i);
+        if (before) {
+            d->fate = MAILDIR_HAD;
             b->had[MAILDIR_NEW] = true;
-        } else if (place(b->drafts[i], &err) < 0) {
+        } else if (place(d, &err) < 0) {
             discard(b, i, &err);
+            continue;
         }
+        if (d->uid)
+            store_uid(span_of(before ? before->name : d->name), d->uid);
     }
 }
 

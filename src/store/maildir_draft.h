@@ -24,6 +24,7 @@ struct store_draft {
     char *buf; /* what is not written yet, until it is ready */
     size_t n;
     struct store_count count; /* of what is stored */
+    char *uid;                /* the owner's, or NULL: what it is called */
     enum maildir_fate fate;
     char key[MAILDIR_KEY + 1]; /* empty: none */
     char name[MAILDIR_MADE];   /* in tmp/, and the first part of that in new/ */

@@ -90,12 +90,12 @@ static int memory_list(struct store *s, struct drop *drop, struct err *err)
         if (msg->gone)
             continue;
         size_t size;
-        char *text = memory_text(m, msg, &size), uid[32];
+        char *text = memory_text(m, msg, &size), uid[STORE_UID];
         struct store_count count = {0};
         store_count_add(&count, (struct span){text, size});
         mem_free(text);
-        int n = snprintf(uid, sizeof uid, "memory.%llu", (unsigned long long)msg->number);
-        drop_add(drop, store_count_octets(&count), (struct span){uid, (size_t)n});
+        memory_uid(msg, uid);
+        drop_add(drop, store_count_octets(&count), span_of(uid));
         m->listed[m->count++] = i;
     }
     memory_unlock();

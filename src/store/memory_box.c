@@ -112,6 +112,11 @@ struct memory_box *memory_box_of(struct span path, uint64_t messages)
     return b;
 }
 
+void memory_uid(const struct memory_message *m, char out[STORE_UID])
+{
+    snprintf(out, STORE_UID, "memory.%llu", (unsigned long long)m->number);
+}
+
 static void free_message(struct memory_message *m)
 {
     mem_free(m->text);

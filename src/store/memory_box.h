@@ -65,6 +65,9 @@ struct memory_box *memory_box_of(struct span path, uint64_t messages);
 /* Adds a message; the text becomes the box's, the key is copied. Under the lock. */
 void memory_box_add(struct memory_box *b, char *text, size_t size, const char *key);
 
+/* What a message is called. */
+void memory_uid(const struct memory_message *m, char out[STORE_UID]);
+
 /* Forgets all; none may be open. */
 void memory_boxes_forget(void);
 

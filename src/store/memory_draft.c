@@ -7,7 +7,7 @@
 
 struct store_draft {
     struct memory *memory;
-    char *key;
+    char *key, *uid;
     char *text;
     size_t size, room;
     bool strip;
@@ -22,6 +22,7 @@ int memory_begin(struct store *s, const struct store_about *about, struct store_
     *d = mem_alloc(sizeof **d);
     **d = (struct store_draft){.memory = m,
                                .key = about->key ? mem_copy_text(about->key) : NULL,
+                               .uid = about->uid,
                                .strip = about->wire && !about->keep_crlf && !m->wire_ends};
     return 0;
 }
@@ -64,22 +65,27 @@ void memory_abort(struct store_draft *d)
     mem_free(d);
 }
 
-static bool is_there(const struct memory_box *b, const char *key)
+/* NULL: there is none. */
+static const struct memory_message *of_key(const struct memory_box *b, const char *key)
 {
     for (unsigned i = 0; key && i < b->count; i++)
         if (!b->messages[i].gone && b->messages[i].key && strcmp(b->messages[i].key, key) == 0)
-            return true;
-    return false;
+            return &b->messages[i];
+    return NULL;
 }
 
 static void place(struct store_draft *d)
 {
     struct memory_box *b = d->memory->box;
     memory_lock();
-    if (!is_there(b, d->key)) {
+    const struct memory_message *there = of_key(b, d->key);
+    if (!there) {
         memory_box_add(b, d->text, d->size, d->key);
         d->text = NULL;
+        there = &b->messages[b->count - 1];
     }
+    if (d->uid)
+        memory_uid(there, d->uid);
     memory_unlock();
 }
 

@@ -35,12 +35,16 @@ struct store_body {
 
 struct store_draft; /* a message that is being delivered */
 
+enum { STORE_UID = 71 }; /* a uid of at most 70 octets (RFC 1939 §7), and a NUL */
+
 /* What is known of a message before its octets. */
 struct store_about {
     const char *key; /* one key committed twice = one message, as long as the first is there; NULL: a fresh one */
     bool wire; /* it is written in lines that end with CRLF, as it came by SMTP; false: as stored, kept to the octet */
-    bool keep_crlf; /* with `wire`: it is stored with its CRLF, because LF could not give it back (store_keeps_crlf) */
+    bool keep_crlf; /* with `wire`: it is stored with all of its CRLF, for other programs (store_keeps_crlf) */
     int64_t time;   /* s since 1970: when it came, for its place in the list; 0: now */
+    char *uid; /* STORE_UID octets that live until commit, which writes there what the message is called (that of the
+                  one that is there, if its key was met); NULL: nobody asks */
 };
 
 /* How full a mailbox is: messages, and their octets as stored. */
@@ -86,9 +90,9 @@ struct store_ops {
     int (*write)(struct store_draft *d, struct span in, struct err *err);
     /* All is written and durable but for its name. After a failure (of write, too) only abort is of use. */
     int (*ready)(struct store_draft *d, struct err *err);
-    /* Commits n drafts of one open store that are ready, with one directory fsync for all, and frees them. errs[i].kind:
-     * ERR_NONE: durable, and counted in the record of what is used, if there is one; ERR_UNKNOWN: it is there, and may
-     * not outlive a power cut; else it is not there. Returns how many are durable. */
+    /* Commits n drafts of one open store that are ready, with one directory fsync for all, and frees them.
+     * errs[i].kind: ERR_NONE: durable, and counted in the record of what is used, if there is one; ERR_UNKNOWN: it is
+     * there, and may not outlive a power cut; else it is not there. Returns how many are durable. */
     unsigned (*commit)(struct store_draft **d, unsigned n, struct err *errs);
     void (*abort)(struct store_draft *d); /* frees; nothing stays */
 
@@ -104,8 +108,8 @@ struct store_ops {
 
 /* ---- helpers every back-end needs */
 
-/* Has `message`, in lines that end with CRLF, a line whose last octet is a CR? "\r\r\n" stored with LF would read as an
- * ended line and lose an octet. */
+/* Has `message`, in lines that end with CRLF, a line whose last octet is a CR? "\r\r\n" stays as it is among lines that
+ * end with LF (store/ends.h); who has seen all of a message beforehand rather stores it in one form. */
 bool store_keeps_crlf(struct span message);
 
 /* Octets in wire form (RFC 1939 §11), counted in pieces: each lone LF becomes CRLF, an unended last line gets CRLF. */

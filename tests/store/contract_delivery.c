@@ -210,11 +210,11 @@ static const struct span texts[] = {
 };
 enum { TEXTS = sizeof texts / sizeof *texts };
 
-/* In pieces of n octets, so that CR and LF fall into different ones. */
+/* In pieces of n octets, so that CR and LF fall into different ones. What is delivered piece by piece is not known beforehand. */
 static void deliver_pieces(struct store *s, struct span text, size_t n)
 {
     struct err err = {0};
-    struct store_about about = {.wire = true, .keep_crlf = store_keeps_crlf(text)};
+    struct store_about about = {.wire = true, .keep_crlf = n == text.n && store_keeps_crlf(text)};
     struct store_draft *d = NULL;
     assert_int_equal(s->ops->begin(s, &about, &d, &err), 0);
     for (struct span rest = text; rest.n; rest = span_from(rest, n))
@@ -393,6 +393,35 @@ static void test_one_key_in_one_commit(void **state)
     assert_int_equal(count(t), 5);
 }
 
+/* What commit says that a message is called is what a session calls it, also when its key was there. */
+static void test_commit_tells_the_uid(void **state)
+{
+    static const char *const keys[] = {"a", NULL, "b", "a"};
+    struct test *t = *state;
+    char uids[5][STORE_UID];
+    struct store *s = open_to_deliver(t);
+    struct store_draft *d[4];
+    struct err errs[4];
+    deliver(s, &(struct store_about){.key = "b", .time = 1700000000}, span_of("first\n"));
+    for (unsigned i = 0; i < 4; i++)
+        d[i] = draft(s, &(struct store_about){.key = keys[i], .uid = uids[i]}, span_of("text\n"));
+    assert_int_equal(s->ops->commit(d, 4, errs), 4);
+    deliver(s, &(struct store_about){.key = "b", .uid = uids[4]}, span_of("again\n"));
+    s->ops->close(s);
+    struct drop drop;
+    s = open_list(t, &drop);
+    assert_int_equal(drop.count, 3);
+    assert_string_equal(uids[0], uids[3]);
+    assert_string_equal(uids[2], uids[4]);
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned met = 0;
+        for (unsigned k = 0; k < 3; k++)
+            met += strcmp(drop.messages[k].uid, uids[i]) == 0;
+        assert_int_equal(met, 1);
+    }
+    shut(s, &drop);
+}
+
 /* ---- used */
 
 static void expect_used(struct store *s, bool afresh, uint64_t octets, uint64_t messages)
@@ -514,6 +543,7 @@ int main(void)
         PROMISE(wire_ends),
         PROMISE(one_key_one_message),
         PROMISE(one_key_in_one_commit),
+        PROMISE(commit_tells_the_uid),
         PROMISE(used),
         PROMISE(used_after_removing),
         PROMISE(trouble_leaves_nothing),
