@@ -258,25 +258,61 @@ def step_fuzz(step):
 
 # ---- the real processes ----
 
+LANES = 2  # files of live tests that run side by side: they mostly wait
+# What takes longest begins first, so that the lanes end together.
+LONGEST = ["beside", "clients", "powercut", "mta_opensmtpd", "processes", "login", "mta_postfix", "lmtp", "slow", "load_delivery"]
+
+
+def live_files():
+    rank = {"%s/tests/live/test_%s.py" % (TOP, name): i for i, name in enumerate(LONGEST)}
+    return sorted(glob.glob(TOP + "/tests/live/test_*.py"), key=lambda f: (rank.get(f, len(rank)), f))
+
+
 def pytest(step, report, args, env=None):
-    xml_file = "%s/%s.xml" % (LOGS, report)
-    if os.path.exists(xml_file):
-        os.unlink(xml_file)
-    status = step.run(["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--junitxml", xml_file, "tests/live"]
-                      + args, env=dict({"PYTHONDONTWRITEBYTECODE": "1"}, **(env or {})))
-    if not os.path.exists(xml_file):
-        step.count.one(False, "pytest gave no report")
-        return
-    for case in xml.etree.ElementTree.parse(xml_file).iter("testcase"):
+    """each file of the live tests in a run of its own"""
+    os.makedirs("%s/%s" % (LOGS, report), exist_ok=True)
+    with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
+        done = list(pool.map(lambda f: pytest_file(step, report, f, args, env), live_files()))
+    for count, text in sorted(done, key=lambda d: d[0].failed > 0):  # what failed stands last, where it is shown
+        step.log.write(text)
+        step.count.add(count)
+        step.count.notes += count.notes
+
+
+def pytest_file(step, report, path, args, env):
+    """(count, output)"""
+    name = os.path.basename(path)[:-3]
+    where = "%s/%s/%s" % (LOGS, report, name)
+    if os.path.exists(where + ".xml"):
+        os.unlink(where + ".xml")
+    argv = step.words + ["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--junitxml", where + ".xml", path] + args
+    count = Count()
+    with open(where + ".log", "w+", errors="replace") as log:
+        try:
+            status = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=TOP, timeout=1800,
+                                    env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1", **(env or {}))).returncode
+        except subprocess.TimeoutExpired:
+            status = "none within 1800 s"
+        log.seek(0)
+        text = "$ %s\n%s" % (" ".join(argv), log.read())
+    if status not in (0, 1, 5):  # 5: none of its tests was asked for
+        count.one(False, "failed: %s ended with status %s" % (name, status))
+    if os.path.exists(where + ".xml"):
+        count_pytest(count, where + ".xml")
+    else:
+        count.one(False, "failed: %s gave no report" % name)
+    return count, text
+
+
+def count_pytest(count, report):
+    for case in xml.etree.ElementTree.parse(report).iter("testcase"):
         name = "%s::%s" % (case.get("classname", "").split(".")[-1], case.get("name"))
         skipped = case.find("skipped")
         if skipped is not None:
-            step.count.skip("%s: %s" % (name, skipped.get("message")))
-        else:
-            bad = case.find("failure") if case.find("failure") is not None else case.find("error")
-            step.count.one(bad is None, None if bad is None else "failed: %s: %s" % (name, bad.get("message", "")[:300]))
-    if status not in (0, 1):
-        step.count.one(False, "pytest ended with status %d" % status)
+            count.skip("%s: %s" % (name, skipped.get("message")))
+            continue
+        bad = case.find("failure") if case.find("failure") is not None else case.find("error")
+        count.one(bad is None, None if bad is None else "failed: %s: %s" % (name, bad.get("message", "")[:300]))
 
 
 def step_live(step):

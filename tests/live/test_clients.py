@@ -69,7 +69,7 @@ def port(bed, access):
     return bed.ports["pop3s" if access == POP3S else "pop3"]
 
 
-def run(argv, cwd, timeout=60, **kw):
+def run(argv, cwd, timeout=180, **kw):
     p = subprocess.run(argv, cwd=cwd, capture_output=True, timeout=timeout, env=dict(os.environ, HOME=str(cwd), LC_ALL="C"), **kw)
     assert p.returncode == 0, (argv, p.stdout[-2000:], p.stderr[-2000:])
     return p.stdout
