@@ -26,6 +26,7 @@ LIBRARIES = [
     ("event2/", ("base/loop", "daemon/metrics")),
     ("seccomp.h", ("daemon/jail",)),
     ("gmime", ("reader/mime",)),
+    ("json-c/", ("tool/json",)),
 ]
 
 NOT_IN_WIRE = re.compile(r"errno\.h|time\.h|sys/|netinet/|arpa/|netdb\.h|poll\.h|unistd\.h|fcntl\.h|dirent\.h|pthread\.h|signal\.h")
