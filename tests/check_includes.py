@@ -26,6 +26,7 @@ LIBRARIES = [
     ("event2/", ("base/loop", "daemon/metrics")),
     ("seccomp.h", ("daemon/jail",)),
     ("gmime", ("reader/mime",)),
+    ("libxml/", ("reader/html",)),
     ("json-c/", ("tool/json",)),
 ]
 
