@@ -275,6 +275,8 @@ static bool play_item(struct play *p, const struct script_item *item, bool turn)
             pop3_server_secured(&p->m);
         p->shaking = false;
         return true;
+    case SCRIPT_OWNER:
+        return false;
     }
     return false;
 }

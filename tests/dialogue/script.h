@@ -21,6 +21,13 @@
  *   answer WHAT VERDICT      what the owner says to it, instead of ok. WHAT: "mail ADDRESS", "rcpt ADDRESS";
  *                            "message N" and "deliver N", the Nth that is asked for; "piece", all of them
  *
+ * and about the client's half (pop3c_play.c, which says how its own lines are read):
+ *
+ *   rows N, octets N, window N   the client's limits
+ *   O: text                  what the client's owner does next
+ *
+ * and then:
+ *
  *   C: text                  the client's line, ended by CRLF
  *   S: text                  the server's line, ended by CRLF
  *   M: text                  a line of the message that is to be delivered, ended by CRLF
@@ -47,7 +54,7 @@ struct script_message {
     enum err_kind fault;
 };
 
-enum script_what { SCRIPT_CLIENT, SCRIPT_SERVER, SCRIPT_MESSAGE, SCRIPT_EVENT, SCRIPT_ABORT, SCRIPT_WAIT };
+enum script_what { SCRIPT_CLIENT, SCRIPT_SERVER, SCRIPT_MESSAGE, SCRIPT_EVENT, SCRIPT_OWNER, SCRIPT_ABORT, SCRIPT_WAIT };
 
 struct script_item {
     enum script_what what;

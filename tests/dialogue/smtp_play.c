@@ -217,6 +217,8 @@ static bool play_item(struct play *p, const struct script_item *item, bool turn)
             return false;
         shake_hands(p);
         return true;
+    case SCRIPT_OWNER:
+        return false;
     }
     return false;
 }
