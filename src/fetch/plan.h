@@ -44,14 +44,14 @@ struct plan_row {
     bool remove;          /* delete it on the server, once it is delivered if it is to be fetched */
     bool whole;           /* a person asked for all of it */
     bool was_gone;        /* seen_row's gone was set */
-    bool settled;         /* this check is done with it: not taken again */
+    bool asked;           /* the collector's: DELE was sent in this session */
 };
 
 /* Decides about rows (in the order of their numbers: the newest last). `now`: s since 1970. */
 void plan_make(const struct account *a, int64_t now, struct plan_row *const *rows, unsigned count);
 
 /* "fetch: new", "leave: too large, 12.3 MB of at most 10 MB", "delete: first seen 15 days ago" …, in words for a person. */
-enum { PLAN_TEXT = 200 };
+enum { PLAN_TEXT = 240 };
 void plan_text(const struct account *a, int64_t now, const struct plan_row *row, char out[PLAN_TEXT]);
 
 #endif
