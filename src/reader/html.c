@@ -184,6 +184,7 @@ static void on_start(void *arg, const xmlChar *name, const xmlChar **atts)
         xmlStopParser(h->parser);
     } else if (!h->skipping && (what & SKIP || hidden(atts))) {
         h->skipping = h->depth;
+        html_layout_break(&h->layout, (what & (LINE | PARA)) != 0);
     } else if (!h->skipping) {
         begin_shown(h, (const char *)name, what, atts);
     }
