@@ -18,12 +18,6 @@ static const void *value_at(const struct conf_option *o, const void *base)
     return (const char *)base + o->at;
 }
 
-bool conf_say(char why[CONF_WHY], const char *text)
-{
-    snprintf(why, CONF_WHY, "%s", text);
-    return false;
-}
-
 /* ---- text of several kinds */
 
 bool conf_text_set(const struct conf_option *o, void *base, char *text)

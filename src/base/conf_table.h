@@ -51,7 +51,11 @@ extern const struct conf_kind CONF_KIND_LISTEN, CONF_KIND_TEXT, CONF_KIND_HOST, 
     CONF_KIND_WORD;
 
 /* For kinds of their own: false and *why; a text field, which then owns `text`. */
-bool conf_say(char why[CONF_WHY], const char *text);
+static inline bool conf_say(char why[CONF_WHY], const char *text)
+{
+    snprintf(why, CONF_WHY, "%s", text);
+    return false;
+}
 bool conf_text_set(const struct conf_option *o, void *base, char *text);
 void conf_text_print(const struct conf_option *o, const void *base, unsigned i, FILE *to);
 void conf_text_free(const struct conf_option *o, void *base);
