@@ -9,8 +9,13 @@ enum smtp_client_want smtp_client_feed(struct smtp_client *m, struct buf *in, st
     while (m->step != STEP_CLOSE) {
         struct span text;
         size_t used;
-        if (m->step == STEP_RESULT)
-            return SMTP_CLIENT_WANT_RESULT; /* whatever the server says behind it */
+        if (m->step == STEP_RESULT || m->step == STEP_REFUSED)
+            return smtp_client_steps[m->step].want; /* whatever the server says behind it */
+        if (smtp_client_is_injected(m, in)) {
+            err_set(&m->err, ERR_INPUT, "the server says what was not asked for: it is not believed");
+            smtp_client_enter(m, STEP_CLOSE);
+            break;
+        }
         if (!smtp_client_steps[m->step].ask(m, out))
             return SMTP_CLIENT_WANT_ROOM;
         enum smtp_client_got got = smtp_client_line(m, in, &text, &used);
@@ -22,6 +27,8 @@ enum smtp_client_want smtp_client_feed(struct smtp_client *m, struct buf *in, st
         }
         if (m->step == STEP_EHLO)
             smtp_client_got_extension(m, text);
+        if (m->step == STEP_AUTH)
+            m->challenge = text;
         buf_take(in, used);
         if (got == GOT_LINE)
             continue;
@@ -40,6 +47,12 @@ void smtp_client_init(struct smtp_client *m, bool lmtp, const char *helo)
     *m = (struct smtp_client){.lmtp = lmtp, .step = STEP_GREETING};
     snprintf(m->helo, sizeof m->helo, "%s", helo);
     line_init(&m->line);
+}
+
+void smtp_client_fini(struct smtp_client *m)
+{
+    secret_line_end(&m->saying);
+    secret_line_end(&m->later);
 }
 
 void smtp_client_begin(struct smtp_client *m, struct smtp_client_mail *mail)
@@ -95,6 +108,6 @@ void smtp_client_next(struct smtp_client *m)
 
 void smtp_client_quit(struct smtp_client *m)
 {
-    assert(m->step == STEP_READY || m->step == STEP_RESULT);
+    assert(m->step == STEP_READY || m->step == STEP_REFUSED || m->step == STEP_RESULT);
     smtp_client_enter(m, STEP_QUIT);
 }

@@ -2,6 +2,7 @@
  *
  *   smtp_client_feed.c   the machine: feed, and what the owner calls
  *   smtp_client_steps.c  its steps, each what is asked and what the answer means
+ *   smtp_client_login.c  STARTTLS and AUTH
  *   smtp_client_reply.c  a server's lines to replies */
 #ifndef WIRE_SMTP_CLIENT_PARTS_H
 #define WIRE_SMTP_CLIENT_PARTS_H
@@ -12,6 +13,12 @@ enum smtp_client_step {
     STEP_GREETING,
     STEP_EHLO, /* LHLO */
     STEP_HELO, /* to a server that does not know EHLO (RFC 5321 §3.2) */
+    STEP_STARTTLS,
+    STEP_TLS,      /* the owner shakes hands */
+    STEP_AUTH,     /* AUTH, or a response: the answer, or a challenge */
+    STEP_RESPONSE, /* the owner answers a challenge */
+    STEP_CANCEL,
+    STEP_REFUSED, /* the owner tries another way to log in */
     STEP_READY,
     STEP_ENVELOPE, /* MAIL and each RCPT */
     STEP_DATA,
@@ -42,11 +49,28 @@ extern const struct smtp_client_pair smtp_client_steps[];
 void smtp_client_enter(struct smtp_client *m, enum smtp_client_step step);
 void smtp_client_got_extension(struct smtp_client *m, struct span text); /* a line of EHLO's reply */
 void smtp_client_got_closing(struct smtp_client *m);                     /* 421 */
+void smtp_client_fail_with_reply(struct smtp_client *m, const char *what);
+bool smtp_client_is_yes(const struct smtp_client *m);
+bool smtp_client_is_no(const struct smtp_client *m);
+bool smtp_client_ask(struct smtp_client *m, struct buf *out, const char *line); /* once in a step */
+bool smtp_client_ask_nothing(struct smtp_client *m, struct buf *out);
 
 /* Something that may stand between "<" and ">", and that this server takes: NULL. Else the refusal. */
 const char *smtp_client_why_not(const struct smtp_client *m, const char *address, bool sender);
 /* The number of the next RCPT from `from` on that is sent; they begin with 1. */
 unsigned smtp_client_next_rcpt(const struct smtp_client *m, unsigned from);
 void smtp_client_settle(struct smtp_client_rcpt *r, unsigned code, const char *text);
+
+/* ---- smtp_client_login.c */
+/* EHLO is through: STARTTLS where it is wanted and not done, else the owner's turn. */
+void smtp_client_greeted(struct smtp_client *m);
+bool smtp_client_ask_starttls(struct smtp_client *m, struct buf *out);
+void smtp_client_got_starttls(struct smtp_client *m);
+bool smtp_client_ask_auth(struct smtp_client *m, struct buf *out);
+void smtp_client_got_auth(struct smtp_client *m);
+bool smtp_client_ask_cancel(struct smtp_client *m, struct buf *out);
+void smtp_client_got_cancel(struct smtp_client *m);
+/* What came before it was asked for is not believed. */
+bool smtp_client_is_injected(const struct smtp_client *m, const struct buf *in);
 
 #endif

@@ -33,7 +33,8 @@ static unsigned code_of(struct span line)
 enum smtp_client_got smtp_client_line(struct smtp_client *m, struct buf *in, struct span *text, size_t *used)
 {
     struct span line = {"", 0};
-    enum line_result r = line_next(&m->line, in, SMTP_CLIENT_LINE_MAX, &line, used);
+    size_t max = m->step == STEP_AUTH ? SMTP_CLIENT_CHALLENGE_MAX : SMTP_CLIENT_LINE_MAX;
+    enum line_result r = line_next(&m->line, in, max, &line, used);
     if (r == LINE_NONE)
         return GOT_NONE;
     unsigned code = r == LINE_WHOLE ? code_of(line) : 0;

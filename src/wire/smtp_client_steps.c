@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "wire/sasl_line.h"
 #include "wire/smtp_address.h"
 
 void smtp_client_enter(struct smtp_client *m, enum smtp_client_step step)
@@ -12,19 +13,19 @@ void smtp_client_enter(struct smtp_client *m, enum smtp_client_step step)
     smtp_client_forget_reply(m);
 }
 
-static void fail_with_reply(struct smtp_client *m, const char *what)
+void smtp_client_fail_with_reply(struct smtp_client *m, const char *what)
 {
     enum err_kind kind = m->code >= 500 ? ERR_PERM : m->code >= 400 ? ERR_TEMP : ERR_INPUT;
     err_set(&m->err, kind, "the server answers %s with %u %.150s", what, m->code, m->reply);
     smtp_client_enter(m, STEP_CLOSE);
 }
 
-static bool is_yes(const struct smtp_client *m)
+bool smtp_client_is_yes(const struct smtp_client *m)
 {
     return m->code >= 200 && m->code < 300;
 }
 
-static bool is_no(const struct smtp_client *m)
+bool smtp_client_is_no(const struct smtp_client *m)
 {
     return m->code >= 400;
 }
@@ -60,7 +61,7 @@ const char *smtp_client_why_not(const struct smtp_client *m, const char *address
 
 /* ---- asking */
 
-static bool ask(struct smtp_client *m, struct buf *out, const char *line)
+bool smtp_client_ask(struct smtp_client *m, struct buf *out, const char *line)
 {
     if (m->asked == 0 && !buf_add_text(out, line))
         return false;
@@ -68,7 +69,7 @@ static bool ask(struct smtp_client *m, struct buf *out, const char *line)
     return true;
 }
 
-static bool ask_nothing(struct smtp_client *m, struct buf *out)
+bool smtp_client_ask_nothing(struct smtp_client *m, struct buf *out)
 {
     return true;
 }
@@ -78,7 +79,7 @@ static bool ask_hello(struct smtp_client *m, struct buf *out)
     char line[sizeof m->helo + 10];
     const char *word = m->step == STEP_HELO ? "HELO" : m->lmtp ? "LHLO" : "EHLO";
     snprintf(line, sizeof line, "%s %s\r\n", word, m->helo);
-    return ask(m, out, line);
+    return smtp_client_ask(m, out, line);
 }
 
 static bool ask_mail(struct smtp_client *m, struct buf *out)
@@ -115,7 +116,7 @@ static bool ask_envelope(struct smtp_client *m, struct buf *out)
 
 static bool ask_data(struct smtp_client *m, struct buf *out)
 {
-    return ask(m, out, "DATA\r\n");
+    return smtp_client_ask(m, out, "DATA\r\n");
 }
 
 static bool ask_end(struct smtp_client *m, struct buf *out)
@@ -132,22 +133,22 @@ static bool ask_end(struct smtp_client *m, struct buf *out)
 
 static bool ask_reset(struct smtp_client *m, struct buf *out)
 {
-    return ask(m, out, "RSET\r\n");
+    return smtp_client_ask(m, out, "RSET\r\n");
 }
 
 static bool ask_quit(struct smtp_client *m, struct buf *out)
 {
-    return ask(m, out, "QUIT\r\n");
+    return smtp_client_ask(m, out, "QUIT\r\n");
 }
 
 /* ---- what the answer means */
 
 static void got_greeting(struct smtp_client *m)
 {
-    if (is_yes(m))
+    if (smtp_client_is_yes(m))
         smtp_client_enter(m, STEP_EHLO);
     else
-        fail_with_reply(m, "the connection");
+        smtp_client_fail_with_reply(m, "the connection");
 }
 
 /* A line of EHLO's reply; the first is a name, which no keyword equals (RFC 5321 §4.1.1.1). */
@@ -162,36 +163,38 @@ void smtp_client_got_extension(struct smtp_client *m, struct span text)
                  {"SMTPUTF8", &m->utf8_ok},
                  {"STARTTLS", &m->starttls}};
     struct span word = span_cut(&text, ' ');
-    if (m->lines == 1 || !is_yes(m))
+    if (m->lines == 1 || !smtp_client_is_yes(m))
         return;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (span_is_nocase(word, words[i].word))
             *words[i].known = true;
     if (span_is_nocase(word, "SIZE") && !span_number(text, &m->size_max))
         m->size_max = 0;
+    if (span_is_nocase(word, "AUTH"))
+        sasl_line_mechanisms(m->auth, sizeof m->auth, text);
 }
 
 static void got_ehlo(struct smtp_client *m)
 {
-    if (is_yes(m))
-        smtp_client_enter(m, STEP_READY);
+    if (smtp_client_is_yes(m))
+        smtp_client_greeted(m);
     else if (m->code >= 500 && !m->lmtp)
         smtp_client_enter(m, STEP_HELO);
     else
-        fail_with_reply(m, m->lmtp ? "LHLO" : "EHLO");
+        smtp_client_fail_with_reply(m, m->lmtp ? "LHLO" : "EHLO");
 }
 
 static void got_helo(struct smtp_client *m)
 {
-    if (is_yes(m))
-        smtp_client_enter(m, STEP_READY);
+    if (smtp_client_is_yes(m))
+        smtp_client_greeted(m);
     else
-        fail_with_reply(m, "HELO");
+        smtp_client_fail_with_reply(m, "HELO");
 }
 
 static void got_mail(struct smtp_client *m)
 {
-    m->refused = is_no(m);
+    m->refused = smtp_client_is_no(m);
     m->reset_due = !m->refused;
     for (unsigned i = 0; m->refused && i < m->mail->count; i++)
         if (m->mail->rcpts[i].code == 0)
@@ -202,7 +205,7 @@ static void got_rcpt(struct smtp_client *m, struct smtp_client_rcpt *r)
 {
     if (m->refused)
         return;
-    r->accepted = is_yes(m);
+    r->accepted = smtp_client_is_yes(m);
     if (!r->accepted)
         smtp_client_settle(r, m->code, m->reply);
 }
@@ -217,8 +220,8 @@ static bool any_accepted(const struct smtp_client *m)
 
 static void got_envelope(struct smtp_client *m)
 {
-    if (!is_yes(m) && !is_no(m)) {
-        fail_with_reply(m, m->at ? "RCPT" : "MAIL");
+    if (!smtp_client_is_yes(m) && !smtp_client_is_no(m)) {
+        smtp_client_fail_with_reply(m, m->at ? "RCPT" : "MAIL");
         return;
     }
     if (m->at == 0)
@@ -237,26 +240,26 @@ static void got_data(struct smtp_client *m)
     if (m->code == 354) {
         dot_init(&m->body, false);
         smtp_client_enter(m, STEP_BODY);
-    } else if (is_no(m)) {
+    } else if (smtp_client_is_no(m)) {
         settle_accepted(m);
         smtp_client_enter(m, STEP_RESULT);
     } else {
-        fail_with_reply(m, "DATA");
+        smtp_client_fail_with_reply(m, "DATA");
     }
 }
 
 /* A server that speaks before the message has ended can only mean that it wants no more of it. */
 static void got_early(struct smtp_client *m)
 {
-    if (is_no(m))
+    if (smtp_client_is_no(m))
         settle_accepted(m);
-    fail_with_reply(m, "a message that has not ended");
+    smtp_client_fail_with_reply(m, "a message that has not ended");
 }
 
 static void got_end(struct smtp_client *m)
 {
-    if (!is_yes(m) && !is_no(m)) {
-        fail_with_reply(m, "the message");
+    if (!smtp_client_is_yes(m) && !smtp_client_is_no(m)) {
+        smtp_client_fail_with_reply(m, "the message");
         return;
     }
     m->reset_due = false;
@@ -278,7 +281,7 @@ static void got_end(struct smtp_client *m)
 
 static void got_unasked(struct smtp_client *m)
 {
-    fail_with_reply(m, "nothing");
+    smtp_client_fail_with_reply(m, "nothing");
 }
 
 /* 421: the server closes (RFC 5321 §3.8). As long as the final dot has not been sent nobody has got anything. */
@@ -300,10 +303,10 @@ void smtp_client_got_closing(struct smtp_client *m)
 static void got_reset(struct smtp_client *m)
 {
     m->reset_due = false;
-    if (is_yes(m))
+    if (smtp_client_is_yes(m))
         smtp_client_enter(m, STEP_READY);
     else
-        fail_with_reply(m, "RSET");
+        smtp_client_fail_with_reply(m, "RSET");
 }
 
 static void got_quit(struct smtp_client *m)
@@ -313,16 +316,22 @@ static void got_quit(struct smtp_client *m)
 
 /* clang-format off */
 const struct smtp_client_pair smtp_client_steps[] = {
-    [STEP_GREETING] = {ask_nothing,  got_greeting, SMTP_CLIENT_WANT_INPUT},
-    [STEP_EHLO]     = {ask_hello,    got_ehlo,     SMTP_CLIENT_WANT_INPUT},
-    [STEP_HELO]     = {ask_hello,    got_helo,     SMTP_CLIENT_WANT_INPUT},
-    [STEP_READY]    = {ask_nothing,  got_unasked,  SMTP_CLIENT_WANT_MAIL},
-    [STEP_ENVELOPE] = {ask_envelope, got_envelope, SMTP_CLIENT_WANT_INPUT},
-    [STEP_DATA]     = {ask_data,     got_data,     SMTP_CLIENT_WANT_INPUT},
-    [STEP_BODY]     = {ask_nothing,  got_early,    SMTP_CLIENT_WANT_BODY},
-    [STEP_END]      = {ask_end,      got_end,      SMTP_CLIENT_WANT_INPUT},
-    [STEP_RESULT]   = {ask_nothing,  got_unasked,  SMTP_CLIENT_WANT_RESULT},
-    [STEP_RESET]    = {ask_reset,    got_reset,    SMTP_CLIENT_WANT_INPUT},
-    [STEP_QUIT]     = {ask_quit,     got_quit,     SMTP_CLIENT_WANT_INPUT},
+    [STEP_GREETING] = {smtp_client_ask_nothing,  got_greeting,             SMTP_CLIENT_WANT_INPUT},
+    [STEP_EHLO]     = {ask_hello,                got_ehlo,                 SMTP_CLIENT_WANT_INPUT},
+    [STEP_HELO]     = {ask_hello,                got_helo,                 SMTP_CLIENT_WANT_INPUT},
+    [STEP_STARTTLS] = {smtp_client_ask_starttls, smtp_client_got_starttls, SMTP_CLIENT_WANT_INPUT},
+    [STEP_TLS]      = {smtp_client_ask_nothing,  got_unasked,              SMTP_CLIENT_WANT_TLS},
+    [STEP_AUTH]     = {smtp_client_ask_auth,     smtp_client_got_auth,     SMTP_CLIENT_WANT_INPUT},
+    [STEP_RESPONSE] = {smtp_client_ask_nothing,  got_unasked,              SMTP_CLIENT_WANT_RESPONSE},
+    [STEP_CANCEL]   = {smtp_client_ask_cancel,   smtp_client_got_cancel,   SMTP_CLIENT_WANT_INPUT},
+    [STEP_REFUSED]  = {smtp_client_ask_nothing,  got_unasked,              SMTP_CLIENT_WANT_REFUSED},
+    [STEP_READY]    = {smtp_client_ask_nothing,  got_unasked,              SMTP_CLIENT_WANT_MAIL},
+    [STEP_ENVELOPE] = {ask_envelope,             got_envelope,             SMTP_CLIENT_WANT_INPUT},
+    [STEP_DATA]     = {ask_data,                 got_data,                 SMTP_CLIENT_WANT_INPUT},
+    [STEP_BODY]     = {smtp_client_ask_nothing,  got_early,                SMTP_CLIENT_WANT_BODY},
+    [STEP_END]      = {ask_end,                  got_end,                  SMTP_CLIENT_WANT_INPUT},
+    [STEP_RESULT]   = {smtp_client_ask_nothing,  got_unasked,              SMTP_CLIENT_WANT_RESULT},
+    [STEP_RESET]    = {ask_reset,                got_reset,                SMTP_CLIENT_WANT_INPUT},
+    [STEP_QUIT]     = {ask_quit,                 got_quit,                 SMTP_CLIENT_WANT_INPUT},
 };
 /* clang-format on */
