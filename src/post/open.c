@@ -1,53 +1,53 @@
 /* open: see the header. A row for each kind of destination. */
 #include "post/open.h"
 
-#include <string.h>
-
 #include "base/log.h"
+#include "base/mem.h"
+#include "post/out_command.h"
 #include "post/out_maildir.h"
-
-struct kind {
-    const char *scheme;
-    int (*open)(struct out **o, const struct account *a, const char *rest, const char *conf_file, struct err *err);
-    const char *(*wrong)(const char *rest); /* NULL: well formed */
-};
 
 static int open_maildir(struct out **o, const struct account *a, const char *rest, const char *conf_file,
                         struct err *err)
 {
-    (void)a;
+    const char *why = NULL;
+    char *path = account_path(rest, &why);
     (void)conf_file;
-    return out_maildir(o, rest, err);
+    if (!path)
+        return err_set(err, ERR_CONFIG, "account %s: deliver = %s: the path %s", a->name,
+                       log_escape(span_of(a->deliver)), why);
+    int result = out_maildir(o, path, err);
+    mem_free(path);
+    return result;
 }
 
-static const struct kind kinds[] = {
-    {"maildir", open_maildir, out_maildir_wrong},
-};
-enum { KINDS = sizeof kinds / sizeof *kinds };
-
-/* *rest: what follows the colon. */
-static const struct kind *kind_of(const char *deliver, const char **rest)
+static int open_command(struct out **o, const struct account *a, const char *rest, const char *conf_file,
+                        struct err *err)
 {
-    struct span text = span_of(deliver), scheme = span_cut(&text, ':');
-    for (size_t i = 0; text.p && i < KINDS; i++)
-        if (span_is(scheme, kinds[i].scheme)) {
-            *rest = text.p;
-            return &kinds[i];
-        }
-    return NULL;
+    (void)conf_file;
+    (void)err;
+    *o = out_command(a->name, rest, OUT_COMMAND_MS);
+    return 0;
 }
+
+typedef int open_fn(struct out **o, const struct account *a, const char *rest, const char *conf_file, struct err *err);
+
+static open_fn *const ways[ACCOUNT_WAYS] = {[ACCOUNT_MAILDIR] = open_maildir, [ACCOUNT_COMMAND] = open_command};
 
 const char *out_wrong(const char *deliver)
 {
+    enum account_way way;
     const char *rest;
-    const struct kind *k = kind_of(deliver, &rest);
-    return k ? k->wrong(rest) : "it begins with none of maildir:, mailbox:, lmtp:, smtp:, command:";
+    return account_deliver(deliver, &way, &rest);
 }
 
 int out_open(struct out **o, const struct account *a, const char *conf_file, struct err *err)
 {
-    const char *rest, *wrong = out_wrong(a->deliver);
+    enum account_way way;
+    const char *rest, *wrong = account_deliver(a->deliver, &way, &rest);
     if (wrong)
-        return err_set(err, ERR_CONFIG, "deliver = %s: %s", log_escape(span_of(a->deliver)), wrong);
-    return kind_of(a->deliver, &rest)->open(o, a, rest, conf_file, err);
+        return err_set(err, ERR_CONFIG, "account %s: deliver = %s %s", a->name, log_escape(span_of(a->deliver)), wrong);
+    if (!ways[way])
+        return err_set(err, ERR_CONFIG, "account %s: deliver = %s is no destination of this version", a->name,
+                       log_escape(span_of(a->deliver)));
+    return ways[way](o, a, rest, conf_file, err);
 }

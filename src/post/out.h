@@ -1,8 +1,9 @@
-/* out: where messages go: a Maildir, a mailbox of the server on this machine, LMTP, SMTP, a command: many ways, one face. `bustia
- * deliver`, `bustia import` and the collector stand on it.
+/* out: where messages go: a Maildir, a mailbox of the server on this machine, LMTP, SMTP, a command: many ways, one
+ * face. `bustia deliver`, `bustia import` and the collector stand on it.
  *
- * A message is given in pieces, so that its size costs no memory; several may be open at once, and are committed together, so that they
- * share their durability. Where a destination can be asked (`keys`), one key committed twice is one message. */
+ * A message is given in pieces, so that its size costs no memory; several may be open at once, and are committed
+ * together, so that they share their durability. Where a destination can be asked (`keys`), one key committed twice is
+ * one message. */
 #ifndef POST_OUT_H
 #define POST_OUT_H
 
@@ -17,11 +18,12 @@ struct out;
 struct out_draft;
 
 struct out_about {
-    const char *key;  /* store_about's, or NULL */
-    int64_t time;     /* when it came, s since 1970; 0: now */
-    bool wire;        /* in lines that end with CRLF, as it came over the network; false: as stored, kept to the octet */
-    uint64_t size;    /* about how many octets; 0: not known */
-    bool eight_bit;   /* it has octets beyond ASCII, as far as is known */
+    const char *key; /* store_about's, or NULL */
+    const char *uid; /* what it is called where it comes from, or NULL: only told on */
+    int64_t time;    /* when it came, s since 1970; 0: now */
+    bool wire;       /* in lines that end with CRLF, as it came over the network; false: as stored, kept to the octet */
+    uint64_t size;   /* about how many octets; 0: not known */
+    bool eight_bit;  /* it has octets beyond ASCII, as far as is known */
 };
 
 struct out_ops {
@@ -38,7 +40,8 @@ struct out {
     unsigned together; /* the most drafts that may be open at once; 1: one after another */
 };
 
-/* Begins a draft. -1: ERR_TEMP, ERR_PERM, ERR_LIMIT (no room), ERR_GONE (nobody there), ERR_INPUT (it will never be taken). */
+/* Begins a draft. -1: ERR_TEMP, ERR_PERM, ERR_LIMIT (no room), ERR_GONE (nobody there), ERR_INPUT (it will never be
+ * taken). */
 static inline int out_begin(struct out *o, const struct out_about *about, struct out_draft **d, struct err *err)
 {
     return o->ops->begin(o, about, d, err);
@@ -48,8 +51,9 @@ static inline int out_write(struct out *o, struct out_draft *d, struct span in, 
 {
     return o->ops->write(d, in, err);
 }
-/* Commits n drafts and frees them. errs[i].kind: ERR_NONE: it is there, durably as far as the destination says so, and ids[i] (may be
- * NULL) what it is called there; ERR_UNKNOWN: it may be there; else as for out_begin, and it is not there. */
+/* Commits n drafts and frees them. errs[i].kind: ERR_NONE: it is there, durably as far as the destination says so, and
+ * ids[i] (may be NULL) what it is called there; ERR_UNKNOWN: it may be there; else as for out_begin, and it is not
+ * there. */
 static inline void out_commit(struct out *o, struct out_draft **d, unsigned n, struct err *errs, char (*ids)[OUT_ID])
 {
     o->ops->commit(d, n, errs, ids);

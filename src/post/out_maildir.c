@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,29 +101,6 @@ static const struct out_ops ops = {begin, write_piece, commit, abort_draft, clos
 
 /* ---- opening */
 
-/* Absolute, without slashes at its end. */
-static char *expand(const char *path, struct err *err)
-{
-    const char *home = "";
-    if (path[0] == '~') {
-        const struct passwd *pw = NULL;
-        home = getenv("HOME");
-        if (!home || home[0] != '/')
-            home = (pw = getpwuid(geteuid())) ? pw->pw_dir : NULL;
-        if (!home || home[0] != '/') {
-            err_set(err, ERR_CONFIG, "%s: the home folder is not known; set HOME", path);
-            return NULL;
-        }
-        path++;
-    }
-    size_t n = strlen(home) + strlen(path);
-    char *whole = mem_alloc(n + 1);
-    snprintf(whole, n + 1, "%s%s", home, path);
-    while (n > 1 && whole[n - 1] == '/')
-        whole[--n] = '\0';
-    return whole;
-}
-
 /* A Maildir may lie elsewhere, if the link there is our own (or root's): nobody else sends our mail anywhere. */
 static int follow(char **path, struct err *err)
 {
@@ -160,12 +136,9 @@ static int open_below(struct maildir *m, const char *path, struct err *err)
 
 int out_maildir(struct out **o, const char *path, struct err *err)
 {
-    const char *wrong = out_maildir_wrong(path);
-    if (wrong)
-        return err_set(err, ERR_CONFIG, "maildir:%s: %s", log_escape(span_of(path)), wrong);
-    char *whole = expand(path, err);
-    if (!whole)
-        return -1;
+    if (path[0] != '/' || path[strspn(path, "/")] == '\0' || path[strlen(path) - 1] == '/')
+        return err_set(err, ERR_CONFIG, "maildir:%s names no folder in a folder", log_escape(span_of(path)));
+    char *whole = mem_copy_text(path);
     struct maildir *m = mem_alloc(sizeof *m);
     *m = (struct maildir){.out = {.ops = &ops, .keys = true, .together = TOGETHER}, .root = {.fd = -1}};
     int result = follow(&whole, err);
@@ -178,25 +151,4 @@ int out_maildir(struct out **o, const char *path, struct err *err)
     }
     *o = &m->out;
     return 0;
-}
-
-const char *out_maildir_wrong(const char *path)
-{
-    for (const char *p = path; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            return "the path has a control character in it";
-    if (path[0] == '~' && path[1] != '/')
-        return "only the own home folder can be named: ~/Mail";
-    struct span rest = span_of(path), last = {0};
-    if (path[0] != '/' && path[0] != '~')
-        return "the path is neither absolute nor below the home folder (~/Mail)";
-    span_cut(&rest, '/');
-    while (rest.p) {
-        struct span part = span_cut(&rest, '/');
-        if (part.n)
-            last = part;
-    }
-    if (last.n == 0)
-        return "the path names no folder in a folder";
-    return span_is(last, ".") || span_is(last, "..") ? "the path ends in \".\" or \"..\"" : NULL;
 }

@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 #include "store/open.h"
-#include "tool/ids.h"
+#include "post/ids.h"
 
 enum { PIECE = 64 * 1024, KEY_MAX = 200, TOGETHER_MAX = 256 };
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "store/open.h"
-#include "tool/ids.h"
+#include "post/ids.h"
 
 struct asking {
     const struct user_job *job;

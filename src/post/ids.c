@@ -1,5 +1,5 @@
 /* ids: see the header. */
-#include "tool/ids.h"
+#include "post/ids.h"
 
 #include <grp.h>
 #include <sys/prctl.h>
