@@ -28,7 +28,10 @@ int tls_client_new(struct tls_client **s, int fd, const char *name, const struct
 enum tls_result tls_client_handshake(struct tls_client *s, struct err *err);
 /* OK: *got > 0. CLOSED: close_notify came. An end without it is FAILED with ERR_TEMP: something may be missing. */
 enum tls_result tls_client_read(struct tls_client *s, void *p, size_t n, size_t *got, struct err *err);
+/* n may be 0: sends what is kept. OK: *took (n, at most 64 kB) are on their way or kept; WANT_WRITE: nothing was taken, something is still
+ * kept. */
 enum tls_result tls_client_write(struct tls_client *s, const void *p, size_t n, size_t *took, struct err *err);
+size_t tls_client_unsent(const struct tls_client *s); /* bytes that are kept: after reading, too (an answer to new keys) */
 bool tls_client_pending(const struct tls_client *s); /* bytes wait inside: the socket may not become readable */
 void tls_client_bye(struct tls_client *s);           /* close_notify, if it can be sent at once */
 const char *tls_client_version(const struct tls_client *s); /* "TLSv1.3" */
