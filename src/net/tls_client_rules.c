@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -143,15 +144,15 @@ static int use_issuers(SSL_CTX *ctx, const char *ca, struct err *err)
 
 /* ---- all of it */
 
+/* As on the wire: length and name. 0: done. */
 static int use_alpn(SSL_CTX *ctx, const char *alpn)
 {
-    unsigned char wire[32];
+    char wire[32];
     size_t n = given(alpn) ? strlen(alpn) : 0;
-    if (n == 0 || n >= sizeof wire)
+    if (n == 0 || n + 1 >= sizeof wire)
         return 0;
-    wire[0] = (unsigned char)n;
-    memcpy(wire + 1, alpn, n);
-    return SSL_CTX_set_alpn_protos(ctx, wire, (unsigned)n + 1);
+    snprintf(wire, sizeof wire, "%c%s", (char)n, alpn);
+    return SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)wire, (unsigned)n + 1);
 }
 
 SSL_CTX *tls_client_context(struct tls_client *s, const struct tls_client_rules *rules, struct err *err)
