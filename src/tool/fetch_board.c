@@ -1,0 +1,110 @@
+/* fetch_board: see the header. The database may be unreadable, and the clock may have been put back: neither makes
+ * checks follow each other without a pause, nor never. */
+#include "tool/fetch_board.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { DAY_MS = 86400000, DOUBLINGS = 6, PAUSE_MS = 1000 };
+
+static bool board_of(const struct account *a, const char *state, struct seen_board *b)
+{
+    struct seen *s = NULL;
+    struct err err;
+    bool there = seen_open(&s, state, a->name, false, &err) == 0 && seen_board_get(s, b, &err) == 0;
+    seen_close(s);
+    return there;
+}
+
+/* ---- when */
+
+/* Up to a tenth more, so that many accounts of one server do not come at the same moment. */
+static uint64_t spread(uint64_t ms)
+{
+    uint32_t r = 0;
+    if (getrandom(&r, sizeof r, 0) < 0)
+        r = (uint32_t)clock_us();
+    return ms + (ms / 10) * (r % 1000) / 1000;
+}
+
+/* Twice as long with each failure of a row. */
+static uint64_t longer(uint64_t interval, uint64_t failures)
+{
+    uint64_t ms = interval << (failures < DOUBLINGS ? failures : DOUBLINGS);
+    return ms < DAY_MS ? ms : DAY_MS;
+}
+
+uint64_t fetch_board_next(const struct fetch_board *b, const struct account *a, const char *state,
+                          const struct event *done)
+{
+    struct seen_board board;
+    int64_t now = clock_wall().tv_sec, next = 0;
+    if (board_of(a, state, &board))
+        next = board.next > board.not_before ? board.next : board.not_before;
+    if (next > now) {
+        uint64_t ms = (uint64_t)(next - now) * 1000;
+        return ms < DAY_MS ? ms : DAY_MS;
+    }
+    if (!done)
+        return 0;
+    uint64_t ms = longer(a->interval, b->failures);
+    return spread(ms > PAUSE_MS ? ms : PAUSE_MS);
+}
+
+/* ---- who is told */
+
+void fetch_board_read(struct fetch_board *b, const struct account *a, const char *state)
+{
+    struct seen_board board;
+    if (!board_of(a, state, &board))
+        return;
+    b->failures = board.failures;
+    b->told = board.told != 0;
+}
+
+/* Only where nobody else collects the account in this moment: what is not noted is told once more, at worst. */
+static void note(const struct account *a, const char *state, bool told)
+{
+    struct seen *s = NULL;
+    struct seen_board board;
+    struct err err;
+    if (seen_open(&s, state, a->name, true, &err) == 0 && seen_board_get(s, &board, &err) == 0) {
+        board.told = told ? clock_wall().tv_sec : 0;
+        seen_board_put(s, &board, &err);
+    }
+    seen_close(s);
+}
+
+static void run_command(const struct fetch_board *b, const struct account *a, const char *error, struct crew *crew)
+{
+    char account[ACCOUNT_NAME_MAX + 32], text[ERR_TEXT + 32], failures[64];
+    char *const environment[] = {account, text, failures, NULL};
+    struct err err;
+    snprintf(account, sizeof account, "BUSTIA_ACCOUNT=%s", a->name);
+    snprintf(text, sizeof text, "BUSTIA_ERROR=%s", error);
+    snprintf(failures, sizeof failures, "BUSTIA_FAILURES=%" PRIu64, b->failures);
+    if (!crew_command(crew, a->notice_command, environment, &err))
+        log_warning("notice", "account=%s error=%s", a->name, log_quote_text(err.text));
+}
+
+void fetch_board_tell(struct fetch_board *b, const struct account *a, const char *state, const struct event *done,
+                      struct crew *crew)
+{
+    bool well = done->err.kind == ERR_NONE, told = b->told;
+    b->failures = well ? 0 : b->failures + 1;
+    if (!a->notice_command || !*a->notice_command)
+        return;
+    if (well && told) {
+        run_command(b, a, "", crew);
+        b->told = false;
+    } else if (!well && !told && a->notice_after && b->failures >= a->notice_after) {
+        run_command(b, a, done->err.text, crew);
+        b->told = true;
+    }
+    if (b->told != told)
+        note(a, state, b->told);
+}

@@ -1,0 +1,9 @@
+/* notify: a word to the service manager that started this process (sd_notify(3)'s protocol: a datagram to
+ * NOTIFY_SOCKET). */
+#ifndef TOOL_NOTIFY_H
+#define TOOL_NOTIFY_H
+
+/* "READY=1", "STOPPING=1" … one a line. Nobody listens, or the socket is gone: nothing happens. */
+void notify_manager(const char *text);
+
+#endif
