@@ -37,6 +37,8 @@ const char *pop3_client_words(struct span text)
 static void fail_unasked(struct pop3_client *m, struct span in)
 {
     struct span line = span_cut(&in, '\n');
+    if (line.n && line.p[line.n - 1] == '\r')
+        line.n--;
     if (m->step == STEP_TLS)
         pop3_client_fail(m, ERR_INPUT,
                          "the server says something between its answer to STLS and TLS: it is not believed");

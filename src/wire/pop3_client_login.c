@@ -18,7 +18,7 @@ static bool is_stamp(struct span s)
 {
     bool at = false;
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] <= ' ' || s.p[i] > '~')
+        if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '<')
             return false;
         at = at || s.p[i] == '@';
     }

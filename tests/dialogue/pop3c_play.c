@@ -8,6 +8,7 @@
  * closed. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "client.h"
@@ -201,8 +202,21 @@ static const char *refused(struct play *p)
 static const char *challenge(struct play *p)
 {
     static char text[1000];
-    snprintf(text, sizeof text, "challenge %s", log_escape(p->m.challenge));
+    if (p->m.challenge.n < 100)
+        snprintf(text, sizeof text, "challenge %s", log_escape(p->m.challenge));
+    else
+        snprintf(text, sizeof text, "challenge of %zu octets", p->m.challenge.n);
     return text;
+}
+
+/* The words of what was not asked for are those that have come by then. */
+static void tell_closed(struct play *p)
+{
+    static const char unasked[] = "the server says what was not asked for";
+    const struct err *e = &p->m.err;
+    bool cut = strncmp(e->text, unasked, sizeof unasked - 1) == 0;
+    stage_event(&p->c.stage, "closed %s%s%s", err_row(e->kind)->name, *e->text ? ": " : "", cut ? unasked : e->text);
+    p->c.closed = true;
 }
 
 static void run(struct client *c)
@@ -240,9 +254,7 @@ static void run(struct client *c)
             buf_add_span(&c->stage.got, p->m.piece);
             break;
         case POP3_CLIENT_WANT_CLOSE:
-            stage_event(&c->stage, "closed %s%s%s", err_row(p->m.err.kind)->name, *p->m.err.text ? ": " : "",
-                        p->m.err.text);
-            c->closed = true;
+            tell_closed(p);
             break;
         }
     }

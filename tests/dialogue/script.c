@@ -188,8 +188,8 @@ static void add_fact(struct script *s, struct span word, struct span rest)
     s->facts[s->fact_count++] = (struct script_fact){text_of(word), text_of(rest)};
 }
 
-static const char *const facts[] = {"lmtp",   "xclient", "size",     "recipients", "received", "header",
-                                    "answer", "tls-busy", "rows",     "octets",     "window"};
+static const char *const facts[] = {"lmtp",   "xclient",  "size", "recipients", "received", "header",
+                                    "answer", "tls-busy", "rows", "octets",     "window",   "whole"};
 
 static const struct {
     const char *word;
@@ -249,12 +249,8 @@ static void read_line(struct script *s, struct span line)
         const char *mark;
         enum script_what what;
         const char *end;
-    } marks[] = {{"C: ", SCRIPT_CLIENT, "\r\n"},
-                 {"S: ", SCRIPT_SERVER, "\r\n"},
-                 {"M: ", SCRIPT_MESSAGE, "\r\n"},
-                 {"E: ", SCRIPT_EVENT, ""},
-                 {"O: ", SCRIPT_OWNER, ""},
-                 {"A: ", SCRIPT_ABORT, ""},
+    } marks[] = {{"C: ", SCRIPT_CLIENT, "\r\n"}, {"S: ", SCRIPT_SERVER, "\r\n"}, {"M: ", SCRIPT_MESSAGE, "\r\n"},
+                 {"E: ", SCRIPT_EVENT, ""},      {"O: ", SCRIPT_OWNER, ""},      {"A: ", SCRIPT_ABORT, ""},
                  {"--", SCRIPT_WAIT, ""}};
     if (line.n == 0 || line.p[0] == '#')
         return;

@@ -24,6 +24,7 @@
  * and about the client's half (pop3c_play.c, which says how its own lines are read):
  *
  *   rows N, octets N, window N   the client's limits
+ *   whole                    what comes too early depends on the cut: not played in pieces
  *   O: text                  what the client's owner does next
  *
  * and then:
