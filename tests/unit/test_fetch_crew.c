@@ -44,7 +44,7 @@ static int says_much(void (*tell)(void *arg, const struct event *e), void *arg)
     return 0;
 }
 
-static int says_nonsense(void (*tell)(void *arg, const struct event *e), void *arg)
+static void says_nonsense(void (*tell)(void *arg, const struct event *e), void *arg)
 {
     struct event e = {.kind = EVENT_STEP};
     memset(e.text, 'x', sizeof e.text); /* without an end */
@@ -60,7 +60,7 @@ int collect_run(const struct collect_job *job, void (*tell)(void *arg, const str
     if (strcmp(name, "much") == 0)
         return says_much(tell, arg);
     if (strcmp(name, "nonsense") == 0)
-        return says_nonsense(tell, arg);
+        says_nonsense(tell, arg);
     if (strcmp(name, "dies") == 0) {
         tell(arg, &(struct event){.kind = EVENT_DELIVERED});
         signal(SIGSEGV, SIG_DFL);
