@@ -13,11 +13,16 @@ struct decision {
 
 /* ---- is it taken */
 
+static bool has_uid(const struct plan_row *row)
+{
+    return *row->uid && !row->twice;
+}
+
 static struct decision too_large(const struct account *a, const struct plan_row *row)
 {
     if (a->oversize == ACCOUNT_DELETE)
         return (struct decision){PLAN_DISCARD, PLAN_TOO_LARGE};
-    if (a->oversize == ACCOUNT_HEADERS && *row->uid) /* without a uid they would come again each time */
+    if (a->oversize == ACCOUNT_HEADERS && has_uid(row)) /* without a uid they would come again each time */
         return (struct decision){PLAN_HEADERS, PLAN_TOO_LARGE};
     return (struct decision){PLAN_LEAVE, PLAN_TOO_LARGE};
 }
@@ -58,7 +63,7 @@ static struct decision take_of(const struct account *a, const struct plan_row *r
         break;
     }
     return open_for(a, row,
-                    *row->uid ? (struct decision){PLAN_FETCH, PLAN_NEW} : (struct decision){PLAN_COMPARE, PLAN_NO_UID});
+                    has_uid(row) ? (struct decision){PLAN_FETCH, PLAN_NEW} : (struct decision){PLAN_COMPARE, PLAN_NO_UID});
 }
 
 /* ---- may it go */

@@ -41,10 +41,12 @@ struct plan_row {
     uint8_t take;         /* enum plan_take */
     uint8_t why;          /* enum plan_why: of take */
     uint8_t remove_why;   /* of remove */
-    bool remove;          /* delete it on the server, once it is delivered if it is to be fetched */
-    bool whole;           /* a person asked for all of it */
-    bool was_gone;        /* seen_row's gone was set */
-    bool asked;           /* the collector's: DELE was sent in this session */
+    bool remove : 1;      /* delete it on the server, once it is delivered if it is to be fetched */
+    bool whole : 1;       /* a person asked for all of it */
+    bool was_gone : 1;    /* seen_row's gone was set */
+    bool twice : 1;       /* the server gives its uid to several messages: it is none that can be used */
+    bool asked : 1;       /* the collector's: DELE was sent in this session */
+    bool deleted : 1;     /* the collector's: and answered with yes */
 };
 
 /* Decides about rows (in the order of their numbers: the newest last). `now`: s since 1970. */
