@@ -1,8 +1,8 @@
 /* sasl_client_parts: what the files of sasl_client share, and nobody else sees.
  *
- *   sasl_client.c        which mechanism, and the exchange; PLAIN, LOGIN and EXTERNAL
- *   sasl_client_keyed.c  what does not show the password: SCRAM and CRAM-MD5, through libgsasl
- *   sasl_client_token.c  OAUTHBEARER and XOAUTH2 */
+ *   sasl_client_exchange.c  which mechanism, and the exchange; PLAIN, LOGIN and EXTERNAL
+ *   sasl_client_keyed.c     what does not show the password: SCRAM and CRAM-MD5, through libgsasl
+ *   sasl_client_token.c     OAUTHBEARER and XOAUTH2 */
 #ifndef USER_SASL_CLIENT_PARTS_H
 #define USER_SASL_CLIENT_PARTS_H
 

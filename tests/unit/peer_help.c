@@ -138,12 +138,10 @@ static int find(void *arg, struct span name, struct user *u, struct err *err)
 
 static bool challenge(struct peer *p, struct span text)
 {
-    char *line = mem_alloc(base64_length(text.n) + 5);
-    memcpy(line, "+ ", 2);
-    size_t n = 2 + base64_encode(text, line + 2);
-    memcpy(line + n, "\r\n", 2);
-    bool sent = put(p, line, n + 2) && get_line(p);
-    mem_free(line);
+    char *coded = mem_alloc(base64_length(text.n) + 1);
+    size_t n = base64_encode(text, coded);
+    bool sent = put(p, "+ ", 2) && put(p, coded, n) && put(p, "\r\n", 2) && get_line(p);
+    mem_free(coded);
     return sent;
 }
 
@@ -198,7 +196,7 @@ static void await(struct peer *p, struct span text)
         return;
     if (!get_line(p))
         snprintf(p->wrong, sizeof p->wrong, "no line, where \"%.*s\" is awaited", (int)text.n, text.p);
-    else if (strncmp(p->line, text.p, n) != 0 || (!any && p->line[n]))
+    else if ((n && strncmp(p->line, text.p, n) != 0) || (!any && p->line[n]))
         snprintf(p->wrong, sizeof p->wrong, "\"%.100s\", not \"%.*s\"", p->line, (int)text.n, text.p);
 }
 

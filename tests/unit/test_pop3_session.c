@@ -535,13 +535,13 @@ static void pipelining(void **state)
 static void cut(void **state)
 {
     static const struct {
-        enum account_tls tls;
         const char *script;
+        enum account_tls tls;
         bool closed;
     } rows[] = {
-        {ACCOUNT_CLEAR, "S +OK\nS text\nE\n", true},     {ACCOUNT_CLEAR, "S +OK\nS text\nW .\nE\n", true},
-        {ACCOUNT_CLEAR, "S +OK\nW text~.~~\nE\n", true}, {ACCOUNT_TLS, "S +OK\nS text\nW .\nE\n", true},
-        {ACCOUNT_TLS, "S +OK\nS text\nR\n", false},
+        {"S +OK\nS text\nE\n", ACCOUNT_CLEAR, true},     {"S +OK\nS text\nW .\nE\n", ACCOUNT_CLEAR, true},
+        {"S +OK\nW text~.~~\nE\n", ACCOUNT_CLEAR, true}, {"S +OK\nS text\nW .\nE\n", ACCOUNT_TLS, true},
+        {"S +OK\nS text\nR\n", ACCOUNT_TLS, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char script[500];
@@ -554,8 +554,7 @@ static void cut(void **state)
             fail_msg("%s", err.text);
         assert_int_equal(next(p), POP3_CLIENT_WANT_COMMAND);
         pop3_client_retr(&p->s->machine, 1);
-        int rc;
-        while ((rc = pop3_next(p->s, &want, &err)) == 0)
+        while (pop3_next(p->s, &want, &err) == 0)
             if (want == POP3_CLIENT_WANT_BODY)
                 n += p->s->machine.piece.n;
             else if (want == POP3_CLIENT_WANT_COMMAND)

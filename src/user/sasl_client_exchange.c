@@ -1,4 +1,4 @@
-/* sasl_client: see the header. PLAIN, LOGIN and EXTERNAL are written here, so that their only copy of the secret is one
+/* sasl_client_exchange: see the header. PLAIN, LOGIN and EXTERNAL are written here, so that their only copy of the secret is one
  * that is wiped. Runs in the tool and in the collector; what it reads comes from servers that may be anybody's. */
 #include "user/sasl_client_parts.h"
 

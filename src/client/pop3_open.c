@@ -1,4 +1,4 @@
-/* pop3: see the header. Here: the connection, and what moves it. */
+/* pop3_open: see the header. Here: the connection, and what moves it. */
 #include "client/pop3_impl.h"
 
 #include "base/clock.h"
