@@ -11,6 +11,8 @@
 #include "tool/domain.h"
 #include "tool/import.h"
 #include "tool/quota.h"
+#include "tool/reader.h"
+#include "tool/status.h"
 #include "tool/tool.h"
 #include "tool/user.h"
 
@@ -40,6 +42,13 @@ static const struct command commands[] = {
     {"import",  "USER MAILDIR|MBOX|FOLDER",              "the messages of another mailbox, nothing twice", true, tool_import},
     {"who",     "",                                      "the sessions of the running server",      true,  tool_who},
     {"kick",    "USER",                                  "ends a user's sessions",                  true,  tool_kick},
+    {"status",  "[--json] [-a FILE] [ACCOUNT…]",         "what became of the last checks of a person's accounts", false, tool_status},
+    {"list",    "ACCOUNT …",                             "the messages of an account",              false, tool_reader},
+    {"show",    "ACCOUNT MESSAGE …",                     "a message as readable text",              false, tool_reader},
+    {"headers", "ACCOUNT MESSAGE …",                     "a message's header",                      false, tool_reader},
+    {"save",    "ACCOUNT MESSAGE …",                     "a message, or what is attached to it, as files", false, tool_reader},
+    {"delete",  "ACCOUNT MESSAGE …",                     "takes messages off the server",           false, tool_reader},
+    {"send",    "ACCOUNT …",                             "hands a message to the account's SMTP server", false, tool_reader},
     {"check",   "[--server|--accounts] [FILE]",          "all that is wrong with a configuration",  false, tool_check},
     {"conf",    "[--sample|--manual]",                   "the configuration as the server reads it, a sample, the manual's list",
                                                                                                     false, tool_conf},
