@@ -316,7 +316,7 @@ int pop3_log_in(struct pop3_session *s, bool ask, struct err *err)
     begin(&l, ask);
     int rc = log_in(&l, err);
     sasl_client_end(l.sasl);
-    secret_free(l.password);
-    secret_free(l.token);
+    secret_drop(l.password);
+    secret_drop(l.token);
     return rc;
 }

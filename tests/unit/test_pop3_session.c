@@ -29,7 +29,7 @@ int secret_get(const struct account *a, bool of_token, bool ask, char **text, st
     return 0;
 }
 
-void secret_free(char *text)
+void secret_drop(char *text)
 {
     if (text)
         mem_wipe(text, strlen(text));
