@@ -81,7 +81,8 @@ int fetch_accounts_open(struct fetch_accounts *f, const char *file, char *const 
 
 void fetch_accounts_close(struct fetch_accounts *f)
 {
-    accounts_free(f->all);
+    if (f->all)
+        accounts_free(f->all);
     mem_free(f->all);
     mem_free(f->file);
     conf_problems_free(&f->problems);

@@ -17,7 +17,7 @@ struct fetch_accounts {
  * ERR_CONFIG: the file cannot be read or is wrong as a whole; ERR_USAGE: there is no such account. Free in any case. */
 int fetch_accounts_open(struct fetch_accounts *f, const char *file, char *const names[], unsigned count,
                         struct err *err);
-void fetch_accounts_close(struct fetch_accounts *f);
+void fetch_accounts_close(struct fetch_accounts *f); /* also one that was taken over, and is empty */
 
 /* What is wrong with an account; NULL: nothing that stops it. */
 const char *fetch_accounts_wrong(const struct fetch_accounts *f, const struct account *a);

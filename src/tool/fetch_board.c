@@ -38,13 +38,20 @@ static uint64_t longer(uint64_t interval, uint64_t failures)
     return ms < DAY_MS ? ms : DAY_MS;
 }
 
+/* s since 1970; the board says it, but an account whose interval has become shorter does not wait for the old one. */
+static int64_t next_of(const struct seen_board *b, const struct account *a)
+{
+    int64_t next = b->next, regular = b->checked + (int64_t)(a->interval / 1000);
+    if (!b->failures && regular < next)
+        next = regular;
+    return next > b->not_before ? next : b->not_before;
+}
+
 uint64_t fetch_board_next(const struct fetch_board *b, const struct account *a, const char *state,
                           const struct event *done)
 {
     struct seen_board board;
-    int64_t now = clock_wall().tv_sec, next = 0;
-    if (board_of(a, state, &board))
-        next = board.next > board.not_before ? board.next : board.not_before;
+    int64_t now = clock_wall().tv_sec, next = board_of(a, state, &board) ? next_of(&board, a) : 0;
     if (next > now) {
         uint64_t ms = (uint64_t)(next - now) * 1000;
         return ms < DAY_MS ? ms : DAY_MS;
@@ -91,17 +98,32 @@ static void run_command(const struct fetch_board *b, const struct account *a, co
         log_warning("notice", "account=%s error=%s", a->name, log_quote_text(err.text));
 }
 
+/* The check itself notes how it went. A check that was not made, because it is too early or another process collects the
+ * account, is no failure, and no success either. What could not be noted is counted here. */
+static void count(struct fetch_board *b, const struct account *a, const char *state, const struct event *done)
+{
+    struct seen_board board;
+    enum err_kind kind = done->err.kind;
+    bool noted = board_of(a, state, &board);
+    if (noted && (kind == ERR_NONE || board.failures > b->failures))
+        b->failures = board.failures;
+    else if (kind == ERR_NONE)
+        b->failures = 0;
+    else if (kind != ERR_BUSY && kind != ERR_LIMIT)
+        b->failures++;
+}
+
 void fetch_board_tell(struct fetch_board *b, const struct account *a, const char *state, const struct event *done,
                       struct crew *crew)
 {
-    bool well = done->err.kind == ERR_NONE, told = b->told;
-    b->failures = well ? 0 : b->failures + 1;
+    bool told = b->told;
+    count(b, a, state, done);
     if (!a->notice_command || !*a->notice_command)
         return;
-    if (well && told) {
+    if (!b->failures && told) {
         run_command(b, a, "", crew);
         b->told = false;
-    } else if (!well && !told && a->notice_after && b->failures >= a->notice_after) {
+    } else if (!told && b->failures >= a->notice_after && done->err.kind != ERR_NONE) {
         run_command(b, a, done->err.text, crew);
         b->told = true;
     }

@@ -19,7 +19,7 @@ uint64_t fetch_board_next(const struct fetch_board *b, const struct account *a, 
 
 /* Before a check: what is known of the row of failures. */
 void fetch_board_read(struct fetch_board *b, const struct account *a, const char *state);
-/* After it: tells the owner once of a row of failures, and once that it works again. */
+/* After it: tells the owner once of a row of failures, and once, without an error, that it works again. */
 void fetch_board_tell(struct fetch_board *b, const struct account *a, const char *state, const struct event *done,
                       struct crew *crew);
 

@@ -46,6 +46,11 @@ void json_truth(struct json *j, const char *name, bool value)
     add(j, name, there(json_object_new_boolean(value)));
 }
 
+void json_null(struct json *j, const char *name)
+{
+    add(j, name, NULL);
+}
+
 void json_time(struct json *j, const char *name, int64_t seconds)
 {
     char text[64];
@@ -54,7 +59,7 @@ void json_time(struct json *j, const char *name, int64_t seconds)
     if (seconds > 0)
         add(j, name, there(json_object_new_string(text)));
     else
-        add(j, name, NULL);
+        json_null(j, name);
 }
 
 void json_line(struct json *j, FILE *to)

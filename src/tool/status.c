@@ -1,5 +1,11 @@
-/* status: see the header. Reads what the checks left behind; asks no server. Exit status: 0; 75 if the state of an
- * account could not be read; 64, 78 as for `bustia fetch`. */
+/* status: see the header. Reads what the checks left behind; asks no server.
+ *
+ * Exit statuses, of several the one that stands first here:
+ *    64  the command line is wrong
+ *    78  the accounts file is wrong, or what it says of an account
+ *    75  what is known of an account could not be read
+ *     1  the last check of an account failed
+ *     0  all is well, or was never checked */
 #include "tool/status.h"
 
 #include <inttypes.h>
@@ -20,7 +26,7 @@ enum { COLUMNS = 6, CELL = ERR_TEXT + 40 };
 struct row {
     const struct account *account;
     struct seen_board board;
-    bool known, unreadable; /* it was checked once; its state cannot be read */
+    bool known, unreadable, wrong; /* it was checked once; its state cannot be read; the file is wrong about it */
     char error[CELL];
 };
 
@@ -33,7 +39,9 @@ static void read_row(const struct fetch_accounts *f, const struct account *a, st
     r->known =
         seen_open(&s, f->all->state_folder, a->name, false, &err) == 0 && seen_board_get(s, &r->board, &err) == 0;
     seen_close(s);
-    r->unreadable = !r->known && err.kind != ERR_GONE;
+    r->known = r->known && r->board.checked;
+    r->unreadable = !r->known && err.kind != ERR_NONE && err.kind != ERR_GONE;
+    r->wrong = wrong != NULL;
     const char *error = wrong ? wrong : r->known ? r->board.error : r->unreadable ? err.text : "";
     log_shown(error, r->error, sizeof r->error);
 }
@@ -68,7 +76,7 @@ static void cells_of(const struct row *r, int64_t now, char cells[COLUMNS][CELL]
     if (r->board.failures > 1)
         snprintf(cells[5], CELL, "%s (%" PRIu64 " times in a row)", r->error, r->board.failures);
     else
-        snprintf(cells[5], CELL, "%s", *r->error ? r->error : r->known ? "well" : "");
+        snprintf(cells[5], CELL, "%s", *r->error ? r->error : r->known ? "well" : "not checked yet");
     if (r->unreadable)
         snprintf(cells[1], CELL, "unknown");
 }
@@ -109,21 +117,33 @@ static void print_json(const struct row *r)
     json_time(j, "succeeded", r->board.succeeded);
     json_time(j, "next", r->board.next);
     json_time(j, "not_before", r->board.not_before);
-    json_number(j, "fetched", r->board.fetched);
-    json_number(j, "left", r->board.left);
+    if (r->known) {
+        json_number(j, "fetched", r->board.fetched);
+        json_number(j, "left", r->board.left);
+    } else {
+        json_null(j, "fetched");
+        json_null(j, "left");
+    }
     json_number(j, "failures", r->board.failures);
     json_text(j, "error", r->error);
     json_line(j, stdout);
 }
 
+enum { EXIT_FAILING = 1 };
+
+static int status_of(const struct row *r)
+{
+    return r->wrong ? EX_CONFIG : r->unreadable ? EX_TEMPFAIL : r->board.failures ? EXIT_FAILING : EX_OK;
+}
+
 static int show(const struct fetch_accounts *f, bool json)
 {
-    int status = EX_OK;
-    struct row *rows = mem_alloc(f->count * sizeof *rows);
+    int status = EX_OK; /* the greatest is what matters most */
+    struct row *rows = mem_alloc((f->count + 1) * sizeof *rows);
     for (unsigned i = 0; i < f->count; i++) {
         read_row(f, f->chosen[i], &rows[i]);
-        if (rows[i].unreadable)
-            status = EX_TEMPFAIL;
+        if (status_of(&rows[i]) > status)
+            status = status_of(&rows[i]);
         if (json)
             print_json(&rows[i]);
     }
