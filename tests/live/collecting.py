@@ -25,8 +25,9 @@ class Collecting:
         self.file = self.folder + "/accounts"
         with open(os.open(self.folder + "/secret", os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
             f.write("secret\n")
-        self.text = "state_folder = %s/state\nconnect_timeout = 2s\nsilence_timeout = 2s\n" % self.folder
+        self.text = "connect_timeout = 2s\nsilence_timeout = 2s\n"
         self.names = []
+        self.environment = dict(os.environ, HOME=self.folder, XDG_STATE_HOME=self.folder + "/state", LC_ALL="C.UTF-8")
         self.save()
 
     def save(self):
@@ -52,7 +53,7 @@ class Collecting:
         out = self.folder + "/out"
         began = time.monotonic()
         with open(out, "wb") as f:
-            p = subprocess.Popen([BUSTIA, *words], stdin=stdin, stdout=f, stderr=f, env=dict(os.environ, HOME=self.folder, LC_ALL="C.UTF-8"))
+            p = subprocess.Popen([BUSTIA, *words], stdin=stdin, stdout=f, stderr=f, env=self.environment)
             try:
                 p.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -74,13 +75,17 @@ class Collecting:
                 fd = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
                 null = os.open("/dev/null", os.O_RDONLY)
                 os.dup2(null, 0), os.dup2(fd, 1), os.dup2(fd, 2)
-                os.execve(BUSTIA, [BUSTIA, "fetch", "-a", self.file, *words], dict(os.environ, HOME=self.folder, LC_ALL="C.UTF-8"))
+                os.execve(BUSTIA, [BUSTIA, "fetch", "-a", self.file, *words], self.environment)
             finally:
                 os._exit(127)
         _, status, usage = os.wait4(pid, 0)
         with open(out, "rb") as f:
             text = f.read().decode(errors="backslashreplace")
         return Run(os.waitstatus_to_exitcode(status), text, time.monotonic() - began, usage.ru_maxrss / 1024)
+
+    def state(self, name="one"):
+        """the file that remembers what became of the account's messages"""
+        return "%s/state/bustia/%s.db" % (self.folder, name)
 
     def mails(self, name="one"):
         """what was delivered, with LF"""
