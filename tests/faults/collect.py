@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """collect: does a collector of mail bring every message exactly once, whatever ends it, and wherever the connection is cut?
 
-    collect.py kill WORK COLLECTOR [STEP]    kill -9 at every STEP-th call (1) of each kind, files, sockets and waiting (strace)
+    collect.py kill WORK COLLECTOR [STEP]    kill -9 of each of its processes at every STEP-th call (1): files, sockets, waiting (endat.c)
     collect.py cut  WORK COLLECTOR [STEP]    the connection ends after every STEP-th octet (1) of the server's replies
 
 Each case begins anew: a server with a few messages, an empty mailbox, no state. The collector is ended in the middle, then run again
@@ -20,30 +20,29 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, TOP + "/tests/live")
 from popserver import PopServer  # noqa: E402
 
-import straced  # noqa: E402
-
 MESSAGES, RUNS, PATIENCE = 4, 4, 60
+ENDAT = os.path.realpath(os.environ.get("BUSTIA_BUILD", TOP + "/build")) + "/tests/faults/endat"
 
-# Everything that touches a file, a socket or the clock of one that waits; SQLite's calls are among them.
-CALLS = """openat openat2 creat read pread64 readv write pwrite64 writev pwritev copy_file_range sendfile ftruncate fallocate fsync fdatasync
-sync_file_range rename renameat renameat2 link linkat symlinkat unlink unlinkat mkdir mkdirat close flock fcntl lseek statx newfstatat fstat
-access faccessat2 getdents64 socket connect sendto sendmsg recvfrom recvmsg shutdown socketpair poll ppoll epoll_wait select pselect6
-memfd_create mmap munmap clone clone3 vfork execve wait4""".split()
+# Calls that touch neither a file nor a socket, nor wait for one.
+NOTHING = """brk mprotect madvise rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack getpid getppid gettid getuid geteuid getgid getegid
+arch_prctl set_tid_address set_robust_list rseq prlimit64 getrandom clock_gettime gettimeofday futex uname sysinfo getrusage
+sched_getaffinity""".split()
 
 
-def texts():
-    """no two alike; a dot at a line's start, lines without end, octets of every kind but those that lines end with"""
+def texts(lines):
+    """no two alike; a dot at a line's start, octets of every kind but those that lines end with; the n-th has n times so many lines"""
     out = []
     for i in range(MESSAGES):
-        body = b"".join(b".%d line %d\r\n" % (i, k) for k in range(40)) + b"".join(
+        body = b".\r\n" + b"".join(b".%d line %d\r\n" % (i, k) for k in range(lines)) + b"".join(
             hashlib.sha256(b"%d %d" % (i, k)).digest().replace(b"\r", b"r").replace(b"\n", b"n").replace(b"\0", b"0") + b"\r\n"
-            for k in range(20 * (i + 1)))
+            for k in range(lines * i))
         out.append(b"From: a@example.test\r\nSubject: number %d\r\nX-Tag: tag-%d\r\n\r\n" % (i, i) + body)
     return out
 
@@ -262,6 +261,8 @@ def collector(work, name):
 
 # ---- a case
 
+KINDS = {"lost": "lost", "doubled": "doubled", "torn": "torn", "left": "not deleted", "deleted": "wrongly deleted", "unsettled": "not settled"}
+
 HEADERS = re.compile(rb"^(Received|Delivered-To|Return-Path|X-Getmail[^:]*|Message-Id): [^\n]*\n(?:[ \t][^\n]*\n)*", re.M | re.I)
 
 
@@ -272,9 +273,9 @@ def own(text):
 
 
 class Case:
-    def __init__(self, c, count, delete):
-        self.c, self.count, self.delete = c, count, delete
-        self.wanted = texts()
+    def __init__(self, c, count, delete, lines):
+        self.c, self.count, self.delete, self.bad = c, count, delete, set()
+        self.wanted = texts(lines)
         self.server = PopServer(list(self.wanted))
         c.begin(self.server.port, delete)
 
@@ -305,58 +306,66 @@ class Case:
 
     def tell(self, kind, what, more):
         self.count[kind] += 1
+        self.bad.add(kind)
         if self.count[kind] <= 5:
             print("   %s, %s: %s: %s" % ("deleting" if self.delete else "leaving", what, kind, more), flush=True)
 
 
-def plain(c, count, delete, before=()):
-    case = Case(c, count, delete)
+def plain(c, count, delete, lines, before=()):
+    case = Case(c, count, delete, lines)
     p = c.run(before)
     if not c.settled(p):
         sys.exit("a run without faults fails: %s" % p.stdout.decode(errors="replace")[-2000:])
     sent = sum(s.sent for s in case.server.sessions)
     case.settle("without faults")
+    if case.bad:
+        sys.exit("a run without faults is wrong")
     return sent
 
 
+def chosen(made, step):
+    """every step-th of all calls, and each kind of call of each process at least once"""
+    out, at = [], 0
+    for (process, call), n in sorted(made.items()):
+        out += [(process, call, k) for k in ([k for k in range(1, n + 1) if (at + k) % step == 0] or [n])]
+        at += n
+    return out
+
+
 def kill(c, count, delete, step):
-    log = c.work + "/calls"
-    before = ["strace", "-f", "-qq", "-e", "signal=kill", "-e", "trace=" + ",".join(CALLS), "-o", log]
-    plain(c, count, delete, before)
-    made = collections.Counter()
-    for line in straced.text(log).splitlines():
-        m = re.match(r"(\d+) +(\w+)\(", line)
-        if m:
-            made[m[1], m[2]] += 1
-    most = {}
-    for (_, call), n in made.items():  # strace counts for each process by itself
-        most[call] = max(n, most.get(call, 0))
-    kills = collections.Counter()
-    offset = 0
-    for call in sorted(most):
-        for n in range(1 + offset % step if most[call] >= step else 1, most[call] + 1, step):
-            case = Case(c, count, delete)
-            with open(log, "w"):
-                pass
-            c.run([*before, "-e", "inject=%s:signal=SIGKILL:when=%d" % (call, n)])
-            kills[call] += "+++ killed by SIGKILL" in straced.text(log)
-            count["runs"] += 1
-            case.settle("kill at %s number %d" % (call, n))
-        offset += most[call]
-    print("   %s: kills: %s" % ("deleting" if delete else "leaving", ", ".join("%s %d of %d" % (k, kills[k], most[k]) for k in sorted(most))))
+    log, made = c.work + "/calls", {}
+    plain(c, count, delete, 20, [ENDAT, log, "count"])
+    with open(log) as f:
+        for line in f:
+            process, call, n = line.split()
+            if call not in NOTHING:
+                made[int(process), call] = int(n)
+    kills, tried = collections.Counter(), collections.Counter()
+    for process, call, n in chosen(made, step):
+        case = Case(c, count, delete, 20)
+        c.run([ENDAT, log, str(process), call, str(n)])
+        with open(log) as f:
+            kills[call] += f.read() == "killed\n"
+        tried[call] += 1
+        case.settle("kill of process %d at its %s number %d" % (process, call, n))
+        count.update("cases " + b for b in case.bad)
+    print("   %s: kills: %s" % ("deleting" if delete else "leaving", ", ".join("%s %d of %d" % (k, kills[k], tried[k]) for k in sorted(tried))),
+          flush=True)
+    count["runs"] += sum(tried.values())
     count["kills"] += sum(kills.values())
 
 
 def cut(c, count, delete, step):
-    total = plain(c, count, delete)
+    total = plain(c, count, delete, 2)
     hows = ("fin", "reset")
-    for i, at in enumerate(range(0, total + 1, step)):
-        case = Case(c, count, delete)
+    for i, at in enumerate(range(0, total, step)):
+        case = Case(c, count, delete, 2)
         case.server.cut, case.server.how = at, hows[i % 2]
         c.run()
         count["runs"] += 1
         count["kills"] += 1
         case.settle("%s after %d octets" % (hows[i % 2], at))
+        count.update("cases " + b for b in case.bad)
 
 
 def main():
@@ -364,6 +373,7 @@ def main():
         sys.exit(__doc__)
     mode, work, name = sys.argv[1:4]
     step = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+    began = time.monotonic()
     os.makedirs(work, exist_ok=True)
     count = collections.Counter()
     try:
@@ -376,10 +386,16 @@ def main():
     finally:
         if "c" in locals() and hasattr(c, "close"):
             c.close()
-    bad = sum(count[k] for k in ("lost", "doubled", "torn", "left", "deleted", "unsettled"))
-    print("%s %s: %d cases, %d of them cut or killed: lost %d, doubled %d, torn %d, not deleted %d, wrongly deleted %d, not settled %d: %s" % (
-        name, mode, count["runs"], count["kills"], count["lost"], count["doubled"], count["torn"], count["left"], count["deleted"],
-        count["unsettled"], "FAIL" if bad else "PASS"))
+    def figure(kind):
+        return "%d (in %d cases)" % (count[kind], count["cases " + kind]) if count[kind] else "0"
+
+    bad = sum(count[k] for k in KINDS)
+    if not count["kills"]:
+        bad = 1
+        print("nothing was killed or cut")
+    print("%s %s: %d cases, %d killed or cut, %.0f s: %s: %s" % (name, mode, count["runs"], count["kills"], time.monotonic() - began,
+                                                              ", ".join("%s %s" % (words, figure(k)) for k, words in KINDS.items()),
+                                                              "FAIL" if bad else "PASS"))
     return 1 if bad else 0
 
 
