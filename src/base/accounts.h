@@ -95,6 +95,7 @@ const char *account_way_name(enum account_way way);
 char *account_path(const char *text, const char **why);
 
 char *accounts_state_folder(void); /* NULL: neither XDG_STATE_HOME nor HOME is set */
+void accounts_print(const struct accounts *a, FILE *to); /* as they were read, defaults included, in the file's syntax */
 void accounts_sample(FILE *to); /* every option with its sentence, all commented out */
 void accounts_manual(FILE *to); /* the manual's list, as mdoc(7) items */
 

@@ -108,7 +108,8 @@ static const struct conf_option table[] = {
      .about = "How long `bustia fetch --watch` waits between two checks; a server that wants to be asked less often (LOGIN-DELAY) "
               "is."},
     {"notice_command", &CONF_KIND_TEXT, AT(notice_command), "", .examples = "notify-send \"$BUSTIA_ACCOUNT\" \"$BUSTIA_ERROR\"",
-     .about = "Run by sh -c when the account failed notice_after times in a row, once until it succeeds again. BUSTIA_ACCOUNT, "
+     .about = "Run by sh -c when the account failed notice_after times in a row, and once more, with BUSTIA_ERROR empty, when it "
+              "succeeds again. BUSTIA_ACCOUNT, "
               "BUSTIA_FAILURES and BUSTIA_ERROR are in its environment."},
     {"notice_after", &CONF_KIND_NUMBER, AT(notice_after), "5", .least = 1, .most = 1000,
      .about = "After how many failures in a row."},
@@ -150,6 +151,16 @@ unsigned account_line(const struct account *a, const char *option)
 {
     unsigned i = conf_find(&conf_schema_accounts, span_of(option));
     return i < conf_schema_accounts.count ? a->lines[i] : 0;
+}
+
+void accounts_print(const struct accounts *a, FILE *to)
+{
+    for (unsigned i = 0; i < a->count; i++) {
+        if (i)
+            fputc('\n', to);
+        for (unsigned k = 0; k < conf_schema_accounts.count; k++)
+            conf_print_option(&conf_schema_accounts.table[k], &a->account[i], to);
+    }
 }
 
 void accounts_sample(FILE *to)

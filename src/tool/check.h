@@ -1,4 +1,4 @@
-/* check: `bustia check`: all that is wrong with a configuration, at once. */
+/* check: `bustia check`: all that is wrong with a configuration, or with a person's accounts, at once. */
 #ifndef TOOL_CHECK_H
 #define TOOL_CHECK_H
 

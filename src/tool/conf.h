@@ -1,4 +1,4 @@
-/* conf: `bustia conf`: the configuration as the server reads it, the sample file, the manual's list. */
+/* conf: `bustia conf`: the configuration as the server reads it, a person's accounts, the sample files, the manuals' lists. */
 #ifndef TOOL_CONF_H
 #define TOOL_CONF_H
 

@@ -286,19 +286,15 @@ def test_the_running_server_has_its_ports(own_bed):
 
 # ---- who asks for what
 
-def test_accounts_are_not_pretended(place):
-    path = place.write("")
-    for words in (["--accounts"], ["--accounts", path]):
-        p = run("check", *words)
-        assert p.returncode == 64 and p.stdout == ""
-        assert "no accounts file" in p.stderr
-
-
 def test_usage():
     for words in (["--server", "--accounts"], ["--no"], ["a", "b"]):
         p = run("check", *words)
         assert p.returncode == 64
         assert p.stderr == "usage: bustia check [--server|--accounts] [FILE]\n"
+    for words in (["--sample", "--manual"], ["--no"], ["a"]):
+        p = run("conf", *words)
+        assert p.returncode == 64
+        assert p.stderr == "usage: bustia conf [--accounts] [--sample|--manual]\n"
 
 
 def test_file_by_option_environment_and_word(place):
@@ -317,12 +313,12 @@ def test_no_file(place):
 
 
 @pytest.mark.root
-def test_a_person_without_the_file_is_told_so(place):
+def test_a_person_who_may_not_read_the_file_is_told_so(place):
     path = place.write("")
     os.chmod(path, 0o600)
     p = run("check", path, user=65534, group=65534, extra_groups=[])
-    assert p.returncode == 64
-    assert "not root" in p.stderr and "no accounts file" in p.stderr
+    assert p.returncode == 78 and p.stderr == ""
+    assert p.stdout.startswith("%s: error: cannot open %s: Permission denied; " % (path, path))
 
 
 # ---- bustia conf

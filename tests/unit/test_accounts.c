@@ -40,9 +40,7 @@ static char *printed(const struct accounts *a)
     char *text = NULL;
     size_t n;
     FILE *to = open_memstream(&text, &n);
-    for (unsigned i = 0; i < a->count; i++)
-        for (unsigned k = 0; k < conf_schema_accounts.count; k++)
-            conf_print_option(&conf_schema_accounts.table[k], &a->account[i], to);
+    accounts_print(a, to);
     fclose(to);
     return text;
 }
