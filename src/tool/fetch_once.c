@@ -170,6 +170,8 @@ static void on_signal(void *arg, int signo)
         return;
     o->signo = signo;
     o->sum.interrupted = true;
+    if (o->asking < o->count)
+        dprintf(o->terminal_fd, "\n"); /* what follows does not stand beside the question */
     crew_end(o->crew);
 }
 

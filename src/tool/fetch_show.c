@@ -49,7 +49,7 @@ void fetch_show_event(struct fetch_show *s, struct fetch_line *l, const struct e
     fetch_line_event(l, &clean, now);
     if (e->kind == EVENT_DONE) {
         forget(s, l);
-        if (!l->listed && !*clean.text) /* then its last step says why nothing came */
+        if (!l->listed && !*clean.text && clean.err.kind == ERR_NONE) /* then its last step says why nothing came */
             snprintf(clean.text, sizeof clean.text, "%s", l->step);
     }
     s->rules.form->event(s, l, &clean, now);
