@@ -17,13 +17,15 @@ enum event_kind {
     EVENT_DONE      /* the end: fetched, deleted, failed, left; err of the account as a whole (ERR_NONE: well) */
 };
 
+enum { EVENT_TEXT = 300 };
+
 struct event {
     enum event_kind kind;
     uint32_t count, todo, at, fetched, deleted, failed, left;
     uint64_t bytes, of_bytes, all_bytes;
     struct err err;
     char uid[72];
-    char text[300]; /* printable: what is foreign is escaped */
+    char text[EVENT_TEXT]; /* printable: what is foreign is escaped */
 };
 
 #endif

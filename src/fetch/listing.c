@@ -178,23 +178,21 @@ int listing_ready(struct listing *l, struct err *err)
 {
     if (l->twice)
         set_apart(l);
-    if (!l->unsorted)
-        return 0;
-    qsort(l->rows, l->count, sizeof(void *), by_number);
-    for (unsigned i = 1; i < l->count; i++)
+    if (l->unsorted)
+        qsort(l->rows, l->count, sizeof(void *), by_number);
+    for (unsigned i = 1; l->unsorted && i < l->count; i++)
         if (l->rows[i - 1]->msg == l->rows[i]->msg)
             return err_set(err, ERR_INPUT, "the server lists message %u twice", l->rows[i]->msg);
     l->unsorted = false;
+    l->ready = l->count;
     return 0;
 }
 
-bool listing_size(struct listing *l, unsigned msg, uint64_t size)
+void listing_size(struct listing *l, unsigned msg, uint64_t size)
 {
-    unsigned low = 0, high = l->count;
-    if (msg && msg <= l->count && l->rows[msg - 1]->msg == msg) { /* numbers without gaps, as they nearly always are */
-        l->rows[msg - 1]->size = size;
-        return true;
-    }
+    unsigned low = 0, high = l->ready;
+    if (msg && msg <= l->ready && l->rows[msg - 1]->msg == msg) /* numbers without gaps, as they nearly always are */
+        low = high = msg - 1;
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
         if (l->rows[middle]->msg < msg)
@@ -202,10 +200,15 @@ bool listing_size(struct listing *l, unsigned msg, uint64_t size)
         else
             high = middle;
     }
-    if (low == l->count || l->rows[low]->msg != msg)
-        return false;
-    l->rows[low]->size = size;
-    return true;
+    if (low == l->ready || l->rows[low]->msg != msg) {
+        listing_uid(l, msg, (struct span){NULL, 0});
+        low = l->count - 1;
+    }
+    struct plan_row *row = l->rows[low];
+    /* A DELE that was never settled: what has another size now is another message under its uid. */
+    if (row->state == SEEN_DELETED && row->size && row->size != size)
+        row->was_gone = true;
+    row->size = size;
 }
 
 /* ---- by content */

@@ -12,6 +12,7 @@ struct listing {
     size_t room, used;
     struct plan_row **rows;  /* what is listed, in the order of its numbers once listing_ready was called */
     unsigned count, rows_room;
+    unsigned ready;          /* how many of them listing_ready has seen */
     bool unsorted, twice;
     uint64_t key[2];         /* of the hash: a server does not know it, and cannot choose uids that meet */
 };
@@ -24,10 +25,10 @@ void listing_known(struct listing *l, const struct seen_row *row);
 
 /* ---- as the server lists it. `uid` empty: none that can be used. Beyond 70 octets nothing comes from wire/pop3_client. */
 void listing_uid(struct listing *l, unsigned msg, struct span uid);
-/* All rows have come: they are put into order. -1: ERR_INPUT: a number came twice. */
+/* All rows have come, or some more: they are put into order. -1: ERR_INPUT: a number came twice. */
 int listing_ready(struct listing *l, struct err *err);
-/* LIST's row, after listing_ready; false: no such message was listed by UIDL. */
-bool listing_size(struct listing *l, unsigned msg, uint64_t size);
+/* LIST's row, after listing_ready; one that UIDL did not list is added, without uid. */
+void listing_size(struct listing *l, unsigned msg, uint64_t size);
 
 /* ---- afterwards */
 struct plan_row *listing_find(const struct listing *l, struct span uid); /* NULL: neither known nor listed */

@@ -18,7 +18,7 @@ enum plan_why {
     PLAN_AGAIN,       /* it failed, or whether it arrived is not known */
     PLAN_WHOLE,       /* a person asked for all of it */
     PLAN_NO_UID,      /* only its content can tell whether it is known */
-    PLAN_BACK,        /* its uid was gone and is listed again */
+    PLAN_BACK,        /* its uid was gone and is listed again, or its DELE was never settled and its size is another */
     PLAN_KNOWN,
     PLAN_MARKED,
     PLAN_TOO_LARGE,
@@ -45,7 +45,8 @@ struct plan_row {
     bool whole : 1;       /* a person asked for all of it */
     bool was_gone : 1;    /* seen_row's gone was set */
     bool twice : 1;       /* the server gives its uid to several messages: it is none that can be used */
-    bool asked : 1;       /* the collector's: DELE was sent in this session */
+    bool tried : 1;       /* the collector's: it was asked for in this session */
+    bool asked : 1;       /* the collector's: its DELE stands in the queue, or was sent */
     bool deleted : 1;     /* the collector's: and answered with yes */
 };
 

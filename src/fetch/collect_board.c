@@ -1,0 +1,93 @@
+/* collect: when a check may begin, and what is noted of it as a whole. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "fetch/backoff.h"
+#include "fetch/collect_state.h"
+
+static bool notes(const struct collect *c)
+{
+    return c->job->what == COLLECT_FETCH || c->job->what == COLLECT_MARK_SEEN;
+}
+
+/* To look at: what was never collected has no state, and needs none. */
+static int open_to_look(struct collect *c, struct err *err)
+{
+    if (seen_open(&c->seen, c->job->state_folder, c->account->name, false, err) == 0)
+        return seen_board_get(c->seen, &c->board, err);
+    c->seen = NULL;
+    return err->kind == ERR_GONE ? 0 : -1;
+}
+
+static int open_to_note(struct collect *c, struct err *err)
+{
+    if (seen_open(&c->seen, c->job->state_folder, c->account->name, true, err) < 0) {
+        c->seen = NULL;
+        return -1;
+    }
+    return seen_maildrop(c->seen, c->maildrop, c->job->moved, err) || seen_board_get(c->seen, &c->board, err) ? -1 : 0;
+}
+
+/* LOGIN-DELAY (RFC 2449 §6.7) binds also a person; a back-off is ours. A clock that was put back keeps nobody out. */
+static int is_time(struct collect *c, struct err *err)
+{
+    int64_t wait = c->board.not_before - c->now, pause = c->board.next - c->now;
+    bool delayed = wait > 0 && wait <= COLLECT_DELAY_MAX;
+    if (c->job->by_hand && delayed)
+        return err_set(err, ERR_LIMIT, "the server wants no log-in for another %" PRId64 " s (LOGIN-DELAY)", wait);
+    if (c->job->by_hand || (!delayed && pause <= 0))
+        return 0;
+    if (!delayed && c->board.failures == 0)
+        return 0; /* whoever starts the checks keeps their interval */
+    snprintf(c->early, sizeof c->early, "not checked: %s for another %" PRId64 " s", delayed ? "the server wants no log-in" : "it failed",
+             delayed && wait > pause ? wait : pause);
+    collect_say(c, EVENT_STEP, NULL, "%s", c->early);
+    return 0;
+}
+
+int collect_begin(struct collect *c, struct err *err)
+{
+    if ((notes(c) ? open_to_note : open_to_look)(c, err))
+        return -1;
+    err->kind = ERR_NONE;
+    return is_time(c, err);
+}
+
+void collect_logged_in(struct collect *c)
+{
+    if (!c->session)
+        return;
+    const struct pop3_capa *capa = &c->session->machine.capa;
+    if (c->session->code == POP3_CODE_LOGIN_DELAY || capa->login_delay_known) {
+        uint64_t delay = capa->login_delay_known ? capa->login_delay : c->account->interval / 1000;
+        c->board.not_before = clock_wall().tv_sec + (int64_t)(delay < COLLECT_DELAY_MAX ? delay : COLLECT_DELAY_MAX);
+    }
+    if (capa->expire_known)
+        c->board.expires = capa->expire_never || capa->expire_days > COLLECT_EXPIRE_MAX ? -1 : (int64_t)capa->expire_days * 86400;
+}
+
+/* What cannot be noted has been told: the check itself is what it is. */
+void collect_board(struct collect *c, const struct err *result)
+{
+    struct err unnoted;
+    uint32_t random;
+    if (!notes(c) || !c->seen)
+        return;
+    struct seen_board *b = &c->board;
+    bool well = result->kind == ERR_NONE;
+    int64_t now = clock_wall().tv_sec;
+    digest_random(&random, sizeof random);
+    seen_abandon(c->seen);
+    b->checked = now;
+    b->succeeded = well ? now : b->succeeded;
+    b->failures = well ? 0 : b->failures + 1;
+    b->fetched = c->fetched;
+    if (c->listing.ready)
+        b->left = c->left;
+    b->next = backoff_next(now, c->account->interval, b->failures, result->kind, random);
+    snprintf(b->error, sizeof b->error, "%s", well ? "" : result->text);
+    if (well && c->failed)
+        snprintf(b->error, sizeof b->error, "%u message%s could not be delivered", c->failed, c->failed == 1 ? "" : "s");
+    (void)seen_board_put(c->seen, b, &unnoted);
+}

@@ -1,0 +1,133 @@
+/* collect: a message that comes in: to the destination piece by piece, so that its size costs no memory. One whose content has to be looked
+ * at first, or that may end in quarantine, goes into a file without a name. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "fetch/collect_state.h"
+
+enum { LIE_ROOM = 64 * 1024, LINE = 400 };
+
+/* Sizes are hints: a server may count each line end as one octet, and what it adds itself not at all. */
+static uint64_t most(const struct plan_row *row)
+{
+    return row->size && row->size < UINT64_MAX / 4 ? row->size * 2 + LIE_ROOM : COLLECT_MESSAGE_MAX;
+}
+
+static bool may_be_the_last(const struct collect *c, const struct plan_row *row)
+{
+    return row->failures + 1u >= c->account->attempts;
+}
+
+static int begin(struct collect *c, unsigned at, struct err *err)
+{
+    const struct plan_row *row = c->listing.rows[at];
+    struct collect_body *b = &c->body;
+    *b = (struct collect_body){.begun = true, .digest = digest_new(), .most = most(row), .d = {.at = at, .headers = row->take == PLAN_HEADERS}};
+    c->at++;
+    if (row->take == PLAN_COMPARE || may_be_the_last(c, row))
+        b->spooled = spool_open(&b->spool, false, &b->failed) == 0;
+    if (row->take == PLAN_COMPARE || b->failed.kind != ERR_NONE)
+        return 0;
+    return collect_draft(c, err);
+}
+
+/* The destination has said no: nothing more goes there. */
+static void add(struct collect *c, struct span piece)
+{
+    struct collect_body *b = &c->body;
+    struct err *why = &b->failed;
+    if (b->spooled && spool_write(&b->spool, piece, b->d.draft ? &(struct err){.kind = ERR_NONE} : why) < 0) {
+        spool_close(&b->spool);
+        b->spooled = false;
+    }
+    if (b->d.draft && out_write(c->out, b->d.draft, piece, why) < 0) {
+        out_abort(c->out, b->d.draft);
+        b->d.draft = NULL;
+    }
+}
+
+/* Nobody wants it: what the server sends is passed over, or there is too much of it. */
+static int pass(struct collect *c, struct span piece, struct err *err)
+{
+    c->passed += piece.n;
+    if (c->passed <= COLLECT_PASS)
+        return 0;
+    c->broken = true;
+    *err = c->trouble;
+    return -1;
+}
+
+int collect_piece(struct collect *c, unsigned at, struct span piece, struct err *err)
+{
+    struct collect_body *b = &c->body;
+    if (!b->begun && c->stopping)
+        return pass(c, piece, err);
+    if (!b->begun && begin(c, at, err))
+        return -1;
+    b->d.octets += piece.n;
+    c->octets += piece.n;
+    digest_add(b->digest, piece.p, piece.n);
+    add(c, piece);
+    collect_say_progress(c, c->listing.rows[at], b->d.octets, false);
+    if (b->d.octets <= b->most)
+        return 0;
+    c->broken = true;
+    return err_set(err, ERR_INPUT, "the server sends more of message %u than the %llu octets that it said", c->listing.rows[at]->msg,
+                   (unsigned long long)c->listing.rows[at]->size);
+}
+
+/* Behind a header that stands alone, so that a person sees what it is and how to have the rest. */
+static void add_notice(struct collect *c, const struct plan_row *row)
+{
+    char line[LINE];
+    int n = snprintf(line, sizeof line,
+                     "[The rest of this message, %llu octets in all, is still on the server. To fetch it:\r\n"
+                     "bustia fetch --whole %s %s]\r\n",
+                     (unsigned long long)row->size, row->uid, c->account->name);
+    add(c, (struct span){line, (size_t)n});
+}
+
+void collect_drop(struct collect *c)
+{
+    struct collect_body *b = &c->body;
+    unsigned char unused[DIGEST_SHA256];
+    if (b->d.draft)
+        out_abort(c->out, b->d.draft);
+    if (b->digest)
+        digest_finish(b->digest, unused);
+    if (b->spooled)
+        spool_close(&b->spool);
+    *b = (struct collect_body){.begun = false};
+}
+
+static int deliver(struct collect *c, struct err *err)
+{
+    struct collect_body *b = &c->body;
+    struct plan_row *row = c->listing.rows[b->d.at];
+    bool same = false;
+    if (row->take == PLAN_HEADERS)
+        add_notice(c, row);
+    if (row->take == PLAN_COMPARE && b->failed.kind == ERR_NONE && collect_same(c, &same, err))
+        return -1;
+    if (same)
+        return 0;
+    if (b->failed.kind != ERR_NONE)
+        return collect_not_taken(c, b->d.at, b->d.sha256, &b->failed, err);
+    bool alone = b->spooled; /* if it fails, its octets are needed */
+    return collect_add(c, err) || (alone && collect_commit(c, err)) ? -1 : 0;
+}
+
+int collect_whole(struct collect *c, unsigned at, struct err *err)
+{
+    struct collect_body *b = &c->body;
+    if (!b->begun && c->stopping)
+        return 0;
+    if (!b->begun && begin(c, at, err)) /* a message without an octet */
+        return -1;
+    digest_finish(b->digest, b->d.sha256);
+    b->digest = NULL;
+    collect_say_progress(c, c->listing.rows[at], b->d.octets, true);
+    int ret = deliver(c, err) || collect_taken(c, &c->server, err) ? -1 : 0;
+    collect_drop(c);
+    return ret;
+}

@@ -1,0 +1,103 @@
+/* collect: is a message one that is known? Asked where its uid cannot tell: there is none, or it was gone and is back. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fetch/collect_state.h"
+
+enum { PIECE = 64 * 1024 };
+
+static bool is_settled(const struct plan_row *row)
+{
+    return row->state != SEEN_NEW && row->state != SEEN_SEEN && row->state != SEEN_FETCHED;
+}
+
+/* It is known: nothing is done with it, and it may go as the others may. */
+static int known(struct collect *c, struct plan_row *row, struct err *err)
+{
+    row->take = PLAN_LEAVE;
+    row->why = PLAN_KNOWN;
+    row->failures = 0;
+    if (row->state == SEEN_DELETED)
+        row->state = SEEN_DELIVERED;
+    return row->was_gone ? collect_note(c, row, 0, c->body.d.sha256, NULL, NULL, err) : 0;
+}
+
+/* Without a uid: one is made of the content. */
+static int by_content(struct collect *c, bool *same, struct err *err)
+{
+    struct plan_row *row = listing_name(&c->listing, c->body.d.at, c->body.d.sha256);
+    if (!row)
+        err_set(&c->body.failed, ERR_INPUT, "the server has more than %d copies of it, and gives it no uid", LISTING_COPIES);
+    if (!row)
+        return 0;
+    row->tried = true;
+    *same = is_settled(row);
+    if (*same)
+        return known(c, row, err);
+    row->take = PLAN_FETCH;
+    return 0;
+}
+
+struct kept {
+    unsigned char sha256[DIGEST_SHA256];
+    bool digested;
+};
+
+static void keep(void *arg, const struct seen_kept *kept)
+{
+    struct kept *k = arg;
+    k->digested = kept->digested;
+    memcpy(k->sha256, kept->sha256, sizeof k->sha256);
+}
+
+/* Its uid was gone and is back: the same message, or another one that has it now. */
+static int by_digest(struct collect *c, bool *same, struct err *err)
+{
+    struct plan_row *row = c->listing.rows[c->body.d.at];
+    struct kept kept = {.digested = false};
+    if (seen_find(c->seen, row->uid, keep, &kept, err) < 0)
+        return -1;
+    *same = kept.digested && memcmp(kept.sha256, c->body.d.sha256, sizeof kept.sha256) == 0;
+    if (*same)
+        return known(c, row, err);
+    row->turn++;
+    row->first = 0;
+    row->state = SEEN_NEW;
+    row->failures = 0;
+    row->take = PLAN_FETCH;
+    return 0;
+}
+
+/* From the spool to the destination. What cannot be read is as what cannot be written: body.failed. */
+static int hand_over(struct collect *c, struct err *err)
+{
+    struct collect_body *b = &c->body;
+    char piece[PIECE];
+    off_t at = 0;
+    if (spool_ready(&b->spool, &b->failed) < 0)
+        return 0;
+    if (collect_draft(c, err))
+        return -1;
+    for (ssize_t n; b->d.draft && (n = pread(b->spool.fd, piece, sizeof piece, at)) != 0;) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        int ret = n < 0 ? err_set(&b->failed, ERR_TEMP, "a temporary file cannot be read: %s", strerror(errno))
+                        : out_write(c->out, b->d.draft, (struct span){piece, (size_t)n}, &b->failed);
+        if (ret < 0) {
+            out_abort(c->out, b->d.draft);
+            b->d.draft = NULL;
+        }
+        at += n;
+    }
+    return 0;
+}
+
+int collect_same(struct collect *c, bool *same, struct err *err)
+{
+    const struct plan_row *row = c->listing.rows[c->body.d.at];
+    bool named = *row->uid && !row->twice;
+    if ((named ? by_digest : by_content)(c, same, err))
+        return -1;
+    return *same || c->body.failed.kind != ERR_NONE ? 0 : hand_over(c, err);
+}
