@@ -98,8 +98,8 @@ static void run_command(const struct fetch_board *b, const struct account *a, co
         log_warning("notice", "account=%s error=%s", a->name, log_quote_text(err.text));
 }
 
-/* The check itself notes how it went. A check that was not made, because it is too early or another process collects the
- * account, is no failure, and no success either. What could not be noted is counted here. */
+/* The check itself notes how it went. A check that was not made, because it is too early or another process collects
+ * the account, is no failure, and no success either. What could not be noted is counted here. */
 static void count(struct fetch_board *b, const struct account *a, const char *state, const struct event *done)
 {
     struct seen_board board;

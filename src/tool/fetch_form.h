@@ -1,4 +1,4 @@
-/* fetch_form: one way of showing. Between fetch_show.c and the forms only. */
+/* fetch_form: one way of showing. Between fetch_form.c and the forms only. */
 #ifndef TOOL_FETCH_FORM_H
 #define TOOL_FETCH_FORM_H
 

@@ -1,7 +1,7 @@
 /* fetch_watch: see the header.
  *
- * SIGHUP reads the accounts file again, SIGUSR1 checks all accounts at once, SIGTERM and SIGINT end. The service manager, if
- * there is one, is told what goes on, and that the loop turns. */
+ * SIGHUP reads the accounts file again, SIGUSR1 checks all accounts at once, SIGTERM and SIGINT end. The service
+ * manager, if there is one, is told what goes on, and that the loop turns. */
 #include "tool/fetch_watch.h"
 
 #include <inttypes.h>
@@ -120,12 +120,8 @@ static void make(struct watch *w, const char *conf_file)
     log_level_set(w->options->quiet ? LOG_L_WARNING : LOG_L_INFO);
     w->loop = loop_new();
     w->show = fetch_show_new(&shown);
-    w->all = watched_new(&(struct watched_rules){.loop = w->loop,
-                                                 .show = w->show,
-                                                 .conf_file = conf_file,
-                                                 .changed = on_changed,
-                                                 .ended = on_ended,
-                                                 .arg = w});
+    w->all = watched_new(&(struct watched_rules){
+        .loop = w->loop, .show = w->show, .conf_file = conf_file, .changed = on_changed, .ended = on_ended, .arg = w});
     loop_signal(w->loop, SIGHUP, on_hangup, w);
     loop_signal(w->loop, SIGUSR1, on_now, w);
     loop_signal(w->loop, SIGTERM, on_end, w);

@@ -1,7 +1,8 @@
 /* fetch_watched: see the header.
  *
- * Each account has a timer that is set when its check has ended: so there are never two of one account, and a step of the
- * clock neither stops nor hurries them. What was read of the accounts file is kept until nobody works by it any more. */
+ * Each account has a timer that is set when its check has ended: so there are never two of one account, and a step of
+ * the clock neither stops nor hurries them. What was read of the accounts file is kept until nobody works by it any
+ * more. */
 #include "tool/fetch_watched.h"
 
 #include <string.h>

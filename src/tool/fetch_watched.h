@@ -20,8 +20,8 @@ struct watched_rules {
 struct watched_all *watched_new(const struct watched_rules *rules);
 void watched_free(struct watched_all *w); /* nothing is at work any more */
 
-/* What the accounts file says now; taken over, `f` is left empty. New accounts are begun with, those that are gone or wrong are
- * left out. A check that is at work ends by what it began with. */
+/* What the accounts file says now; taken over, `f` is left empty. New accounts are begun with, those that are gone or
+ * wrong are left out. A check that is at work ends by what it began with. */
 void watched_take(struct watched_all *w, struct fetch_accounts *f);
 void watched_check_now(struct watched_all *w);
 void watched_end(struct watched_all *w); /* ends what is at work; `ended` may be called at once */

@@ -7,7 +7,8 @@
 
 /* "READY=1", "STOPPING=1" … one a line. Nobody listens, or the socket is gone: nothing happens. */
 void notify_manager(const char *text);
-/* How often "WATCHDOG=1" must be said, twice as often as the manager asks for (sd_watchdog_enabled(3)); 0: it does not. */
+/* How often "WATCHDOG=1" must be said, twice as often as the manager asks for (sd_watchdog_enabled(3)); 0: it does not.
+ */
 uint64_t notify_watchdog_ms(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* fetch_show: see the header: what all forms have in common. */
+/* fetch_form: what all forms of showing (fetch_show.h) have in common. */
 #include "tool/fetch_show.h"
 
 #include <stdlib.h>
