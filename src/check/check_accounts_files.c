@@ -30,6 +30,12 @@ static int open_file(const struct check_person *k, const char *option, const cha
 
 /* ---- passwords */
 
+/* Whose file it is decides what the password is. */
+static bool is_anothers(const struct stat *st)
+{
+    return st->st_uid != geteuid() && st->st_uid != 0;
+}
+
 static void check_password(const struct check_person *k, const char *option, const char *path)
 {
     struct stat st;
@@ -39,7 +45,9 @@ static void check_password(const struct check_person *k, const char *option, con
     int fd = open_file(k, option, path, &st);
     if (fd < 0)
         return;
-    if (st.st_mode & 077)
+    if (is_anothers(&st))
+        check_tell(k, option, true, "%s = %s belongs to uid %u, and is not used", option, path, st.st_uid);
+    else if (st.st_mode & 077)
         check_tell(k, option, true, "%s = %s may be read by others (mode %04o), and is not used; chmod 600 %s", option,
                    path, st.st_mode & 07777, path);
     if (read(fd, &first, 1) != 1 || first == '\n' || first == '\r')
@@ -55,9 +63,12 @@ static void check_netrc(const struct check_person *k)
     if (!path)
         check_tell(k, "netrc", true, "netrc = yes, and neither NETRC nor HOME says where that file is");
     else if (stat(path, &st) < 0)
-        check_tell(k, "netrc", true, "netrc = yes, and %s cannot be looked at: %s", path, strerror(errno));
+        check_tell(k, "netrc", false, "netrc = yes, and %s cannot be looked at: %s; the password is asked for", path,
+                   strerror(errno));
     else if (!S_ISREG(st.st_mode) || access(path, R_OK) < 0)
         check_tell(k, "netrc", true, "netrc = yes, and %s is no file that uid %u may read", path, geteuid());
+    else if (is_anothers(&st))
+        check_tell(k, "netrc", true, "netrc = yes, and %s belongs to uid %u, and is not used", path, st.st_uid);
     else if (st.st_mode & 077)
         check_tell(k, "netrc", true,
                    "netrc = yes, and %s may be read by others (mode %04o), and is not used; chmod 600 %s", path,

@@ -106,7 +106,8 @@ CASES = {
     "password_line": (dict(password_file="~/line"), "4: error: password_file = {H}/line has no password on its first line"),
     "password_for_sending": (dict(smtp_server="smtp.example.org", smtp_password_file="~/open"),
                              "7: error: smtp_password_file = {H}/open may be read by others (mode 0640), and is not used; chmod 600 {H}/open"),
-    "netrc_absent": (dict(password_file=None, netrc="yes"), "5: error: netrc = yes, and {H}/.netrc cannot be looked at: No such file or directory"),
+    "netrc_absent": (dict(password_file=None, netrc="yes"), "5: warning: netrc = yes, and {H}/.netrc cannot be looked at: No such file "
+                     "or directory; the password is asked for"),
     "netrc_open": (dict(password_file=None, netrc="yes"), "5: error: netrc = yes, and {H}/.netrc may be read by others (mode 0644), and is not "
                    "used; chmod 600 {H}/.netrc"),
     "command_absent": (dict(password_file=None, password_command="no-such-program show"),
@@ -185,6 +186,15 @@ def test_links_that_are_ones_own_are_followed(home):
     os.symlink("Maildir", home.d + "/link")
     home.write(account(deliver="maildir:~/link"))
     assert home.check() == []
+
+
+@pytest.mark.root
+def test_files_of_somebody_else_are_not_used(home):
+    home.write(account() + account("b", user="berta", password_file=None, netrc="yes"))
+    for name in ("password", ".netrc"):
+        os.chown(home.d + "/" + name, 61007, 61007)
+    assert home.check() == ["4: error: password_file = {H}/password belongs to uid 61007, and is not used",
+                            "10: error: netrc = yes, and {H}/.netrc belongs to uid 61007, and is not used"]
 
 
 @pytest.mark.root
