@@ -10,7 +10,6 @@
 #include "tool/deliver.h"
 #include "tool/domain.h"
 #include "tool/fetch.h"
-#include "tool/fetch.h"
 #include "tool/import.h"
 #include "tool/quota.h"
 #include "tool/reader.h"
@@ -44,8 +43,6 @@ static const struct command commands[] = {
     {"import",  "USER MAILDIR|MBOX|FOLDER",              "the messages of another mailbox, nothing twice", true, tool_import},
     {"who",     "",                                      "the sessions of the running server",      true,  tool_who},
     {"kick",    "USER",                                  "ends a user's sessions",                  true,  tool_kick},
-    {"fetch",   "[--watch|--plan|--test] [ACCOUNT…]",    "collects the mail of a person's accounts", false, tool_fetch},
-    {"mark-seen", "ACCOUNT…",                            "takes what an account's server has as fetched", false, tool_mark_seen},
     {"fetch",   "[--plan|--test|--watch] [ACCOUNT…]",    "collects the mail of a person's POP3 accounts", false, tool_fetch},
     {"mark-seen", "ACCOUNT…",                            "what is on the server now is never fetched",  false, tool_mark_seen},
     {"status",  "[--json] [-a FILE] [ACCOUNT…]",         "what became of the last checks of a person's accounts", false, tool_status},
