@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "post/ids.h"
 #include "post/mailbox_box.h"
 #include "post/mailbox_talk.h"
 
@@ -161,7 +162,7 @@ static const struct out_ops ops = {begin, write_piece, commit, abort_draft, clos
 int mailbox_open(struct out **o, const struct conf *c, const struct user *u, struct err *err)
 {
     int pair[2];
-    if (geteuid() != 0)
+    if (!ids_may(u->uid))
         return err_set(err, ERR_PERM, "only root opens another's mailbox");
     if (u->uid == 0 || u->gid == 0 || u->uid < c->first_uid)
         return err_set(err, ERR_PERM, "%s has uid %u; no mailbox is opened for a uid below first_uid", u->name, u->uid);
@@ -169,8 +170,10 @@ int mailbox_open(struct out **o, const struct conf *c, const struct user *u, str
         return err_set(err, ERR_TEMP, "socketpair: %s", strerror(errno));
     fflush(NULL);
     pid_t pid = fork();
-    if (pid == 0)
+    if (pid == 0) {
+        close(pair[0]); /* may be a standard stream's number, which the box keeps */
         mailbox_box_serve(c, u, pair[1]);
+    }
     close(pair[1]);
     if (pid < 0) {
         close(pair[0]);

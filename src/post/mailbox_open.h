@@ -1,5 +1,5 @@
-/* mailbox_open: root's way into a mailbox: a child that takes the mailbox's ids (post/mailbox_box.h) and is told what
- * to write. */
+/* mailbox_open: straight into a mailbox: a child that takes the mailbox's ids (post/mailbox_box.h) and is told what to
+ * write. */
 #ifndef POST_MAILBOX_OPEN_H
 #define POST_MAILBOX_OPEN_H
 
@@ -7,7 +7,7 @@
 #include "post/out.h"
 #include "user/users.h"
 
-/* Only root. -1: ERR_TEMP, ERR_PERM. */
+/* Only root, and who owns the mailbox himself. -1: ERR_TEMP, ERR_PERM. */
 int mailbox_open(struct out **o, const struct conf *c, const struct user *u, struct err *err);
 
 #endif

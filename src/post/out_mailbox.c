@@ -13,7 +13,7 @@
 #include "store/open.h"
 #include "user/users.h"
 
-/* ---- root's way */
+/* ---- opened by its owner: root's way, and that of who keeps a server of his own */
 
 static int find(const struct conf *c, const char *name, struct user *u, struct err *err)
 {
@@ -45,14 +45,17 @@ static int check(const struct conf *c, const struct user *u, struct err *err)
     return 0;
 }
 
+static int directly(struct out **o, const struct conf *c, const struct user *u, struct err *err)
+{
+    return check(c, u, err) < 0 ? -1 : mailbox_open(o, c, u, err);
+}
+
 static int as_root(struct out **o, const struct conf *c, const char *name, struct err *err)
 {
     struct user u = {0};
     if (find(c, name, &u, err) < 0)
         return -1;
-    int result = check(c, &u, err);
-    if (result == 0)
-        result = mailbox_open(o, c, &u, err);
+    int result = directly(o, c, &u, err);
     user_free(&u);
     return result;
 }
@@ -96,7 +99,20 @@ static int by_lmtp(struct out **o, const struct conf *c, const char *user, const
     return result;
 }
 
+/* Whose the users' database and the mailbox are needs nobody else. */
+static int as_anyone(struct out **o, const struct conf *c, const char *name, const char *sender, struct err *err)
+{
+    struct user u = {0};
+    if (access(c->users_db, R_OK | W_OK) < 0)
+        return by_lmtp(o, c, name, sender, err);
+    if (find(c, name, &u, err) < 0)
+        return err->kind == ERR_GONE ? by_lmtp(o, c, name, sender, err) : -1; /* it may be an alias */
+    int result = u.uid == geteuid() ? directly(o, c, &u, err) : by_lmtp(o, c, name, sender, err);
+    user_free(&u);
+    return result;
+}
+
 int out_mailbox(struct out **o, const struct conf *c, const char *user, const char *sender, struct err *err)
 {
-    return geteuid() == 0 ? as_root(o, c, user, err) : by_lmtp(o, c, user, sender, err);
+    return geteuid() == 0 ? as_root(o, c, user, err) : as_anyone(o, c, user, sender, err);
 }

@@ -138,6 +138,12 @@ static long more(void *arg, char *p, size_t n)
     return got;
 }
 
+/* As it goes over the wire, but for the dots that are put before dots: lines end with CRLF, the last one too. */
+static uint64_t size_of(const struct spool *s)
+{
+    return s->size + s->lone + (s->size && s->last != '\n' ? 2 : 0);
+}
+
 static bool beyond_ascii(const char *text)
 {
     for (; *text; text++)
@@ -154,7 +160,7 @@ static int transact(struct out_draft *d, struct smtp_client_rcpt *rcpt, struct e
     struct smtp_client_mail mail = {.from = m->from,
                                     .rcpts = rcpt,
                                     .count = 1,
-                                    .size = d->spool.size + d->spool.lone,
+                                    .size = size_of(&d->spool),
                                     .eight_bit = d->spool.eight_bit,
                                     .utf8 = beyond_ascii(m->from) || beyond_ascii(m->to)};
     d->at = 0;
