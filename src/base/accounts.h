@@ -45,6 +45,7 @@ struct account {
     char *from;                    /* "Anna <anna@example.org>" */
     char *smtp_server;             /* host; with a port if it is not 465 or 587 */
     char *smtp_user;               /* "": user */
+    char *smtp_tls_ca, *smtp_tls_fingerprint;
     char *smtp_auth, *smtp_password_command, *smtp_password_file;
     /* one of a few words */
     enum account_tls tls;

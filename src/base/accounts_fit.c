@@ -231,8 +231,8 @@ static void fit_twice(const struct fit *f)
 
 static void fit_rest(const struct fit *f)
 {
-    static const char *const options[] = {"smtp_tls", "smtp_user", "smtp_auth", "smtp_password_command",
-                                          "smtp_password_file"};
+    static const char *const options[] = {"smtp_tls",  "smtp_tls_ca",           "smtp_tls_fingerprint", "smtp_user",
+                                          "smtp_auth", "smtp_password_command", "smtp_password_file"};
     const struct account *a = f->a;
     if (own(f, "notice_after") && !is_wrong(f, "notice_after") && !*a->notice_command && !is_wrong(f, "notice_command"))
         conf_problem_add(f->p, line_of(f, "notice_after"), false, "notice_after says nothing without notice_command");

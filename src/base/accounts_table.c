@@ -9,7 +9,7 @@ static const char *const auth_words[] = {"EXTERNAL",    "OAUTHBEARER", "XOAUTH2"
                                          "SCRAM-SHA-1", "CRAM-MD5",    "PLAIN",   "LOGIN",
                                          "APOP",        "USER",        NULL};
 static const char *const smtp_auth_words[] = {
-    "EXTERNAL", "OAUTHBEARER", "XOAUTH2", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN", NULL};
+    "EXTERNAL", "OAUTHBEARER", "XOAUTH2", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN", "NONE", NULL};
 
 _Static_assert(sizeof(enum account_tls) == sizeof(unsigned) && sizeof(enum account_oversize) == sizeof(unsigned),
                "words are kept as their number");
@@ -121,11 +121,15 @@ static const struct conf_option table[] = {
      .about = "The server that takes what is sent. Without a port it is 465, or 587 where smtp_tls is starttls, or 25 where it is none."},
     {"smtp_tls", &CONF_KIND_WORD, AT(smtp_tls), "implicit", .words = tls_words,
      .about = "As tls, for smtp_server. A password is shown inside TLS only."},
+    {"smtp_tls_ca", &ACCOUNT_KIND_PATH, AT(smtp_tls_ca), "", .said = "those that this system trusts",
+     .about = "As tls_ca, for smtp_server."},
+    {"smtp_tls_fingerprint", &ACCOUNT_KIND_FINGERPRINT, AT(smtp_tls_fingerprint), "",
+     .about = "As tls_fingerprint, for smtp_server."},
     {"smtp_user", &CONF_KIND_TEXT, AT(smtp_user), "", .said = "that of user", .examples = "anna@example.org",
      .about = "As whom to log in there."},
     {"smtp_auth", &CONF_KIND_WORDS, AT(smtp_auth), "", .words = smtp_auth_words, .said = "the best that the server offers",
      .examples = "PLAIN",
-     .about = "The mechanisms of SASL that are allowed there."},
+     .about = "The mechanisms of SASL that are allowed there. NONE: the server takes mail without a log-in, and none is tried."},
     {"smtp_password_command", &CONF_KIND_TEXT, AT(smtp_password_command), "", .said = "that of password_command",
      .examples = "pass show mail/smtp",
      .about = "The password there, as password_command."},

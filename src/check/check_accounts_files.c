@@ -99,14 +99,14 @@ static bool usable(const struct tls_client_rules *rules, struct err *err)
     return ok;
 }
 
-static void check_issuers(const struct check_person *k)
+static void check_issuers(const struct check_person *k, const char *option, const char *path)
 {
-    const struct tls_client_rules rules = {.ca = k->a->tls_ca};
+    const struct tls_client_rules rules = {.ca = path};
     struct stat st;
     struct err err;
-    int fd = *k->a->tls_ca ? open_file(k, "tls_ca", k->a->tls_ca, &st) : -1;
+    int fd = *path ? open_file(k, option, path, &st) : -1;
     if (fd >= 0 && !usable(&rules, &err))
-        check_tell(k, "tls_ca", true, "tls_ca = %s: %s", k->a->tls_ca, err.text);
+        check_tell(k, option, true, "%s = %s: %s", option, path, err.text);
     if (fd >= 0)
         close(fd);
 }
@@ -133,7 +133,8 @@ void check_person_tls(const struct check_person *k)
     const struct tls_client_rules rules = {.cert = a->tls_cert, .key = a->tls_key};
     struct stat st, key_st;
     struct err err;
-    check_issuers(k);
+    check_issuers(k, "tls_ca", k->a->tls_ca);
+    check_issuers(k, "smtp_tls_ca", k->a->smtp_tls_ca);
     if (!*a->tls_cert || !*a->tls_key)
         return;
     int cert = open_file(k, "tls_cert", a->tls_cert, &st), key = open_file(k, "tls_key", a->tls_key, &key_st);

@@ -284,7 +284,7 @@ static const struct {
     {"smtp_server = x:0", "f:5: error: smtp_server = \"x:0\" is no HOST or HOST:PORT; write for instance "
                           "pop.example.org, pop.example.org:1995 or [::1]:995\n"},
     {"smtp_auth = APOP", "f:5: error: smtp_auth = \"APOP\" has the unknown word \"APOP\"; write EXTERNAL, OAUTHBEARER, "
-                         "XOAUTH2, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN or LOGIN\n"},
+                         "XOAUTH2, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN, LOGIN or NONE\n"},
     {"account = ../x\nserver = a\nuser = b\ndeliver = command:c",
      "f:5: error: account = \"../x\" is no name of an account; it has at most 64 letters, digits and \".\", \"_\", "
      "\"-\", \"@\", \"+\", and begins "
