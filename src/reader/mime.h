@@ -10,15 +10,17 @@
 
 enum {
     MIME_FIELD = 1000,  /* octets of a field of a list */
+    MIME_LIST = 8000,   /* octets of a list of addresses that are answered */
     MIME_DEPTH = 50,    /* parts within parts that are looked at */
     MIME_PARTS = 20000, /* parts that are looked at */
     MIME_NOT_ALL = 0    /* mime_how.part: the attachments */
 };
 
 struct mime_how {
-    bool html;     /* rather the HTML of a text that is there in several forms */
-    bool all;      /* mime_save: every part */
-    unsigned part; /* mime_save: this part; 0: the attachments */
+    bool html;       /* rather the HTML of a text that is there in several forms */
+    bool all;        /* mime_save: every part */
+    unsigned part;   /* mime_save: this part; 0: the attachments */
+    const char *own; /* mime_reply: whose answer it is; NULL: nobody knows */
 };
 
 /* The message is a row of heads, each with its octets' number before it (uint32_t). Says a ROW for each: when, from
@@ -28,7 +30,8 @@ int mime_rows(int message, struct apart_out *o, const void *arg, struct err *err
 int mime_show(int message, struct apart_out *o, const void *arg, struct err *err);
 /* PART and DATA for each of the parts that are asked for. */
 int mime_save(int message, struct apart_out *o, const void *arg, struct err *err);
-/* A ROW: to whom an answer goes, its subject, the message's id, its references, who wrote it, when. Then its text. */
+/* A ROW: to whom an answer goes, its subject, the message's id, its references, who wrote it,
+ * when, and to whom else it went, without `own`. Then its text. */
 int mime_reply(int message, struct apart_out *o, const void *arg, struct err *err);
 
 #endif

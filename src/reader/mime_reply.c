@@ -39,12 +39,55 @@ static char *references(GMimeMessage *m)
     return g_string_free(text, FALSE);
 }
 
+/* An address as it is written, if that reads as this one address again, whatever its name is. */
+static char *written(InternetAddressMailbox *one)
+{
+    const char *address = internet_address_mailbox_get_addr(one);
+    char *text = internet_address_to_string(INTERNET_ADDRESS(one), NULL, FALSE);
+    InternetAddressList *read = internet_address_list_parse(NULL, text);
+    InternetAddress *same =
+        read && internet_address_list_length(read) == 1 ? internet_address_list_get_address(read, 0) : NULL;
+    bool good = same && INTERNET_ADDRESS_IS_MAILBOX(same) && address &&
+                g_strcmp0(internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(same)), address) == 0;
+    if (read)
+        g_object_unref(read);
+    if (good)
+        return text;
+    g_free(text);
+    return g_strdup(address ? address : "");
+}
+
+/* Whole addresses, as many as there is room for. */
+static void add_list(GString *to, InternetAddressList *list, const char *own)
+{
+    for (int i = 0; list && i < internet_address_list_length(list); i++) {
+        InternetAddress *one = internet_address_list_get_address(list, i);
+        const char *address =
+            INTERNET_ADDRESS_IS_MAILBOX(one) ? internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(one)) : NULL;
+        if (!address || !strchr(address, '@') || (own && g_ascii_strcasecmp(address, own) == 0))
+            continue;
+        char *text = written(INTERNET_ADDRESS_MAILBOX(one));
+        if (to->len + strlen(text) + 2 < MIME_LIST)
+            g_string_append_printf(to, "%s%s", to->len ? ", " : "", text);
+        g_free(text);
+    }
+}
+
 static char *to_whom(GMimeMessage *m)
 {
-    InternetAddressList *to = g_mime_message_get_reply_to(m);
-    if (!to || internet_address_list_length(to) == 0)
-        to = g_mime_message_get_from(m);
-    return to ? internet_address_list_to_string(to, NULL, FALSE) : g_strdup("");
+    GString *text = g_string_new(NULL);
+    add_list(text, g_mime_message_get_reply_to(m), NULL);
+    if (!text->len)
+        add_list(text, g_mime_message_get_from(m), NULL);
+    return g_string_free(text, FALSE);
+}
+
+static char *to_whom_else(GMimeMessage *m, const char *own)
+{
+    GString *text = g_string_new(NULL);
+    add_list(text, g_mime_message_get_to(m), own);
+    add_list(text, g_mime_message_get_cc(m), own);
+    return g_string_free(text, FALSE);
 }
 
 static char *subject(GMimeMessage *m)
@@ -55,10 +98,9 @@ static char *subject(GMimeMessage *m)
     return g_ascii_strncasecmp(text, "Re:", 3) == 0 ? g_strdup(text) : g_strconcat("Re: ", text, NULL);
 }
 
-static void add(GString *row, char *text)
+static void add(GString *row, char *text, size_t most)
 {
-    size_t n = strlen(text);
-    g_string_append_len(row, text, (gssize)(n < MIME_FIELD ? n : MIME_FIELD));
+    g_string_append_len(row, text, (gssize)strnlen(text, most));
     g_string_append_c(row, '\0');
     g_free(text);
 }
@@ -80,12 +122,13 @@ int mime_reply(int message, struct apart_out *o, const void *arg, struct err *er
     char date[32];
     mime_date(m, date);
     add_id(id, g_mime_message_get_message_id(m));
-    add(row, to_whom(m));
-    add(row, subject(m));
-    add(row, g_string_free(id, FALSE));
-    add(row, references(m));
-    add(row, mime_author(m));
-    add(row, g_strdup(date));
+    add(row, to_whom(m), MIME_LIST);
+    add(row, subject(m), MIME_FIELD);
+    add(row, g_string_free(id, FALSE), MIME_FIELD);
+    add(row, references(m), MIME_FIELD);
+    add(row, mime_author(m), MIME_FIELD);
+    add(row, g_strdup(date), MIME_FIELD);
+    add(row, to_whom_else(m, how->own), MIME_LIST);
     apart_say(o, APART_ROW, (struct span){row->str, row->len});
     g_string_free(row, TRUE);
     FILE *to = apart_text(o);

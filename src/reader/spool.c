@@ -29,8 +29,7 @@ int spool_open(struct spool *s, uint64_t most, struct err *err)
 int spool_add(struct spool *s, struct span in, struct err *err)
 {
     if (in.n > s->most - s->size)
-        return err_set(err, ERR_LIMIT, "the message is larger than the %" PRIu64 " MB that are read here",
-                       s->most >> 20);
+        return err_set(err, ERR_LIMIT, "there is more than the %" PRIu64 " MB that are read here", s->most >> 20);
     while (in.n) {
         ssize_t put = pwrite(s->fd, in.p, in.n, (off_t)s->size);
         if (put < 0 && errno == EINTR)

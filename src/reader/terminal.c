@@ -2,6 +2,9 @@
  */
 #include "reader/terminal.h"
 
+#include <langinfo.h>
+#include <string.h>
+#include <unistd.h>
 #include <wchar.h>
 
 #include "base/mem.h"
@@ -149,6 +152,11 @@ void terminal_end(struct terminal *t, FILE *to)
 }
 
 /* ---- lines and cells */
+
+bool terminal_ascii(int fd)
+{
+    return isatty(fd) && strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+}
 
 char *terminal_line(struct span text, bool ascii)
 {

@@ -24,6 +24,9 @@ struct terminal {
 void terminal_put(struct terminal *t, struct span in, FILE *to);
 void terminal_end(struct terminal *t, FILE *to); /* the text is over: what waits for its rest is shown */
 
+/* Is what is written there seen on a terminal that knows no UTF-8? By the locale. */
+bool terminal_ascii(int fd);
+
 /* All of `text` as one line, for a cell or an error. Free with mem_free. */
 char *terminal_line(struct span text, bool ascii);
 
