@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "tool/fetch_board.h"
 #include "tool/fetch_show.h"
@@ -90,7 +91,7 @@ static void check(struct once *o, struct once_account *a)
                               .conf_file = o->conf_file,
                               .what = o->options->what,
                               .ask = a->asks,
-                              .by_hand = o->options->count || isatty(STDOUT_FILENO),
+                              .by_hand = o->options->what != COLLECT_FETCH || o->options->count || isatty(STDOUT_FILENO),
                               .moved = o->options->moved,
                               .whole = o->options->whole};
     fetch_board_read(&a->board, a->account, job.state_folder);
@@ -232,7 +233,9 @@ int fetch_once(const struct fetch_accounts *f, const struct fetch_options *optio
 {
     struct once *o = mem_alloc(sizeof *o);
     *o = (struct once){.accounts = f, .options = options, .conf_file = conf_file, .count = f->count};
-    signal(SIGPIPE, SIG_IGN); /* who reads what is shown may go: the mail is fetched all the same */
+    log_program("bustia");
+    log_open(STDERR_FILENO, LOG_TO_STREAM, "fetch"); /* whoever reads may go: the mail is fetched all the same */
+    log_level_set(LOG_L_ERROR);                      /* all else would stand in the middle of what is shown */
     terminal_open(o);
     make(o, f, options);
     begin(o);
