@@ -150,7 +150,8 @@ static const char *choose(struct login *l)
     way = sasl_client_choose(offered, auth, l->tried, &l->who);
     if (way)
         return way;
-    return plain_way(l, "USER", lists(auth, "USER") || (!*auth && (m->capa.user || !m->capa.known)));
+    /* Who offers no SASL at all has USER whether it says so or not: nothing else is left (RFC 1939 §4). */
+    return plain_way(l, "USER", lists(auth, "USER") || (!*auth && (m->capa.user || !m->capa.known || !*m->capa.sasl)));
 }
 
 /* ---- one way */

@@ -40,8 +40,8 @@ static int is_time(struct collect *c, struct err *err)
         return 0;
     if (!delayed && c->board.failures == 0)
         return 0; /* whoever starts the checks keeps their interval */
-    snprintf(c->early, sizeof c->early, "not checked: %s for another %" PRId64 " s", delayed ? "the server wants no log-in" : "it failed",
-             delayed && wait > pause ? wait : pause);
+    snprintf(c->early, sizeof c->early, "not checked: %s in %" PRId64 " s",
+             delayed ? "the server allows the next log-in (LOGIN-DELAY)" : "the last check failed, the next is due", delayed ? wait : pause);
     collect_say(c, EVENT_STEP, NULL, "%s", c->early);
     return 0;
 }

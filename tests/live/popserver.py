@@ -135,7 +135,7 @@ class Session(threading.Thread):
         return b"".join(x + b"\r\n" for x in lines) + b".\r\n"
 
     def do_capa(self, arg):
-        words = [c.encode() for c in self.server.capa]
+        words = [c.encode() for c in self.server.capa or []]
         if self.server.tls and not self.secure:
             words.append(b"STLS")
         if self.server.sasl:

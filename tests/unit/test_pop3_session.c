@@ -261,7 +261,7 @@ static void no_way(void **state)
         const char *auth, *script;
     } rows[] = {
         {"", CAPA("S SASL GSSAPI NTLM\n")},
-        {"", CAPA("S UIDL\n")}, /* no USER is announced, and none is sent */
+        {"", CAPA("S SASL GSSAPI\nS UIDL\n")}, /* there is SASL, and no USER is announced: none is sent */
         {"SCRAM-SHA-256", CAPA("S SASL PLAIN LOGIN\nS USER\n")},
         {"EXTERNAL", CAPA("S SASL EXTERNAL PLAIN\n")}, /* there is no certificate of ours */
         {"XOAUTH2", CAPA("S SASL XOAUTH2 PLAIN\n")},   /* nor a token */
