@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -136,11 +137,11 @@ static int find(void *arg, struct span name, struct user *u, struct err *err)
     return 0;
 }
 
-static bool challenge(struct peer *p, struct span text)
+static bool challenge(struct peer *p, const char *word, struct span text)
 {
     char *coded = mem_alloc(base64_length(text.n) + 1);
     size_t n = base64_encode(text, coded);
-    bool sent = put(p, "+ ", 2) && put(p, coded, n) && put(p, "\r\n", 2) && get_line(p);
+    bool sent = put(p, word, strlen(word)) && put(p, coded, n) && put(p, "\r\n", 2) && get_line(p);
     mem_free(coded);
     return sent;
 }
@@ -158,7 +159,15 @@ static enum sasl_result step(struct peer *p, struct sasl_session *x, char *text,
     return sasl_step(x, in, out, err);
 }
 
-static void authenticate(struct peer *p, const char *mechanism)
+/* What a server says with a challenge, a yes and a no. */
+struct words {
+    const char *more, *yes, *no;
+};
+
+static const struct words pop3_words = {"+ ", "+OK welcome\r\n", "-ERR [AUTH] no\r\n"};
+static const struct words smtp_words = {"334 ", "235 2.7.0 welcome\r\n", "535 5.7.8 no\r\n"};
+
+static void authenticate(struct peer *p, const struct words *w, const char *mechanism)
 {
     struct err err;
     struct sasl *s;
@@ -168,11 +177,11 @@ static void authenticate(struct peer *p, const char *mechanism)
     struct sasl_session *x = sasl_begin(s, span_of(mechanism), find, keys, &err);
     char *initial = get_line(p) && strncmp(p->line, "AUTH ", 5) == 0 ? strchr(p->line + 5, ' ') : NULL;
     enum sasl_result r = step(p, x, initial ? initial + 1 : NULL, &out, &err);
-    while (r == SASL_CHALLENGE && challenge(p, out))
+    while (r == SASL_CHALLENGE && challenge(p, w->more, out))
         r = step(p, x, p->line, &out, &err);
     bool yes = r == SASL_DONE ||
                (r == SASL_PASSWORD && strcmp(sasl_user(x), "anna") == 0 && strcmp(sasl_password(x), "secret") == 0);
-    const char *answer = yes ? "+OK welcome\r\n" : "-ERR [AUTH] no\r\n";
+    const char *answer = yes ? w->yes : w->no;
     put(p, answer, strlen(answer));
     sasl_end(x);
     sasl_free(s);
@@ -216,6 +225,17 @@ static void drip(struct peer *p, struct span text)
         usleep((useconds_t)ms * 1000);
 }
 
+static void welcome(struct peer *p)
+{
+    const struct timeval patience = {.tv_sec = PATIENCE_S};
+    setsockopt(p->listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    p->fd = accept(p->listener, NULL, NULL);
+    MUST(p->fd >= 0);
+    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    setsockopt(p->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(p->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
 static void play(struct peer *p, struct span line)
 {
     struct span rest = span_from(line, 2);
@@ -237,9 +257,10 @@ static void play(struct peer *p, struct span line)
     case 'T':
         shake_hands(p);
         break;
-    case 'A': {
+    case 'A':
+    case 'a': {
         char *mechanism = mem_copy(rest.p, rest.n);
-        authenticate(p, mechanism);
+        authenticate(p, line.p[0] == 'A' ? &pop3_words : &smtp_words, mechanism);
         mem_free(mechanism);
         break;
     }
@@ -253,6 +274,12 @@ static void play(struct peer *p, struct span line)
     case 'R':
         hang_up(p, line.p[0] == 'E');
         break;
+    case 'O':
+        hang_up(p, true);
+        close(p->fd);
+        p->in_n = 0;
+        welcome(p);
+        break;
     default:
         MUST(line.n == 0);
     }
@@ -261,16 +288,11 @@ static void play(struct peer *p, struct span line)
 static void *run(void *arg)
 {
     struct peer *p = arg;
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
     sigset_t none;
     sigemptyset(&none);
     sigaddset(&none, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &none, NULL); /* the client's own is left as it is */
-    setsockopt(p->listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    p->fd = accept(p->listener, NULL, NULL);
-    MUST(p->fd >= 0);
-    setsockopt(p->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(p->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    welcome(p);
     struct span rest = span_of(p->script);
     while (rest.n)
         play(p, span_cut(&rest, '\n'));

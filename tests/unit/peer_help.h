@@ -9,9 +9,11 @@
  *   S text     says the text and CRLF        W text    says the text alone, with CRLF for "|" and LF for "~"
  *   C text     awaits this line; a "*" at the end stands for anything
  *   T          TLS, as the server            A MECH    the server's half of SASL (user "anna", password "secret"), with
- * POP3's words N n text   says the line n times         D ms text says octet by octet, with pauses, until the client
- * has gone E          closes (TLS: close_notify)    R         closes without it Behind the script's end it only
- * listens, until the client has gone. */
+ *                                                      POP3's words
+ *   N n text   says the line n times         D ms text says octet by octet, with pauses, until the client has gone
+ *   E          closes (TLS: close_notify)    R         closes without it
+ *   O          closes, and awaits another connection
+ * Behind the script's end it only listens, until the client has gone. */
 struct peer;
 
 struct peer *peer_start(const char *script);
