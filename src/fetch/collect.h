@@ -1,5 +1,5 @@
-/* collect: one check of one account, from the connection to QUIT, in a process of its own: the collector has one per account, so that
- * nothing that happens to one ever stops another. */
+/* collect: one check of one account, from the connection to QUIT, in a process of its own: the collector has one per
+ * account, so that nothing that happens to one ever stops another. */
 #ifndef FETCH_COLLECT_H
 #define FETCH_COLLECT_H
 
@@ -18,8 +18,10 @@ struct collect_job {
     const char *whole; /* uid of a message to fetch whatever its size, or NULL */
 };
 
-/* The result is EVENT_DONE's err, which has been told too. `tell` is called often and must not wait long. What it is too early for (a
- * back-off; LOGIN-DELAY unless by_hand: then ERR_LIMIT) ends well with nothing fetched, and an EVENT_STEP says until when. */
-int collect_run(const struct collect_job *job, void (*tell)(void *arg, const struct event *e), void *arg, struct err *err);
+/* The result is EVENT_DONE's err, which has been told too. `tell` is called often and must not wait long. What it is
+ * too early for (a back-off; LOGIN-DELAY unless by_hand: then ERR_LIMIT) ends well with nothing fetched, and an
+ * EVENT_STEP says until when. */
+int collect_run(const struct collect_job *job, void (*tell)(void *arg, const struct event *e), void *arg,
+                struct err *err);
 
 #endif

@@ -41,7 +41,8 @@ static int is_time(struct collect *c, struct err *err)
     if (!delayed && c->board.failures == 0)
         return 0; /* whoever starts the checks keeps their interval */
     snprintf(c->early, sizeof c->early, "not checked: %s in %" PRId64 " s",
-             delayed ? "the server allows the next log-in (LOGIN-DELAY)" : "the last check failed, the next is due", delayed ? wait : pause);
+             delayed ? "the server allows the next log-in (LOGIN-DELAY)" : "the last check failed, the next is due",
+             delayed ? wait : pause);
     collect_say(c, EVENT_STEP, NULL, "%s", c->early);
     return 0;
 }
@@ -64,7 +65,8 @@ void collect_logged_in(struct collect *c)
         c->board.not_before = clock_wall().tv_sec + (int64_t)(delay < COLLECT_DELAY_MAX ? delay : COLLECT_DELAY_MAX);
     }
     if (capa->expire_known)
-        c->board.expires = capa->expire_never || capa->expire_days > COLLECT_EXPIRE_MAX ? -1 : (int64_t)capa->expire_days * 86400;
+        c->board.expires =
+            capa->expire_never || capa->expire_days > COLLECT_EXPIRE_MAX ? -1 : (int64_t)capa->expire_days * 86400;
 }
 
 /* What cannot be noted has been told: the check itself is what it is. */
@@ -88,6 +90,7 @@ void collect_board(struct collect *c, const struct err *result)
     b->next = backoff_next(now, c->account->interval, b->failures, result->kind, random);
     snprintf(b->error, sizeof b->error, "%s", well ? "" : result->text);
     if (well && c->failed)
-        snprintf(b->error, sizeof b->error, "%u message%s could not be delivered", c->failed, c->failed == 1 ? "" : "s");
+        snprintf(b->error, sizeof b->error, "%u message%s could not be delivered", c->failed,
+                 c->failed == 1 ? "" : "s");
     (void)seen_board_put(c->seen, b, &unnoted);
 }

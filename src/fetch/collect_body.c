@@ -1,5 +1,5 @@
-/* collect: a message that comes in: to the destination piece by piece, so that its size costs no memory. One whose content has to be looked
- * at first, or that may end in quarantine, goes into a file without a name. */
+/* collect: a message that comes in: to the destination piece by piece, so that its size costs no memory. One whose
+ * content has to be looked at first, or that may end in quarantine, goes into a file without a name. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -22,7 +22,10 @@ static int begin(struct collect *c, unsigned at, struct err *err)
 {
     const struct plan_row *row = c->listing.rows[at];
     struct collect_body *b = &c->body;
-    *b = (struct collect_body){.begun = true, .digest = digest_new(), .most = most(row), .d = {.at = at, .headers = row->take == PLAN_HEADERS}};
+    *b = (struct collect_body){.begun = true,
+                               .digest = digest_new(),
+                               .most = most(row),
+                               .d = {.at = at, .headers = row->take == PLAN_HEADERS}};
     c->at++;
     if (row->take == PLAN_COMPARE || may_be_the_last(c, row))
         b->spooled = spool_open(&b->spool, false, &b->failed) == 0;
@@ -72,8 +75,8 @@ int collect_piece(struct collect *c, unsigned at, struct span piece, struct err 
     if (b->d.octets <= b->most)
         return 0;
     c->broken = true;
-    return err_set(err, ERR_INPUT, "the server sends more of message %u than the %llu octets that it said", c->listing.rows[at]->msg,
-                   (unsigned long long)c->listing.rows[at]->size);
+    return err_set(err, ERR_INPUT, "the server sends more of message %u than the %llu octets that it said",
+                   c->listing.rows[at]->msg, (unsigned long long)c->listing.rows[at]->size);
 }
 
 /* Behind a header that stands alone, so that a person sees what it is and how to have the rest. */

@@ -1,6 +1,6 @@
-/* collect: messages that are not delivered. A failure is a message's own where it was refused for good, or where others fare better; what
- * befalls all of them is trouble of the server or of the destination, ends this check, and is counted for no message. After `attempts` of
- * its own a message goes to quarantine, as its octets came. */
+/* collect: messages that are not delivered. A failure is a message's own where it was refused for good, or where others
+ * fare better; what befalls all of them is trouble of the server or of the destination, ends this check, and is counted
+ * for no message. After `attempts` of its own a message goes to quarantine, as its octets came. */
 #include <limits.h>
 #include <stdio.h>
 
@@ -82,7 +82,8 @@ static bool keep(struct collect *c, const unsigned char sha256[32], const char *
            quarantine_keep(c->job->state_folder, c->account->name, name, c->body.spool.fd, reason, path, why) == 0;
 }
 
-static int quarantine(struct collect *c, unsigned at, const unsigned char sha256[32], const struct err *why, struct err *err)
+static int quarantine(struct collect *c, unsigned at, const unsigned char sha256[32], const struct err *why,
+                      struct err *err)
 {
     struct plan_row *row = c->listing.rows[at];
     struct err trouble;
@@ -102,7 +103,8 @@ static int quarantine(struct collect *c, unsigned at, const unsigned char sha256
 
 /* ---- what befell a message */
 
-int collect_not_taken(struct collect *c, unsigned at, const unsigned char sha256[32], const struct err *why, struct err *err)
+int collect_not_taken(struct collect *c, unsigned at, const unsigned char sha256[32], const struct err *why,
+                      struct err *err)
 {
     const struct plan_row *row = c->listing.rows[at];
     bool own = why->kind == ERR_INPUT;
@@ -124,7 +126,8 @@ int collect_refused(struct collect *c, unsigned at, const struct pop3_got *got, 
     struct err why;
     struct span words = got->text;
     words.n = words.n < WORDS ? words.n : WORDS;
-    err_set(&why, got->code == POP3_CODE_SYS_TEMP ? ERR_TEMP : ERR_INPUT, "the server does not give it: %s", log_quote(words));
+    err_set(&why, got->code == POP3_CODE_SYS_TEMP ? ERR_TEMP : ERR_INPUT, "the server does not give it: %s",
+            log_quote(words));
     if (c->stopping)
         return 0;
     return refusal(c, &c->server, at, &why, err);

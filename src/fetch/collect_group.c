@@ -56,7 +56,8 @@ int collect_draft(struct collect *c, struct err *err)
 static bool is_due(const struct collect *c)
 {
     unsigned together = c->out->together < COLLECT_TOGETHER ? c->out->together : COLLECT_TOGETHER;
-    return c->group_count >= together || c->group_octets >= COLLECT_GROUP_OCTETS || clock_ms() - c->group_since >= COLLECT_GROUP_MS;
+    return c->group_count >= together || c->group_octets >= COLLECT_GROUP_OCTETS ||
+           clock_ms() - c->group_since >= COLLECT_GROUP_MS;
 }
 
 int collect_add(struct collect *c, struct err *err)
@@ -71,7 +72,8 @@ int collect_add(struct collect *c, struct err *err)
 
 /* ---- committing */
 
-/* Of a destination that cannot be asked it is noted before that it may have them: whoever finds the note knows that they may come twice. */
+/* Of a destination that cannot be asked it is noted before that it may have them: whoever finds the note knows that
+ * they may come twice. */
 static int note_before(struct collect *c, struct err *err)
 {
     if (c->out->keys)

@@ -1,4 +1,5 @@
-/* collect: what is there. LIST is asked only for messages that may be fetched: of 20,000 that are known it would say nothing new. */
+/* collect: what is there. LIST is asked only for messages that may be fetched: of 20,000 that are known it would say
+ * nothing new. */
 #include <string.h>
 
 #include "fetch/collect_state.h"
@@ -124,7 +125,8 @@ int collect_list(struct collect *c, struct err *err)
     collect_say(c, EVENT_STEP, NULL, "listing");
     if (c->seen && seen_each(c->seen, known, &c->listing, err))
         return -1;
-    if (collect_talk(c, ask_uidl, take_uidl, err) || listing_ready(&c->listing, err) || mark_whole(c, err) || sizes(c, err))
+    if (collect_talk(c, ask_uidl, take_uidl, err) || listing_ready(&c->listing, err) || mark_whole(c, err) ||
+        sizes(c, err))
         return -1;
     plan_make(c->account, c->now, c->listing.rows, c->listing.count);
     c->left = c->listing.count;

@@ -1,4 +1,5 @@
-/* collect: what is noted of messages. Notes are gathered in one group of the state until collect_noted makes them durable. */
+/* collect: what is noted of messages. Notes are gathered in one group of the state until collect_noted makes them
+ * durable. */
 #include <string.h>
 
 #include "fetch/collect_state.h"
@@ -15,8 +16,8 @@ static int begin(struct collect *c, struct err *err)
     return 0;
 }
 
-int collect_note(struct collect *c, struct plan_row *row, int64_t gone, const unsigned char sha256[32], const char *id, const char *reason,
-                 struct err *err)
+int collect_note(struct collect *c, struct plan_row *row, int64_t gone, const unsigned char sha256[32], const char *id,
+                 const char *reason, struct err *err)
 {
     if (!row->first)
         row->first = c->now;
@@ -94,10 +95,12 @@ static void say_left(struct collect *c, const struct plan_row *row)
                     (long long)(c->board.expires / DAY));
 }
 
-/* What was left because of its size has its row, so that it is known since when it is there; what was thought to be gone is back. */
+/* What was left because of its size has its row, so that it is known since when it is there; what was thought to be
+ * gone is back. */
 static int note_listed(struct collect *c, struct plan_row *row, struct err *err)
 {
-    bool left = row->why == PLAN_TOO_LARGE && !row->tried && !row->asked && row->state == SEEN_NEW && *row->uid && !row->twice;
+    bool left =
+        row->why == PLAN_TOO_LARGE && !row->tried && !row->asked && row->state == SEEN_NEW && *row->uid && !row->twice;
     if (left) {
         row->state = SEEN_SEEN;
         say_left(c, row);
@@ -106,8 +109,8 @@ static int note_listed(struct collect *c, struct plan_row *row, struct err *err)
     return left || back ? collect_note(c, row, 0, NULL, NULL, NULL, err) : 0;
 }
 
-/* Only its content tells of a message without a uid whether it is known: as long as one of them was not looked at, nothing that is known by
- * its content is gone. */
+/* Only its content tells of a message without a uid whether it is known: as long as one of them was not looked at,
+ * nothing that is known by its content is gone. */
 static bool all_named(const struct collect *c)
 {
     for (unsigned i = 0; i < c->listing.count; i++)

@@ -1,5 +1,6 @@
-/* collect: one check of an account, from the connection to QUIT. The order is what keeps mail from being lost and from coming twice:
- * a message is durable at its destination, then noted, then DELE is asked for; QUIT is asked once that is noted, too. */
+/* collect: one check of an account, from the connection to QUIT. The order is what keeps mail from being lost and from
+ * coming twice: a message is durable at its destination, then noted, then DELE is asked for; QUIT is asked once that is
+ * noted, too. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -7,15 +8,21 @@
 #include "base/mem.h"
 #include "fetch/collect_state.h"
 
-static void init(struct collect *c, const struct collect_job *job, void (*tell)(void *arg, const struct event *e), void *arg)
+static void init(struct collect *c, const struct collect_job *job, void (*tell)(void *arg, const struct event *e),
+                 void *arg)
 {
-    *c = (struct collect){
-        .job = job, .account = job->account, .tell = tell, .arg = arg, .now = clock_wall().tv_sec, .board = {.expires = -1}};
+    *c = (struct collect){.job = job,
+                          .account = job->account,
+                          .tell = tell,
+                          .arg = arg,
+                          .now = clock_wall().tv_sec,
+                          .board = {.expires = -1}};
     listing_init(&c->listing);
     char *host;
     unsigned port;
     account_server(job->account, &host, &port);
-    snprintf(c->maildrop, sizeof c->maildrop, "%.150s at %.200s", log_escape(span_of(job->account->user)), log_escape(span_of(host)));
+    snprintf(c->maildrop, sizeof c->maildrop, "%.150s at %.200s", log_escape(span_of(job->account->user)),
+             log_escape(span_of(host)));
     mem_free(host);
 }
 
@@ -35,7 +42,8 @@ static void fini(struct collect *c)
 
 static int log_in(struct collect *c, struct err *err)
 {
-    struct pop3_client_limits limits = {.message = c->account->size_limit > COLLECT_MESSAGE_MAX ? 0 : COLLECT_MESSAGE_MAX,
+    struct pop3_client_limits limits = {.message =
+                                            c->account->size_limit > COLLECT_MESSAGE_MAX ? 0 : COLLECT_MESSAGE_MAX,
                                         .window = (unsigned)c->account->window};
     char *host;
     unsigned port;
@@ -47,7 +55,8 @@ static int log_in(struct collect *c, struct err *err)
     return ret;
 }
 
-/* Without an answer it is not known what of the marked messages is gone. The next listing tells: until then they count as there. */
+/* Without an answer it is not known what of the marked messages is gone. The next listing tells: until then they count
+ * as there. */
 static int quit(struct collect *c, struct err *err)
 {
     struct err unknown;
@@ -84,7 +93,8 @@ static int check(struct collect *c, struct err *err)
 {
     if (log_in(c, err) || collect_list(c, err) || work(c, err))
         return -1;
-    if (quit(c, err) || (c->seen && c->job->what == COLLECT_FETCH && (collect_note_listing(c, err) || collect_noted(c, err))))
+    if (quit(c, err) ||
+        (c->seen && c->job->what == COLLECT_FETCH && (collect_note_listing(c, err) || collect_noted(c, err))))
         return -1;
     if (c->trouble.kind == ERR_NONE)
         return 0;
@@ -92,7 +102,8 @@ static int check(struct collect *c, struct err *err)
     return -1;
 }
 
-int collect_run(const struct collect_job *job, void (*tell)(void *arg, const struct event *e), void *arg, struct err *err)
+int collect_run(const struct collect_job *job, void (*tell)(void *arg, const struct event *e), void *arg,
+                struct err *err)
 {
     struct collect *c = mem_alloc(sizeof *c);
     struct err why = {.kind = ERR_NONE};

@@ -1,4 +1,5 @@
-/* collect: is a message one that is known? Asked where its uid cannot tell: there is none, or it was gone and is back. */
+/* collect: is a message one that is known? Asked where its uid cannot tell: there is none, or it was gone and is back.
+ */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,7 +29,8 @@ static int by_content(struct collect *c, bool *same, struct err *err)
 {
     struct plan_row *row = listing_name(&c->listing, c->body.d.at, c->body.d.sha256);
     if (!row)
-        err_set(&c->body.failed, ERR_INPUT, "the server has more than %d copies of it, and gives it no uid", LISTING_COPIES);
+        err_set(&c->body.failed, ERR_INPUT, "the server has more than %d copies of it, and gives it no uid",
+                LISTING_COPIES);
     if (!row)
         return 0;
     row->tried = true;

@@ -26,12 +26,12 @@ enum {
     COLLECT_GROUP_OCTETS = 4 * 1024 * 1024, /* a group is committed once it has so much, */
     COLLECT_GROUP_MS = 200,                 /* or is so old */
     COLLECT_DOUBTS = 3,                     /* so many failures without a success between them are nobody's own */
-    COLLECT_REFUSALS = 20,                  /* so many messages in a row that are refused, each for its own reason, neither */
-    COLLECT_DELAY_MAX = 24 * 3600,          /* s: no LOGIN-DELAY beyond it is obeyed */
-    COLLECT_EXPIRE_MAX = 36500,             /* days: beyond it is never */
-    COLLECT_SILENCES = 4,                   /* in so many times silence_timeout */
-    COLLECT_PACE = 4096,                    /* so many octets come at least, or an answer */
-    COLLECT_PASS = 256 * 1024               /* octets of messages that nobody wants: then the connection is cut */
+    COLLECT_REFUSALS = 20,         /* so many messages in a row that are refused, each for its own reason, neither */
+    COLLECT_DELAY_MAX = 24 * 3600, /* s: no LOGIN-DELAY beyond it is obeyed */
+    COLLECT_EXPIRE_MAX = 36500,    /* days: beyond it is never */
+    COLLECT_SILENCES = 4,          /* in so many times silence_timeout */
+    COLLECT_PACE = 4096,           /* so many octets come at least, or an answer */
+    COLLECT_PASS = 256 * 1024      /* octets of messages that nobody wants: then the connection is cut */
 };
 #define COLLECT_MESSAGE_MAX (2ULL << 30) /* octets of a message whose size the server does not say */
 
@@ -115,16 +115,17 @@ struct collect {
 /* ---- collect_board.c */
 /* Opens the state as the job needs it, and asks whether it is time. `c->early` is set, with 0: it is too early. */
 int collect_begin(struct collect *c, struct err *err);
-void collect_logged_in(struct collect *c);                   /* what the server announced counts from now on */
+void collect_logged_in(struct collect *c);                       /* what the server announced counts from now on */
 void collect_board(struct collect *c, const struct err *result); /* noted, as far as that can be */
 
 /* ---- collect_list.c */
 int collect_list(struct collect *c, struct err *err); /* into listing, with a plan */
 
 /* ---- collect_talk.c */
-/* Asks as long as `ask` does (it returns false when there is nothing to ask now) until all is answered; `take` is given BODY and GOT. */
-int collect_talk(struct collect *c, bool (*ask)(struct collect *c), int (*take)(struct collect *c, enum pop3_client_want want, struct err *err),
-                 struct err *err);
+/* Asks as long as `ask` does (it returns false when there is nothing to ask now) until all is answered; `take` is given
+ * BODY and GOT. */
+int collect_talk(struct collect *c, bool (*ask)(struct collect *c),
+                 int (*take)(struct collect *c, enum pop3_client_want want, struct err *err), struct err *err);
 void collect_waited(struct collect *c); /* the time that went by was not the server's */
 int collect_fetch(struct collect *c, struct err *err);
 void collect_delete(struct collect *c, unsigned at); /* to be asked */
@@ -147,15 +148,17 @@ int collect_commit(struct collect *c, struct err *err);
 
 /* ---- collect_fail.c; -1 only when the state fails */
 /* Its octets are in body.spool if that is open for it. */
-int collect_not_taken(struct collect *c, unsigned at, const unsigned char sha256[32], const struct err *why, struct err *err);
+int collect_not_taken(struct collect *c, unsigned at, const unsigned char sha256[32], const struct err *why,
+                      struct err *err);
 int collect_refused(struct collect *c, unsigned at, const struct pop3_got *got, struct err *err); /* by the server */
-int collect_interrupted(struct collect *c, const struct err *why, struct err *err);               /* the message that came in */
-int collect_taken(struct collect *c, struct collect_doubts *d, struct err *err); /* a success: what failed before is its own fault */
+int collect_interrupted(struct collect *c, const struct err *why, struct err *err); /* the message that came in */
+int collect_taken(struct collect *c, struct collect_doubts *d,
+                  struct err *err); /* a success: what failed before is its own fault */
 void collect_doubts_end(struct collect *c);
 
 /* ---- collect_note.c; each is durable after collect_noted */
-int collect_note(struct collect *c, struct plan_row *row, int64_t gone, const unsigned char sha256[32], const char *id, const char *reason,
-                 struct err *err);
+int collect_note(struct collect *c, struct plan_row *row, int64_t gone, const unsigned char sha256[32], const char *id,
+                 const char *reason, struct err *err);
 int collect_noted(struct collect *c, struct err *err);
 int collect_note_deletes(struct collect *c, struct err *err); /* before QUIT */
 int collect_note_gone(struct collect *c, struct err *err);    /* after an answer to QUIT */
@@ -167,7 +170,8 @@ void collect_test(struct collect *c);
 int collect_mark(struct collect *c, struct err *err);
 
 /* ---- collect_tell.c */
-void collect_say(struct collect *c, enum event_kind kind, const struct plan_row *row, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void collect_say(struct collect *c, enum event_kind kind, const struct plan_row *row, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 void collect_say_listed(struct collect *c);
 void collect_say_progress(struct collect *c, const struct plan_row *row, uint64_t octets, bool now);
 void collect_say_done(struct collect *c, const struct err *err);

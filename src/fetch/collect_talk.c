@@ -1,5 +1,5 @@
-/* collect: what is asked, and whose answer it is. Messages are asked for as far ahead as the server allows; between them DELE for those
- * that are noted. */
+/* collect: what is asked, and whose answer it is. Messages are asked for as far ahead as the server allows; between
+ * them DELE for those that are noted. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "fetch/collect_state.h"
@@ -22,8 +22,8 @@ void collect_waited(struct collect *c)
         pace(c, true);
 }
 
-int collect_talk(struct collect *c, bool (*ask)(struct collect *c), int (*take)(struct collect *c, enum pop3_client_want want, struct err *err),
-                 struct err *err)
+int collect_talk(struct collect *c, bool (*ask)(struct collect *c),
+                 int (*take)(struct collect *c, enum pop3_client_want want, struct err *err), struct err *err)
 {
     struct pop3_client *m = &c->session->machine;
     pace(c, true);
@@ -53,7 +53,8 @@ int collect_talk(struct collect *c, bool (*ask)(struct collect *c), int (*take)(
 
 static void asked(struct collect *c, enum pop3_ask what, unsigned at)
 {
-    c->asked[(c->first + c->awaited++) % POP3_CLIENT_WINDOW] = (struct collect_asked){.at = at, .what = (unsigned char)what};
+    c->asked[(c->first + c->awaited++) % POP3_CLIENT_WINDOW] =
+        (struct collect_asked){.at = at, .what = (unsigned char)what};
 }
 
 void collect_delete(struct collect *c, unsigned at)

@@ -34,7 +34,12 @@ void collect_say_progress(struct collect *c, const struct plan_row *row, uint64_
     if (!now && ms - c->told < PROGRESS_MS)
         return;
     c->told = ms;
-    struct event e = {.kind = EVENT_PROGRESS, .at = c->at, .todo = c->todo, .bytes = octets, .of_bytes = row->size, .all_bytes = c->octets};
+    struct event e = {.kind = EVENT_PROGRESS,
+                      .at = c->at,
+                      .todo = c->todo,
+                      .bytes = octets,
+                      .of_bytes = row->size,
+                      .all_bytes = c->octets};
     snprintf(e.uid, sizeof e.uid, "%s", row->uid);
     c->tell(c->arg, &e);
 }
