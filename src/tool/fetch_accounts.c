@@ -24,10 +24,12 @@ static const struct conf_problem *problem_of(const struct fetch_accounts *f, con
     return NULL;
 }
 
-const char *fetch_accounts_wrong(const struct fetch_accounts *f, const struct account *a)
+bool fetch_accounts_wrong(const struct fetch_accounts *f, const struct account *a, struct err *err)
 {
     const struct conf_problem *p = problem_of(f, a);
-    return p ? p->text : NULL;
+    if (p)
+        err_set(err, ERR_CONFIG, "%.160s (line %u of %s)", p->text, p->line, f->file);
+    return p != NULL;
 }
 
 static int named(const struct fetch_accounts *f, const char *name, const struct account **a, struct err *err)

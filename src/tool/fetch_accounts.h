@@ -19,8 +19,8 @@ int fetch_accounts_open(struct fetch_accounts *f, const char *file, char *const 
                         struct err *err);
 void fetch_accounts_close(struct fetch_accounts *f); /* also one that was taken over, and is empty */
 
-/* What is wrong with an account; NULL: nothing that stops it. */
-const char *fetch_accounts_wrong(const struct fetch_accounts *f, const struct account *a);
+/* What is wrong with an account, and where in the file: an error of kind ERR_CONFIG, or false: nothing that stops it. */
+bool fetch_accounts_wrong(const struct fetch_accounts *f, const struct account *a, struct err *err);
 int fetch_accounts_width(const struct fetch_accounts *f); /* of the longest name that is chosen */
 
 #endif

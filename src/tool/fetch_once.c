@@ -176,30 +176,24 @@ static void on_signal(void *arg, int signo)
     crew_end(o->crew);
 }
 
-static void wrong(struct once *o, struct once_account *a, const char *why)
-{
-    struct event done = {.kind = EVENT_DONE};
-    err_set(&done.err, ERR_CONFIG, "%.60s: %.170s", o->accounts->file, why);
-    on_ended(o, a, &done);
-}
-
 static void begin(struct once *o)
 {
+    struct event wrong = {.kind = EVENT_DONE};
     unsigned asks = 0;
     for (unsigned i = 0; i < o->count; i++) {
         struct once_account *a = &o->account[i];
         *a = (struct once_account){.once = o, .account = o->accounts->chosen[i]};
-        a->asks = o->terminal_fd >= 0 && would_ask(a->account) && !fetch_accounts_wrong(o->accounts, a->account);
+        a->asks = o->terminal_fd >= 0 && would_ask(a->account) && !fetch_accounts_wrong(o->accounts, a->account, &wrong.err);
         asks += a->asks;
     }
     if (asks)
         fetch_show_hold(o->show, true);
     for (unsigned i = 0; i < o->count; i++) {
-        const char *why = fetch_accounts_wrong(o->accounts, o->account[i].account);
-        if (why)
-            wrong(o, &o->account[i], why);
-        else if (!o->account[i].asks)
-            check(o, &o->account[i]);
+        struct once_account *a = &o->account[i];
+        if (fetch_accounts_wrong(o->accounts, a->account, &wrong.err))
+            on_ended(o, a, &wrong);
+        else if (!a->asks)
+            check(o, a);
     }
     ask_next(o);
 }

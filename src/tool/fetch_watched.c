@@ -54,9 +54,10 @@ static void leave(struct reading *r)
 /* The account as this reading has it; NULL: it is not there, or not right. */
 static const struct account *account_in(const struct reading *r, const char *name)
 {
+    struct err why;
     for (unsigned i = 0; i < r->accounts.count; i++)
         if (strcmp(r->accounts.chosen[i]->name, name) == 0)
-            return fetch_accounts_wrong(&r->accounts, r->accounts.chosen[i]) ? NULL : r->accounts.chosen[i];
+            return fetch_accounts_wrong(&r->accounts, r->accounts.chosen[i], &why) ? NULL : r->accounts.chosen[i];
     return NULL;
 }
 
@@ -224,10 +225,11 @@ static void add_new(struct watched_all *w)
     const struct fetch_accounts *f = &w->reading->accounts;
     for (unsigned i = 0; i < f->count; i++) {
         const struct watched *a;
+        struct err why;
         bool known = false;
         for (a = TAILQ_FIRST(&w->list); a; a = TAILQ_NEXT(a, link))
             known |= strcmp(a->name, f->chosen[i]->name) == 0;
-        if (!known && !fetch_accounts_wrong(f, f->chosen[i]))
+        if (!known && !fetch_accounts_wrong(f, f->chosen[i], &why))
             begin_with(w, f->chosen[i]);
     }
 }

@@ -33,16 +33,15 @@ struct row {
 static void read_row(const struct fetch_accounts *f, const struct account *a, struct row *r)
 {
     struct seen *s = NULL;
-    struct err err = {.kind = ERR_NONE};
-    const char *wrong = fetch_accounts_wrong(f, a);
+    struct err err = {.kind = ERR_NONE}, wrong;
     *r = (struct row){.account = a};
     r->known =
         seen_open(&s, f->all->state_folder, a->name, false, &err) == 0 && seen_board_get(s, &r->board, &err) == 0;
     seen_close(s);
     r->known = r->known && r->board.checked;
     r->unreadable = !r->known && err.kind != ERR_NONE && err.kind != ERR_GONE;
-    r->wrong = wrong != NULL;
-    const char *error = wrong ? wrong : r->known ? r->board.error : r->unreadable ? err.text : "";
+    r->wrong = fetch_accounts_wrong(f, a, &wrong);
+    const char *error = r->wrong ? wrong.text : r->known ? r->board.error : r->unreadable ? err.text : "";
     log_shown(error, r->error, sizeof r->error);
 }
 
