@@ -32,6 +32,7 @@ struct out_draft {
     struct smtp *smtp;
     struct spool spool;
     uint64_t at; /* of the octets that were handed over */
+    bool asked;  /* the server wanted them: it had nothing against the envelope */
     struct err trouble;
 };
 
@@ -49,6 +50,8 @@ static int connect_to(struct smtp *m, struct err *err)
         m->session = NULL;
         if (err->kind == ERR_AUTH)
             err->kind = ERR_PERM;
+        if (err->kind == ERR_INPUT) /* the server is what is not well formed, none of the messages */
+            err->kind = ERR_TEMP;
         return -1;
     }
     m->fresh = true;
@@ -92,16 +95,17 @@ static void abort_draft(struct out_draft *d)
 
 /* ---- a transaction */
 
-/* What an enhanced status code says (RFC 3463) that the first digit does not. */
+/* What an enhanced status code says (RFC 3463) that the first digit does not. What is refused for ever before the
+ * message was seen is the envelope, or us: no message is better, and a person must mend it. Its size is its own. */
 static const struct {
     const char *code;
     enum err_kind kind;
 } meanings[] = {
-    {"5.1.1", ERR_GONE},  {"5.1.2", ERR_GONE}, {"5.1.3", ERR_GONE},  {"5.1.6", ERR_GONE},
-    {"5.1.10", ERR_GONE}, {"5.2.1", ERR_PERM}, {"5.2.2", ERR_LIMIT},
+    {"5.1.1", ERR_GONE}, {"5.1.2", ERR_GONE},  {"5.1.3", ERR_GONE},  {"5.1.6", ERR_GONE},  {"5.1.10", ERR_GONE},
+    {"5.2.1", ERR_PERM}, {"5.2.2", ERR_LIMIT}, {"5.2.3", ERR_INPUT}, {"5.3.4", ERR_INPUT},
 };
 
-static enum err_kind meaning(unsigned code, const char *text)
+static enum err_kind meaning(unsigned code, const char *text, bool asked)
 {
     if (code < 500)
         return ERR_TEMP;
@@ -109,17 +113,20 @@ static enum err_kind meaning(unsigned code, const char *text)
     for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
         if (span_is((struct span){text, n}, meanings[i].code))
             return meanings[i].kind;
-    return code == 552 && n == 0 ? ERR_LIMIT : ERR_INPUT; /* RFC 5321 §4.2.2 */
+    if (code == 552 && n == 0)
+        return ERR_LIMIT; /* RFC 5321 §4.2.2 */
+    return asked ? ERR_INPUT : ERR_PERM;
 }
 
-static void judge(const struct smtp_client_rcpt *r, struct err *err, char *id)
+static void judge(const struct out_draft *d, const struct smtp_client_rcpt *r, struct err *err, char *id)
 {
     if (r->code >= 200 && r->code < 300) {
         *err = (struct err){.kind = ERR_NONE};
         if (id)
             snprintf(id, OUT_ID, "%u %s", r->code, log_escape(span_of(r->text)));
     } else {
-        err_set(err, meaning(r->code, r->text), "the server says %u %s", r->code, log_escape(span_of(r->text)));
+        err_set(err, meaning(r->code, r->text, d->asked), "the server says %u %s", r->code,
+                log_escape(span_of(r->text)));
     }
 }
 
@@ -127,6 +134,7 @@ static long more(void *arg, char *p, size_t n)
 {
     struct out_draft *d = arg;
     ssize_t got;
+    d->asked = true;
     do
         got = pread(d->spool.fd, p, n, (off_t)d->at);
     while (got < 0 && errno == EINTR);
@@ -164,6 +172,7 @@ static int transact(struct out_draft *d, struct smtp_client_rcpt *rcpt, struct e
                                     .eight_bit = d->spool.eight_bit,
                                     .utf8 = beyond_ascii(m->from) || beyond_ascii(m->to)};
     d->at = 0;
+    d->asked = false;
     d->trouble.kind = ERR_NONE;
     int result = smtp_send(m->session, &mail, more, d, err);
     if (d->trouble.kind != ERR_NONE)
@@ -182,19 +191,20 @@ static void send_one(struct out_draft *d, struct err *err, char *id, bool *broke
     struct smtp_client_rcpt rcpt;
     if (spool_ready(&d->spool, err) < 0)
         return;
-    for (bool again = true;;) {
+    for (bool again = true;; again = false) {
         if (!m->session && connect_to(m, err) < 0) {
             *broken = true;
             return;
         }
         again = again && !m->fresh;
-        if (transact(d, &rcpt, err) == 0 || rcpt.code) {
-            judge(&rcpt, err, id);
+        int result = transact(d, &rcpt, err);
+        bool closing = result < 0 && rcpt.code == 421; /* before the final dot */
+        if (result == 0 || (rcpt.code && !(closing && again))) {
+            judge(d, &rcpt, err, id);
             return;
         }
         if (!again || err->kind != ERR_TEMP || d->trouble.kind != ERR_NONE)
             return;
-        again = false;
     }
 }
 
