@@ -702,7 +702,7 @@ def test_a_daemon_tells_of_failures(collecting, watch):
 # ---- our own server
 
 def test_from_our_own_server(collecting, bed):
-    name, password = bed.pool(61)
+    name, password = bed.pool(37)
     bed.seed(name, MAILS)
     with open(collecting.folder + "/secret", "w") as f:
         f.write(password + "\n")
