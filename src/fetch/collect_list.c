@@ -66,12 +66,11 @@ static bool ask_few(struct collect *c)
 static int take_list(struct collect *c, enum pop3_client_want want, struct err *err)
 {
     const struct pop3_got *got = &c->session->machine.got;
-    if (got->row && got->msg)
+    bool has_size = got->row || (got->what == POP3_ASK_LIST_ONE && got->ok);
+    if (has_size && got->msg)
         listing_size(&c->listing, got->msg, got->number);
     else if (got->row)
         c->unsure = true;
-    else if (got->what == POP3_ASK_LIST_ONE && got->ok && got->msg)
-        listing_size(&c->listing, got->msg, got->number);
     else if (got->what == POP3_ASK_LIST && !got->ok && c->no_uids)
         return err_set(err, ERR_TEMP, "the server answers neither UIDL nor LIST");
     return 0;

@@ -44,7 +44,7 @@ static bool copy_all(int from, int to)
     return true;
 }
 
-/* A file in `dir` that is whole or not there: from `fd`, or of `text`. */
+/* A file in `dir` that is whole or not there: of `text`, or from `fd`. */
 static int put_file(int dir, const char *name, int fd, const char *text)
 {
     char fresh[NAME_MAX];
@@ -52,7 +52,7 @@ static int put_file(int dir, const char *name, int fd, const char *text)
     int to = beneath_open(dir, fresh, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (to < 0)
         return -1;
-    bool well = (fd >= 0 ? copy_all(fd, to) : write_all(to, text, strlen(text))) && fsync(to) == 0;
+    bool well = (text ? write_all(to, text, strlen(text)) : copy_all(fd, to)) && fsync(to) == 0;
     int why = errno;
     close(to);
     if (well && renameat(dir, fresh, dir, name) == 0)
