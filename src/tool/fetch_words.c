@@ -2,7 +2,6 @@
 #include "tool/fetch_words.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -115,17 +114,15 @@ struct text {
     size_t room;
 };
 
-static void add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct text *t, const char *format, ...)
+/* What did not fit is cut. */
+static void advance(struct text *t, int n)
 {
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(t->p, t->room, format, args);
-    va_end(args);
     size_t used = n < 0 ? 0 : (size_t)n < t->room ? (size_t)n : t->room - 1;
     t->p += used;
     t->room -= used;
 }
+
+#define add(t, ...) advance(t, snprintf((t)->p, (t)->room, __VA_ARGS__))
 
 static void listed(const struct event *e, struct text *t)
 {
