@@ -8,7 +8,12 @@ enum { FEW = 8 /* so many sizes are asked one by one */ };
 
 static void known(void *arg, const struct seen_row *row)
 {
-    listing_known(arg, row);
+    struct collect *c = arg;
+    listing_known(&c->listing, row);
+    if (*row->uid == '=')
+        c->has_contents = true;
+    else
+        c->has_uids = true;
 }
 
 /* ---- UIDL */
@@ -31,6 +36,9 @@ static int take_uidl(struct collect *c, enum pop3_client_want want, struct err *
         c->unsure = true;
     else
         c->no_uids = !got->ok;
+    /* Whoever has given uids has them: all of it would come again. */
+    if (c->no_uids && c->has_uids)
+        return err_set(err, ERR_TEMP, "the server refuses UIDL, which it answered before");
     return 0;
 }
 
@@ -110,6 +118,8 @@ static void look_over(struct collect *c)
         struct plan_row *row = c->listing.rows[i];
         if (row->take == PLAN_HEADERS && capa->known && !capa->top)
             row->take = PLAN_LEAVE;
+        if (row->take == PLAN_FETCH && row->state == SEEN_NEW && c->has_contents)
+            row->take = PLAN_COMPARE; /* it may be known from before the server gave it a uid */
         if (row->take == PLAN_DISCARD || (row->take == PLAN_LEAVE && row->remove))
             collect_delete(c, i);
         if (row->take == PLAN_LEAVE || row->take == PLAN_DISCARD)
@@ -122,7 +132,7 @@ static void look_over(struct collect *c)
 int collect_list(struct collect *c, struct err *err)
 {
     collect_say(c, EVENT_STEP, NULL, "listing");
-    if (c->seen && seen_each(c->seen, known, &c->listing, err))
+    if (c->seen && seen_each(c->seen, known, c, err))
         return -1;
     if (collect_talk(c, ask_uidl, take_uidl, err) || listing_ready(&c->listing, err) || mark_whole(c, err) ||
         sizes(c, err))

@@ -24,9 +24,43 @@ static int known(struct collect *c, struct plan_row *row, struct err *err)
     return row->was_gone ? collect_note(c, row, 0, c->body.d.sha256, NULL, NULL, err) : 0;
 }
 
+struct kept {
+    unsigned char sha256[DIGEST_SHA256];
+    bool digested;
+};
+
+static void keep(void *arg, const struct seen_kept *kept)
+{
+    struct kept *k = arg;
+    k->digested = kept->digested;
+    memcpy(k->sha256, kept->sha256, sizeof k->sha256);
+}
+
+/* Is it what was known by this uid before another message had it, too? */
+static int is_first_of_two(struct collect *c, struct plan_row *row, bool *same, struct err *err)
+{
+    struct plan_row *first = row->twice ? listing_find(&c->listing, span_of(row->uid)) : NULL;
+    struct kept kept = {.digested = false};
+    if (!first || first->msg || !is_settled(first))
+        return 0;
+    if (seen_find(c->seen, row->uid, keep, &kept, err) < 0)
+        return -1;
+    *same = kept.digested && memcmp(kept.sha256, c->body.d.sha256, sizeof kept.sha256) == 0;
+    if (!*same)
+        return 0;
+    first->msg = row->msg; /* it is found once */
+    row->state = first->state;
+    row->first = first->first;
+    return known(c, row, err);
+}
+
 /* Without a uid: one is made of the content. */
 static int by_content(struct collect *c, bool *same, struct err *err)
 {
+    if (is_first_of_two(c, c->listing.rows[c->body.d.at], same, err))
+        return -1;
+    if (*same)
+        return 0;
     struct plan_row *row = listing_name(&c->listing, c->body.d.at, c->body.d.sha256);
     if (!row)
         err_set(&c->body.failed, ERR_INPUT, "the server has more than %d copies of it, and gives it no uid",
@@ -41,16 +75,19 @@ static int by_content(struct collect *c, bool *same, struct err *err)
     return 0;
 }
 
-struct kept {
-    unsigned char sha256[DIGEST_SHA256];
-    bool digested;
-};
-
-static void keep(void *arg, const struct seen_kept *kept)
+/* It has a uid now, and had none. */
+static int by_old_content(struct collect *c, struct plan_row *row, bool *same, struct err *err)
 {
-    struct kept *k = arg;
-    k->digested = kept->digested;
-    memcpy(k->sha256, kept->sha256, sizeof k->sha256);
+    struct plan_row *old = listing_content(&c->listing, c->body.d.sha256);
+    row->take = PLAN_FETCH;
+    *same = old && is_settled(old);
+    if (!*same)
+        return 0;
+    row->state = old->state;
+    row->first = old->first;
+    row->was_gone = true;
+    old->state = SEEN_NEW;
+    return known(c, row, err) || seen_forget(c->seen, old->uid, err) ? -1 : 0;
 }
 
 /* Its uid was gone and is back: the same message, or another one that has it now. */
@@ -58,6 +95,8 @@ static int by_digest(struct collect *c, bool *same, struct err *err)
 {
     struct plan_row *row = c->listing.rows[c->body.d.at];
     struct kept kept = {.digested = false};
+    if (row->state == SEEN_NEW)
+        return by_old_content(c, row, same, err);
     if (seen_find(c->seen, row->uid, keep, &kept, err) < 0)
         return -1;
     *same = kept.digested && memcmp(kept.sha256, c->body.d.sha256, sizeof kept.sha256) == 0;

@@ -96,6 +96,7 @@ struct collect {
     unsigned long long paced;    /* octets that had come when */
     unsigned long long paced_at; /* the connection's time was set last, ms; 0: never */
     bool uidl, list, no_uids;    /* asked; it has none */
+    bool has_uids, has_contents; /* some messages are known by the server's uids, by uids made of their content */
     bool unsure;                 /* not all that is there can be in the listing */
     bool broken;                 /* the connection is over */
     bool stopping;               /* no more is fetched: trouble says why */

@@ -213,13 +213,38 @@ void listing_size(struct listing *l, unsigned msg, uint64_t size)
 
 /* ---- by content */
 
+enum { HEX = 2 * DIGEST_SHA256 };
+
+/* The uid of the copy'th of messages with this content. */
+static void content_uid(const unsigned char sha256[DIGEST_SHA256], unsigned copy, char uid[SEEN_UID])
+{
+    uid[0] = '=';
+    digest_hex(sha256, DIGEST_SHA256, uid + 1);
+    if (copy > 1)
+        snprintf(uid + 1 + HEX, SEEN_UID - 1 - HEX, ".%u", copy);
+}
+
+struct plan_row *listing_content(const struct listing *l, const unsigned char sha256[32])
+{
+    char uid[SEEN_UID];
+    struct plan_row *row = NULL;
+    for (unsigned copy = 1; copy <= LISTING_COPIES; copy++) {
+        content_uid(sha256, copy, uid);
+        row = listing_find(l, span_of(uid));
+        if (!row || (!row->msg && row->state != SEEN_NEW))
+            return row;
+    }
+    return NULL;
+}
+
 struct plan_row *listing_name(struct listing *l, unsigned at, const unsigned char sha256[32])
 {
-    char uid[SEEN_UID] = "=";
+    char uid[SEEN_UID];
     struct plan_row *row = NULL;
-    digest_hex(sha256, DIGEST_SHA256, uid + 1);
-    for (unsigned copy = 2; (row = listing_find(l, span_of(uid))) && row->msg && copy <= LISTING_COPIES; copy++)
-        snprintf(uid + 1 + 2 * (size_t)DIGEST_SHA256, sizeof uid - 1 - 2 * (size_t)DIGEST_SHA256, ".%u", copy);
+    unsigned copy = 1;
+    do
+        content_uid(sha256, copy++, uid);
+    while ((row = listing_find(l, span_of(uid))) && row->msg && copy <= LISTING_COPIES);
     if (row && row->msg)
         return NULL;
     if (!row)

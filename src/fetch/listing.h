@@ -39,6 +39,9 @@ struct plan_row *listing_find(const struct listing *l, struct span uid); /* NULL
  * LISTING_COPIES of it. */
 enum { LISTING_COPIES = 1000 };
 struct plan_row *listing_name(struct listing *l, unsigned at, const unsigned char sha256[32]);
+/* The row of a uid that was made of this content, and that nothing listed has: the message was known before its server
+ * gave it a uid of its own. NULL: none. */
+struct plan_row *listing_content(const struct listing *l, const unsigned char sha256[32]);
 /* Walks all rows, also those that are not listed (msg = 0): *at begins at 0; NULL at the end. Rows without uid are not
  * among them. */
 struct plan_row *listing_next(const struct listing *l, size_t *at);
