@@ -107,9 +107,10 @@ static void check_state_folder(const struct accounts *a, struct conf_problems *p
 static void check_state_file(const struct check_person *k)
 {
     const char *folder = k->all->state_folder, *name = k->a->name;
-    char *path = mem_alloc(strlen(folder) + strlen(name) + sizeof "/.db");
+    size_t room = strlen(folder) + strlen(name) + sizeof "/.db";
+    char *path = mem_alloc(room);
     struct stat st;
-    sprintf(path, "%s/%s.db", folder, name);
+    snprintf(path, room, "%s/%s.db", folder, name);
     if (stat(path, &st) == 0 && (!S_ISREG(st.st_mode) || access(path, R_OK | W_OK) < 0))
         conf_problem_add(k->p, k->a->line, true,
                          "%s, which remembers what was fetched of account %s, is no file that uid %u may read and "

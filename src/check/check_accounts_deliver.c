@@ -42,9 +42,10 @@ static void to_be_made(const struct check_person *k, const char *path)
 /* Returns whether the part is there. */
 static bool check_part(const struct check_person *k, const char *path, const char *part)
 {
-    char *whole = mem_alloc(strlen(path) + sizeof "/cur");
+    size_t room = strlen(path) + sizeof "/cur";
+    char *whole = mem_alloc(room);
     struct stat st;
-    sprintf(whole, "%s/%s", path, part);
+    snprintf(whole, room, "%s/%s", path, part);
     bool is_there = lstat(whole, &st) == 0;
     if (is_there && !S_ISDIR(st.st_mode))
         check_tell(k, "deliver", true, "deliver = maildir:%s: %s is no folder", path, whole);
