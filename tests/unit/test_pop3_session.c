@@ -212,6 +212,8 @@ static void ways(void **state)
         {ACCOUNT_TLS, "", CAPA("S USER\n") "C USER anna\nS +OK\nC PASS secret\nS +OK\n", "USER inside TLSv1.3"},
         {ACCOUNT_TLS, "", CAPA("S USER\nS SASL NTLM GSSAPI\n") "C USER anna\nS +OK\nC PASS secret\nS +OK\n",
          "USER inside TLSv1.3"},
+        /* Old servers leave out USER, and have nothing else. */
+        {ACCOUNT_TLS, "", CAPA("S UIDL\n") "C USER anna\nS +OK\nC PASS secret\nS +OK\n", "USER inside TLSv1.3"},
         {ACCOUNT_TLS, "",
          "C CAPA\nS -ERR\n"
          "C USER anna\nS +OK\nC PASS secret\nS +OK\n",
