@@ -209,6 +209,20 @@ static void await(struct peer *p, struct span text)
         snprintf(p->wrong, sizeof p->wrong, "\"%.100s\", not \"%.*s\"", p->line, (int)text.n, text.p);
 }
 
+/* In one piece, so that a client sees all of it at once. */
+static void say_at_once(struct peer *p, struct span text)
+{
+    char *all = mem_alloc(text.n * 2 + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '|')
+            all[n++] = '\r';
+        all[n++] = text.p[i] == '|' || text.p[i] == '~' ? '\n' : text.p[i];
+    }
+    put(p, all, n);
+    mem_free(all);
+}
+
 static void repeat(struct peer *p, struct span text)
 {
     uint64_t n = 0;
@@ -244,12 +258,7 @@ static void play(struct peer *p, struct span line)
         say(p, rest, "\r\n");
         break;
     case 'W':
-        for (; rest.n; rest = span_from(rest, 1))
-            say(p,
-                rest.p[0] == '|'   ? span_of("\r\n")
-                : rest.p[0] == '~' ? span_of("\n")
-                                   : (struct span){rest.p, 1},
-                "");
+        say_at_once(p, rest);
         break;
     case 'C':
         await(p, rest);
