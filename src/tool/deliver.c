@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
-#include "tool/mail_to.h"
+#include "post/out_mailbox.h"
 
 enum { PIECE = 64 * 1024, RECEIVED_MAX = 100 };
 
@@ -87,24 +88,58 @@ static bool printable(const char *text)
     return true;
 }
 
+static int put(struct out *o, struct span head, struct span message, struct err *err)
+{
+    struct out_draft *d;
+    if (out_begin(o, &(struct out_about){.size = head.n + message.n}, &d, err) < 0)
+        return -1;
+    if (out_write(o, d, head, err) < 0 || out_write(o, d, message, err) < 0) {
+        out_abort(o, d);
+        return -1;
+    }
+    out_commit(o, &d, 1, err, NULL);
+    return err->kind == ERR_NONE ? 0 : -1;
+}
+
 static int deliver(const struct conf *c, const char *user, const char *sender, struct span message, struct err *err)
 {
-    struct mail_out *o = NULL;
-    bool direct;
+    struct out *o = NULL;
     if (circles(message))
         return err_set(err, ERR_INPUT, "the message has more than %d Received fields: it goes round in a circle",
                        RECEIVED_MAX);
-    if (mail_to_open(&o, c, user, sender, &direct, err) < 0)
+    if (out_mailbox(&o, c, user, sender, err) < 0)
         return -1;
-    char *head = direct ? trace(c, user, sender) : NULL;
-    struct mail_out_message m = {.text = message};
-    if (head)
-        m.head = span_of(head);
-    *err = (struct err){.kind = ERR_NONE};
-    mail_out_put(o, &m, 1, err);
-    mail_out_end(o);
+    char *head = o->keys ? trace(c, user, sender) : NULL; /* else the server's door writes it */
+    int result = put(o, span_of(head ? head : ""), message, err);
+    out_close(o);
     mem_free(head);
-    return err->kind == ERR_NONE ? 0 : -1;
+    return result;
+}
+
+int deliver_status(const struct err *err)
+{
+    switch (err->kind) {
+    case ERR_NONE:
+        return EX_OK;
+    case ERR_GONE:
+        return EX_NOUSER;
+    case ERR_PERM:
+    case ERR_LIMIT:
+        return EX_UNAVAILABLE;
+    case ERR_INPUT:
+        return EX_DATAERR;
+    case ERR_USAGE:
+        return EX_USAGE;
+    case ERR_CONFIG:
+        return EX_CONFIG;
+    case ERR_TEMP:
+    case ERR_BUSY:
+    case ERR_AUTH:
+    case ERR_UNKNOWN:
+    case ERR_KINDS:
+        break;
+    }
+    return EX_TEMPFAIL;
 }
 
 static int arguments(int argc, char **argv, const char **user, const char **sender)
@@ -140,5 +175,5 @@ int tool_deliver(const struct tool *t, int argc, char **argv)
     if (result == 0)
         return 0;
     tool_fail(&err);
-    return mail_to_status(&err);
+    return deliver_status(&err);
 }

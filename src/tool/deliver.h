@@ -7,4 +7,7 @@
 
 int tool_deliver(const struct tool *t, int argc, char **argv);
 
+/* What a script is told: sysexits.h, as a mail transfer agent reads it: 75 try again, 67 nobody, 69 and 65 give up. */
+int deliver_status(const struct err *err);
+
 #endif

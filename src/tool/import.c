@@ -1,5 +1,5 @@
-/* import: see the header. What was imported is known again by its content: root's way knows the keys of messages that
- * are in the mailbox; by LMTP, which has no keys, a journal is kept (import_journal). So an import that was interrupted
+/* import: see the header. What was imported is known again by its content: a mailbox that is opened knows the keys of
+ * the messages in it; by LMTP, which has no keys, a journal is kept (import_journal). So an import that was interrupted
  * is simply run again. */
 #include "tool/import.h"
 
@@ -11,23 +11,28 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "post/out_mailbox.h"
+#include "tool/deliver.h"
 #include "tool/import_journal.h"
 #include "tool/import_progress.h"
 #include "tool/import_source.h"
-#include "tool/mail_to.h"
 
 enum { TOGETHER = 64, TOGETHER_OCTETS = 16 << 20 };
+
+struct written {
+    struct out_draft *draft;
+    char *key, *name;
+};
 
 struct import {
     const struct conf *conf;
     const char *user;
     struct import_source *source;
-    struct mail_out *out;
+    struct out *out;
     struct import_journal *journal; /* NULL: the mailbox itself knows */
     struct import_progress progress;
     struct map times; /* of each content: how often it came in this source */
-    struct mail_out_message messages[TOGETHER];
-    char *names[TOGETHER];
+    struct written written[TOGETHER];
     unsigned n;
     size_t octets;
     int status; /* of the first that failed */
@@ -55,31 +60,34 @@ static void complain(struct import *im, const char *name, const struct err *err)
     fprintf(stderr, "bustia: %s: %s\n", log_escape(span_of(name)), err->text);
     im->progress.failed++;
     if (im->status == EX_OK || err->kind == ERR_TEMP || err->kind == ERR_UNKNOWN)
-        im->status = mail_to_status(err);
+        im->status = deliver_status(err);
 }
 
 /* -1: there is no sense in going on. */
-static int put_together(struct import *im)
+static int commit(struct import *im)
 {
-    struct err errs[TOGETHER] = {0};
+    struct out_draft *drafts[TOGETHER];
+    struct err errs[TOGETHER] = {0}, err;
     int result = 0;
+    for (unsigned i = 0; i < im->n; i++)
+        drafts[i] = im->written[i].draft;
     if (im->n)
-        mail_out_put(im->out, im->messages, im->n, errs);
+        out_commit(im->out, drafts, im->n, errs, NULL);
     for (unsigned i = 0; i < im->n; i++) {
+        struct written *w = &im->written[i];
         if (errs[i].kind == ERR_NONE)
             im->progress.there++;
         else
-            complain(im, im->names[i], &errs[i]);
+            complain(im, w->name, &errs[i]);
         if (errs[i].kind == ERR_NONE && im->journal)
-            import_journal_add(im->journal, im->messages[i].key);
+            import_journal_add(im->journal, w->key);
         if (errs[i].kind != ERR_NONE && errs[i].kind != ERR_INPUT)
             result = -1;
-        mem_free((char *)im->messages[i].key);
-        mem_free((char *)im->messages[i].text.p);
-        mem_free(im->names[i]);
+        mem_free(w->key);
+        mem_free(w->name);
     }
-    if (im->journal && import_journal_sync(im->journal, &errs[0]) < 0) {
-        complain(im, "journal", &errs[0]);
+    if (im->journal && import_journal_sync(im->journal, &err) < 0) {
+        complain(im, "journal", &err);
         result = -1;
     }
     im->n = 0;
@@ -87,19 +95,37 @@ static int put_together(struct import *im)
     return result;
 }
 
+static int begin(struct import *im, const struct import_message *m, const char *key, struct out_draft **d,
+                 struct err *err)
+{
+    struct out_about about = {.key = key, .time = m->time, .size = m->text.n};
+    if (out_begin(im->out, &about, d, err) < 0)
+        return -1;
+    if (out_write(im->out, *d, m->text, err) < 0) {
+        out_abort(im->out, *d);
+        return -1;
+    }
+    return 0;
+}
+
 static int take(struct import *im, const struct import_message *m)
 {
+    struct out_draft *d;
+    struct err err;
     char *key = key_of(im, m->text);
     if (im->journal && import_journal_has(im->journal, key)) {
         im->progress.there++;
         mem_free(key);
         return 0;
     }
-    im->messages[im->n] =
-        (struct mail_out_message){.text = {mem_copy(m->text.p, m->text.n), m->text.n}, .key = key, .time = m->time};
-    im->names[im->n++] = mem_copy_text(m->name);
+    if (begin(im, m, key, &d, &err) < 0) {
+        complain(im, m->name, &err);
+        mem_free(key);
+        return err.kind == ERR_INPUT ? 0 : -1;
+    }
+    im->written[im->n++] = (struct written){.draft = d, .key = key, .name = mem_copy_text(m->name)};
     im->octets += m->text.n;
-    return im->n == TOGETHER || im->octets >= TOGETHER_OCTETS ? put_together(im) : 0;
+    return im->n == TOGETHER || im->n == im->out->together || im->octets >= TOGETHER_OCTETS ? commit(im) : 0;
 }
 
 static void run(struct import *im)
@@ -116,7 +142,7 @@ static void run(struct import *im)
         import_source_progress(im->source, &done, &whole);
         import_progress_show(&im->progress, done, whole);
     }
-    if (put_together(im) < 0)
+    if (commit(im) < 0)
         going = -1;
     import_progress_clear(&im->progress);
     if (going < 0)
@@ -133,11 +159,10 @@ static void forget_times(struct map *times)
 
 static int import(struct import *im, const char *path, struct err *err)
 {
-    bool keys;
     if (import_source_open(&im->source, path, im->conf->message_size, err) < 0 ||
-        mail_to_open(&im->out, im->conf, im->user, "", &keys, err) < 0)
+        out_mailbox(&im->out, im->conf, im->user, "", err) < 0)
         return -1;
-    if (!keys && import_journal_open(&im->journal, path, im->user, err) < 0)
+    if (!im->out->keys && import_journal_open(&im->journal, path, im->user, err) < 0)
         return -1;
     run(im);
     if (*import_source_note(im->source))
@@ -158,11 +183,11 @@ int tool_import(const struct tool *t, int argc, char **argv)
     map_init(&im.times);
     int result = import(&im, argv[2], &err);
     import_source_close(im.source);
-    mail_out_end(im.out);
+    out_close(im.out);
     import_journal_close(im.journal);
     forget_times(&im.times);
     if (result == 0)
         return im.status;
     tool_fail(&err);
-    return mail_to_status(&err);
+    return deliver_status(&err);
 }
