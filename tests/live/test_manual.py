@@ -237,3 +237,26 @@ def test_systemd_reads_the_unit(tmp_path):
         pytest.skip("systemd-analyze does not work here")
     assert said(unit) == ""
     assert said(unit.replace("KillMode", "KillMood")) != ""
+
+
+def options_of(text):
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
+
+
+def synopsis(page, name):
+    """the options that a command has in the synopsis of a page"""
+    with open(TOP + "/man/" + page) as f:
+        part = re.search(r"(?ms)^\.Sh SYNOPSIS\n(.*?)^\.Sh ", f.read()).group(1)
+    one = re.search(r"(?ms)^\.Nm bustia %s\n(.*?)(?=^\.Nm |\Z)" % name, part).group(1)
+    return options_of(re.sub(r"(?<= )-(?=[a-z-]+)", "--", re.sub(r"\bFl |\| (?=-)", "", re.sub(r"Fl ([a-z])\b", r"Fl=-\1", one))).replace("Fl=-", "-"))
+
+
+@pytest.mark.parametrize("page,name,words", [("bustia-fetch.1", "fetch", ["--no"]), ("bustia-fetch.1", "mark-seen", ["--no"]),
+                                             ("bustia-fetch.1", "status", ["--no"]), ("bustia-read.1", "list", ["--help"]),
+                                             ("bustia-read.1", "show", ["--help"]), ("bustia-read.1", "headers", ["--help"]),
+                                             ("bustia-read.1", "save", ["--help"]), ("bustia-read.1", "delete", ["--help"]),
+                                             ("bustia-read.1", "send", ["--help"])])
+def test_the_synopsis_has_all_options(page, name, words):
+    p = subprocess.run([BUSTIA, name, *words], capture_output=True, text=True)
+    usage = re.search(r"(?m)^usage: bustia %s (.*)" % name, p.stdout + p.stderr).group(1)
+    assert synopsis(page, name) == options_of(usage)
