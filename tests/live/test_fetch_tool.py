@@ -382,17 +382,17 @@ def test_interrupted_nothing_is_lost_nothing_comes_twice(collecting, signo):
     def slow(session, arg):
         time.sleep(0.3)
 
-    with PopServer(MAILS, instead={"RETR": slow}) as s:
-        c = collecting.account(s.port, window=1, delete="now").account(s.port, "two", window=1)
+    with PopServer(MAILS, instead={"RETR": slow}) as s, PopServer(MAILS, instead={"RETR": slow}) as other:
+        c = collecting.account(s.port, window=1, delete="now").account(other.port, "two", window=1)
         p = subprocess.Popen([BUSTIA, "fetch", "-a", c.file], env=c.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        wait(lambda: count(s, "RETR") >= 4)
+        wait(lambda: count(s, "RETR") >= 2 and count(other, "RETR") >= 2)
         crew = children(p.pid)
         assert len(crew) == 2
         p.send_signal(signo)
         out = p.communicate(timeout=20)[0]
         assert p.returncode == 128 + signo and "interrupted" in out, out
         assert not any(os.path.exists("/proc/%d" % pid) for pid in crew)
-        s.instead.clear()
+        s.instead.clear(), other.instead.clear()
         assert c.fetch("one", "two").status == WELL
         assert sorted(c.mails()) == sorted(c.mails("two")) == STORED and s.left() == []
 
@@ -490,7 +490,6 @@ def test_a_terminal_shows_how_far_it_is(collecting):
     with PopServer(MAILS, instead=DRIPPING) as s:
         c = collecting.account(s.port, window=1).account(nobody(), "down")
         t = Terminal(c, "fetch", "-a", c.file)
-        t.until(r"one +(starting|connecting to localhost)")
         t.until(r"one +message 3 of 5, [\d.]+ (kB|MB) of 2\.0 MB, [\d.]+ kB/s, 0:0\d left")
         assert t.end() == LATER
         screen = t.screen(24)
