@@ -28,12 +28,14 @@ static int closed(struct output *o, int result, struct err *err)
     return result;
 }
 
-static int put_spool(const struct spool *s, uint64_t at, struct output *o, struct err *err)
+/* `octets`: as they are, unless somebody sits there. */
+static int put_spool(const struct spool *s, uint64_t at, bool octets, struct output *o, struct err *err)
 {
     char piece[PIECE];
     long n;
     while ((n = spool_read(s, at, piece, sizeof piece, err)) > 0) {
-        if (output_octets(o, (struct span){piece, (size_t)n}) < 0)
+        struct span what = {piece, (size_t)n};
+        if ((octets ? output_octets(o, what) : output_text(o, what)) < 0)
             return err_set(err, ERR_NONE, "nobody reads on");
         at += (uint64_t)n;
     }
@@ -51,7 +53,7 @@ int reader_show(struct reader *r, int argc, char **argv, struct err *err)
         result = one_fetch(&o, r, argv, err);
     if (result == 0) {
         output_open(&out);
-        result = r->raw ? put_spool(&o.spool, 0, &out, err) : apart_run(o.apart, put_text, &out, err);
+        result = r->raw ? put_spool(&o.spool, 0, true, &out, err) : apart_run(o.apart, put_text, &out, err);
         result = closed(&out, result, err);
     }
     one_end(&o);
@@ -74,7 +76,7 @@ int reader_headers(struct reader *r, int argc, char **argv, struct err *err)
         result = err_set(err, ERR_TEMP, "its head cannot be had");
     if (result == 0) {
         output_open(&out);
-        result = closed(&out, put_spool(&o.spool, sizeof(uint32_t), &out, err), err);
+        result = closed(&out, put_spool(&o.spool, sizeof(uint32_t), false, &out, err), err);
     }
     one_end(&o);
     return result;

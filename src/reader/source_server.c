@@ -126,27 +126,34 @@ static int read_list(struct server *v, struct err *err)
 struct heads {
     const unsigned *msgs;
     unsigned count, asked, answered;
-    bool top; /* TOP, else RETR */
+    bool top;     /* TOP, else RETR */
+    bool refused; /* the one that TOP was tried with */
+    bool trying;
     size_t most;
     char *p; /* the head that comes in */
-    size_t n;
+    size_t n, passed;
     struct spool *to;
 };
 
 static int add_head(struct heads *h, struct err *err)
 {
     uint32_t octets = (uint32_t)h->n;
-    h->n = 0;
+    h->n = h->passed = 0;
     if (spool_add(h->to, (struct span){(const char *)&octets, sizeof octets}, err) < 0)
         return -1;
     return spool_add(h->to, (struct span){h->p, octets}, err);
 }
 
-static void take_head(struct heads *h, struct span piece)
+/* What is beyond `most` is passed over, as long as it can be a head. */
+static int take_head(struct heads *h, struct span piece, struct err *err)
 {
     size_t n = piece.n < h->most - h->n ? piece.n : h->most - h->n;
     memcpy(h->p + h->n, piece.p, n);
     h->n += n;
+    h->passed += piece.n - n;
+    return h->passed > SOURCE_HEAD_ALL
+               ? err_set(err, ERR_LIMIT, "the head of message %u does not end", h->msgs[h->answered] + 1)
+               : 0;
 }
 
 static void ask_head(struct server *v, struct heads *h)
@@ -169,16 +176,32 @@ static int read_heads(struct server *v, struct heads *h, struct err *err)
         } else if (want == POP3_CLIENT_WANT_COMMAND) {
             pop3_client_wait(machine(v));
         } else if (want == POP3_CLIENT_WANT_BODY) {
-            take_head(h, machine(v)->piece);
+            v->silent = take_head(h, machine(v)->piece, err) < 0;
+            if (v->silent)
+                return -1;
         } else if (want == POP3_CLIENT_WANT_GOT) {
+            h->answered++;
+            h->refused = h->trying && !machine(v)->got.ok;
             if (!machine(v)->got.ok)
                 h->n = 0;
-            if (add_head(h, err) < 0)
+            if (!h->refused && add_head(h, err) < 0)
                 return -1;
-            h->answered++;
         }
     }
     return 0;
+}
+
+/* Where nothing is known of TOP it is tried with the first of them. */
+static int try_top(struct server *v, struct heads *h, struct err *err)
+{
+    unsigned count = h->count;
+    h->trying = true;
+    h->count = 1;
+    int result = read_heads(v, h, err);
+    h->trying = false;
+    h->top = !h->refused;
+    h->count = count;
+    return result;
 }
 
 /* Without TOP a message that is not too large is fetched for its head. */
@@ -204,7 +227,9 @@ static int server_heads(struct source *s, const unsigned *msgs, unsigned count, 
     const struct pop3_capa *capa = &machine(v)->capa;
     struct heads h = {.msgs = msgs, .count = count, .top = !capa->known || capa->top, .most = most, .to = to};
     h.p = mem_alloc(most);
-    int result = h.top ? read_heads(v, &h, err) : heads_without_top(v, &h, err);
+    int result = h.top && !capa->known && count ? try_top(v, &h, err) : 0;
+    if (result == 0)
+        result = h.top ? read_heads(v, &h, err) : heads_without_top(v, &h, err);
     mem_free(h.p);
     return result;
 }
