@@ -10,9 +10,13 @@
 #include "base/mem.h"
 
 #define PROGRAM "bustia-reader"
+#ifndef BUSTIA_LIBEXECDIR
+#define BUSTIA_LIBEXECDIR "/usr/local/libexec"
+#endif
 
-/* From the folder of this program: beside it, among the programs that only programs start, where it was built. */
-static const char *const places[] = {"", "../libexec/", "../reader/"};
+/* From the folder of this program: beside it; among the programs that only programs start, here or where they were meant to be;
+ * where it was built. */
+static const char *const places[] = {"", "../libexec/", BUSTIA_LIBEXECDIR "/", "../reader/"};
 enum { PLACES = sizeof places / sizeof *places };
 
 static bool own_folder(char folder[PATH_MAX])
@@ -38,7 +42,7 @@ int tool_reader(const struct tool *t, int argc, char **argv)
     if (!own_folder(folder))
         *folder = '\0';
     for (unsigned i = 0; *folder && i < PLACES && error == ENOENT; i++) {
-        snprintf(path, sizeof path, "%s%s" PROGRAM, folder, places[i]);
+        snprintf(path, sizeof path, "%s%s" PROGRAM, *places[i] == '/' ? "" : folder, places[i]);
         execv(path, words);
         error = errno;
     }
