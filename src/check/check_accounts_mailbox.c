@@ -1,5 +1,5 @@
-/* check_accounts_mailbox: a mailbox of the server on this machine, as it will be reached: root opens it, anyone else
- * hands over by LMTP. */
+/* check_accounts_mailbox: a mailbox of the server on this machine, as it will be reached: root opens it, and who owns
+ * it and the database; anyone else hands over by LMTP. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,7 +46,7 @@ static const struct conf *conf_of(struct check_person *k)
     return NULL;
 }
 
-/* ---- root's way */
+/* ---- opened as a store */
 
 static void check_user(const struct check_person *k, const struct conf *c, const struct user *u)
 {
@@ -64,19 +64,52 @@ static void check_user(const struct check_person *k, const struct conf *c, const
         check_tell(k, "deliver", true, "deliver = %s: %s", k->a->deliver, why.text);
 }
 
-static void in_database(const struct check_person *k, const struct conf *c, const char *name)
+/* ---- handed over by LMTP */
+
+static const struct conf_listener *listener_of(const struct conf *c)
+{
+    const struct conf_listener *found = NULL;
+    for (unsigned i = 0; i < c->listeners; i++)
+        if (c->listen[i].service == CONF_LMTP &&
+            (!found || (!conf_listener_unix(found) && conf_listener_unix(&c->listen[i]))))
+            found = &c->listen[i];
+    return found;
+}
+
+static void by_lmtp(const struct check_person *k, const struct conf *c)
+{
+    const struct conf_listener *found = listener_of(c);
+    if (!found)
+        check_tell(k, "deliver", true,
+                   "deliver = %s: only root opens mailboxes, and the server has no lmtp listener to hand mail to; add "
+                   "\"listen = /run/bustia/lmtp lmtp\" to its configuration",
+                   k->a->deliver);
+    else if (conf_listener_unix(found))
+        check_socket(k, found->address);
+    if (found && k->a->remove && !k->a->remove_after)
+        check_tell(k, "delete", false,
+                   "account %s deletes at once, and hands its mail to %s by LMTP, which cannot be asked whether a "
+                   "message arrived: after a crash one may come twice; none is lost",
+                   k->a->name, k->a->deliver);
+}
+
+/* ---- which of the two */
+
+/* Who owns database and mailbox opens them himself, as root does; a name that is no user may be an alias for LMTP. */
+static void ask_database(const struct check_person *k, const struct conf *c, const char *name)
 {
     struct users *db = NULL;
     struct user u = {0};
     struct err err = {.kind = ERR_NONE};
-    if (access(c->users_db, F_OK) == 0 && users_old(c->users_db, &err) > 0)
-        return; /* opening it would change it; the check of the server says so */
+    bool root = geteuid() == 0;
     int result = users_open(&db, c->users_db, false, &err);
     bool opened = result == 0;
     if (opened)
         result = users_find(db, span_of(name), &u, &err);
-    if (result == 0)
+    if (result == 0 && (root || u.uid == geteuid()))
         check_user(k, c, &u);
+    else if (result == 0 || (opened && err.kind == ERR_GONE && !root))
+        by_lmtp(k, c);
     else if (opened && err.kind == ERR_GONE)
         check_tell(k, "deliver", true,
                    "deliver = %s: the server has no user of this name; `bustia user list` names all", k->a->deliver);
@@ -86,29 +119,15 @@ static void in_database(const struct check_person *k, const struct conf *c, cons
     users_close(db);
 }
 
-/* ---- everybody else's */
-
-static void by_lmtp(const struct check_person *k, const struct conf *c)
-{
-    const struct conf_listener *found = NULL;
-    for (unsigned i = 0; i < c->listeners; i++)
-        if (c->listen[i].service == CONF_LMTP &&
-            (!found || (!conf_listener_unix(found) && conf_listener_unix(&c->listen[i]))))
-            found = &c->listen[i];
-    if (!found)
-        check_tell(k, "deliver", true,
-                   "deliver = %s: only root opens mailboxes, and the server has no lmtp listener to hand mail to; add "
-                   "\"listen = /run/bustia/lmtp lmtp\" to its configuration",
-                   k->a->deliver);
-    else if (conf_listener_unix(found))
-        check_socket(k, found->address);
-}
-
 void check_mailbox(struct check_person *k, const char *user)
 {
     const struct conf *c = conf_of(k);
-    if (c && geteuid() == 0)
-        in_database(k, c, user);
-    else if (c)
+    struct err err;
+    if (!c)
+        return;
+    if (geteuid() != 0 && access(c->users_db, R_OK | W_OK) < 0)
         by_lmtp(k, c);
+    else if (access(c->users_db, F_OK) < 0 ||
+             users_old(c->users_db, &err) <= 0) /* opening an old one would change it */
+        ask_database(k, c, user);
 }

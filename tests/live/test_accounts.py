@@ -310,13 +310,13 @@ def test_mailbox_of_a_server_that_is_wrong(home, server):
     assert home.check() == ["5: error: deliver = mailbox:anna: the server's configuration %s has errors; `bustia check --server` names them" % home.conf]
 
 
-def as_nobody(home, folder, conf):
+def as_nobody(home, folder, conf, **options):
     """the check by somebody who is not root, of an accounts file of his own"""
     os.chmod(home.d, 0o755)
     os.chown(folder, 65534, 65534)
     path = folder + "/accounts"
     with open(path, "w") as f:
-        f.write(account(deliver="mailbox:anna", password_file=None))
+        f.write(account(**dict(dict(deliver="mailbox:anna", password_file=None), **options)))
     os.chown(path, 65534, 65534)
     return subprocess.run([BUSTIA, "-c", conf, "check", "--accounts", path], capture_output=True, text=True, cwd="/", user=65534, group=65534,
                           extra_groups=[], env={"PATH": os.environ["PATH"], "HOME": folder}).stdout.replace(path, "F")
@@ -336,6 +336,21 @@ def test_mailbox_for_who_is_not_root(home, server, tmp_path):
         assert "F:4: error: deliver = mailbox:anna: uid 65534 may not write to %s/lmtp" % server.d in as_nobody(home, folder, conf)
         os.chmod(server.d + "/lmtp", 0o666)
         assert as_nobody(home, folder, conf) == "F: 0 errors, 0 warnings\n"
+        said = as_nobody(home, folder, conf, delete="now")
+        assert said.startswith("F:5: warning: account work deletes at once, and hands its mail to mailbox:anna by LMTP"), said
+
+
+@pytest.mark.root
+def test_mailbox_of_who_owns_the_server(home, server, tmp_path):
+    folder = str(tmp_path / "nobody")
+    os.mkdir(folder)
+    p = home.run("-c", home.conf, "user", "set", "anna", "--uid", "65534", "--gid", "65534")
+    assert p.returncode == 0, p.stderr
+    for path in ("/db", "/db/users.db", "/db/users.db-wal", "/db/users.db-shm"):
+        if os.path.exists(server.d + path):
+            os.chown(server.d + path, 65534, 65534)
+    assert as_nobody(home, folder, home.conf, delete="now") == "F: 0 errors, 0 warnings\n"
+    assert "only root opens mailboxes" in as_nobody(home, folder, home.conf, deliver="mailbox:zoe")
 
 
 # ---- which file is meant
