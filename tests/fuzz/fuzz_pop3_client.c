@@ -56,7 +56,7 @@ static void drain(struct owner *o)
 static void must_be_shown(const char *text)
 {
     for (; *text; text++)
-        assert(*text >= ' ' && *text != 0x7f);
+        assert((unsigned char)*text >= ' ' && *text != 0x7f);
 }
 
 /* ---- the owner's turns */
