@@ -260,3 +260,50 @@ def test_the_synopsis_has_all_options(page, name, words):
     p = subprocess.run([BUSTIA, name, *words], capture_output=True, text=True)
     usage = re.search(r"(?m)^usage: bustia %s (.*)" % name, p.stdout + p.stderr).group(1)
     assert synopsis(page, name) == options_of(usage)
+
+
+def test_the_reader_s_examples(person):
+    """all but those that send, which want an editor and a server of SMTP"""
+    typed = [line for line in blocks("bustia-read.1")[0].splitlines() if "bustia send" not in line]
+    assert len(typed) >= 4
+    attached = (b"From: ben@example.org\r\nSubject: %d\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n"
+                b"text %d\r\n--x\r\nContent-Disposition: attachment; filename=\"../note.txt\"\r\n\r\na note\r\n--x--\r\n")
+    with PopServer([attached % (n, n) for n in range(12)]) as s:
+        person.file = person.home.path
+        person.write("account = work\nserver = localhost:%d\ntls = none\nuser = anna\npassword_file = ~/password\ndeliver = maildir:~/Maildir\n" % s.port)
+        os.mkdir(person.home.d + "/Downloads")
+        assert person.sh("bustia fetch").returncode == 0
+        said = {}
+        for line in typed:
+            p = person.sh(line, LC_ALL="C.UTF-8")
+            assert p.returncode == 0, (line, p.stdout, p.stderr)
+            said[line] = p.stdout
+        assert len(s.left()) == 12
+    assert said["bustia list work"].count("ben@example.org") == said["bustia list --collected --all work"].count("ben@example.org") == 12
+    assert "text 11" in said["bustia show work 12"] and "note.txt" in said["bustia show work 12"]
+    assert "text " in said["bustia show maildir:~/Maildir 3"]
+    assert os.listdir(person.home.d + "/Downloads") == ["note.txt"]
+
+
+def test_the_account_of_leaving_is_right(person):
+    with open(TOP + "/doc/leaving.md") as f:
+        accounts = "".join(line[4:] for line in f if re.match(r"    \w+ = ", line))
+    assert "account = gmail\n" in accounts
+    person.prepare("mkdir -p ~/.config/bustia ~/Mail; install -m 600 /dev/null ~/.config/bustia/gmail.password", accounts)
+    p = person.bustia("check")
+    assert p.stdout.endswith("%s: 0 errors, 0 warnings\n" % person.file), p.stdout
+
+
+def test_what_the_documents_name_is_there():
+    """files of the source and of the tests, and pages"""
+    for page in glob.glob(TOP + "/doc/*.md") + [TOP + "/README.md", TOP + "/CONTRIBUTING.md"]:
+        with open(page) as f:
+            text = f.read()
+        named = {m if m.startswith("src/") else "src/" + m for m in re.findall(
+            r"`((?:src/)?(?:base|wire|store|user|net|check|client|post|daemon|fetch|tool|reader)/[\w*/]+\.[ch])\b", text)}
+        named |= {"tests/dialogue/" + m for m in re.findall(r"`((?:pop3c|smtp|lmtp)_[\w*]+\.txt)", text)}
+        named |= {"tests/live/" + m for m in re.findall(r"\btest_\w+\.py", text)}
+        named |= {"tests/unit/test_%s.c" % m for m in re.findall(r"\bunit-(\w+)", text)}
+        named |= {os.path.relpath(os.path.join(os.path.dirname(page), m), TOP) for m in re.findall(r"\]\((?!http|#)([^)#]+)", text)}
+        missing = sorted(m for m in named if not glob.glob(TOP + "/" + m))
+        assert not missing, (page, missing)
