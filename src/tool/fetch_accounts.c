@@ -1,7 +1,9 @@
 /* fetch_accounts: see the header. */
 #include "tool/fetch_accounts.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -69,13 +71,18 @@ int fetch_accounts_open(struct fetch_accounts *f, const char *file, char *const 
     if (!f->file)
         return err_set(err, ERR_CONFIG,
                        "neither HOME nor BUSTIA_ACCOUNTS says where the accounts are; -a FILE names them");
+    if (access(f->file, F_OK) < 0 && errno == ENOENT)
+        return err_set(err, ERR_CONFIG,
+                       "there is no %.150s; `bustia conf --accounts --sample` prints one to begin with", f->file);
     if (accounts_load(f->all, f->file, &f->problems, err) < 0) {
         err->kind = ERR_CONFIG;
         return -1;
     }
     const struct conf_problem *whole = problem_of(f, NULL);
-    if (whole)
+    if (whole && whole->line)
         return err_set(err, ERR_CONFIG, "%.80s:%u: %.140s", f->file, whole->line, whole->text);
+    if (whole)
+        return err_set(err, ERR_CONFIG, "%.80s: %.140s", f->file, whole->text);
     if (!f->all->count)
         return err_set(err, ERR_CONFIG, "%.80s names no account", f->file);
     return choose(f, names, count, err);

@@ -118,7 +118,33 @@ def test_accounts_that_cannot_be_read(collecting):
     run = collecting.bustia("fetch", "-a", collecting.folder + "/no-such-file")
     assert run.status == CONFIG and "no-such-file" in run.out
     run = collecting.bustia("fetch")
-    assert run.status == CONFIG and ".config/bustia/accounts" in run.out
+    assert run.status == CONFIG and ".config/bustia/accounts" in run.out and "--sample" in run.out
+    for text, says in (("", "no account here"), ("tls = none\n", "no account"), ("account = one\naccount = one\n", "line 2")):
+        collecting.text = text
+        collecting.save()
+        run = collecting.fetch()
+        assert run.status == CONFIG and says in run.out and ":0:" not in run.out, run
+    os.chmod(collecting.file, 0o666)
+    run = collecting.fetch()
+    assert run.status == CONFIG and "chmod" in run.out, run
+
+
+def test_a_state_that_cannot_be_kept(collecting):
+    """nothing is fetched of which it could not be noted that it was"""
+    with PopServer(MAILS) as s:
+        collecting.account(s.port)
+        collecting.environment["XDG_STATE_HOME"] = "/proc/nowhere"
+        run = collecting.fetch()
+        assert run.status == LATER and "/proc/nowhere" in run.out and s.said() == [] and collecting.mails() == [], run
+
+
+def test_a_hundred_accounts(collecting):
+    with PopServer(MAILS[:2]) as s:
+        for i in range(100):
+            collecting.account(s.port, "a%d" % i)
+        run = collecting.fetch("--quiet")
+        assert (run.status, run.out) == (WELL, "")
+        assert all(len(collecting.mails("a%d" % i)) == 2 for i in range(100))
 
 
 def test_two_at_once(collecting):
@@ -185,6 +211,15 @@ def test_what_is_marked_is_never_fetched(collecting):
         assert run.status == WELL and "1 new" in run.out, run
         assert c.mails() == STORED[4:] and s.left() == MAILS[:4]  # what was not fetched is not deleted
         assert count(s, "RETR") == 1
+
+
+def test_without_uids_nothing_can_be_marked(collecting):
+    with PopServer(MAILS, uidl=False) as s:
+        c = collecting.account(s.port)
+        run = c.bustia("mark-seen", "-a", c.file, "one")
+        assert run.status == CONFIG and "no uids" in run.out, run
+        assert c.fetch("one").status == WELL and sorted(c.mails()) == STORED  # it has not become worse
+        assert c.fetch("one").status == WELL and len(c.mails()) == 5
 
 
 # ---- what is left on the server
