@@ -179,6 +179,11 @@ static void commit(struct box *b, const struct mailbox_frame *f)
     for (unsigned i = 0; i < count; i++) {
         struct slot *s = slot_of(b, &(struct mailbox_frame){.slot = which[i]}, true);
         s->taken = false; /* named once */
+        if (b->store && s->draft && b->store->ops->start && b->store->ops->start(s->draft, &s->fate.err) < 0)
+            drop(b, s);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        struct slot *s = &b->slots[which[i]];
         if (b->store && s->draft && b->store->ops->ready(s->draft, &s->fate.err) < 0)
             drop(b, s);
         if (s->draft) {

@@ -62,10 +62,14 @@ static void commit(struct out_draft **d, unsigned n, struct err *errs, char (*id
     struct store_draft **ready = mem_alloc(n * sizeof(struct store_draft *));
     struct err *fates = mem_alloc(n * sizeof *fates);
     unsigned *which = mem_alloc(n * sizeof *which), n_ready = 0;
+    bool *failed = mem_alloc(n * sizeof *failed);
     const struct store_ops *ops = n ? d[0]->maildir->store->ops : NULL;
     for (unsigned i = 0; i < n; i++) {
         errs[i] = (struct err){.kind = ERR_NONE};
-        if (ops->ready(d[i]->draft, &errs[i]) < 0) {
+        failed[i] = ops->start && ops->start(d[i]->draft, &errs[i]) < 0;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (failed[i] || ops->ready(d[i]->draft, &errs[i]) < 0) {
             ops->abort(d[i]->draft);
         } else {
             which[n_ready] = i;
@@ -84,6 +88,7 @@ static void commit(struct out_draft **d, unsigned n, struct err *errs, char (*id
     mem_free(ready);
     mem_free(fates);
     mem_free(which);
+    mem_free(failed);
 }
 
 static void close_maildir(struct out *o)

@@ -397,6 +397,7 @@ const struct store_ops store_maildir = {
     .remove = maildir_remove,
     .begin = maildir_begin,
     .write = maildir_draft_write,
+    .start = maildir_draft_start,
     .ready = maildir_draft_ready,
     .commit = maildir_draft_commit,
     .abort = maildir_draft_abort,

@@ -30,10 +30,11 @@ struct store_draft {
     char name[MAILDIR_MADE];   /* in tmp/, and the first part of that in new/ */
 };
 
-/* The store's begin, write, ready, abort (maildir_draft.c) and commit (maildir_commit.c). */
+/* The store's begin, write, start, ready, abort (maildir_draft.c) and commit (maildir_commit.c). */
 int maildir_draft_begin(struct maildir_box *m, const struct store_about *about, struct store_draft **d,
                         struct err *err);
 int maildir_draft_write(struct store_draft *d, struct span in, struct err *err);
+int maildir_draft_start(struct store_draft *d, struct err *err);
 int maildir_draft_ready(struct store_draft *d, struct err *err);
 void maildir_draft_abort(struct store_draft *d);
 unsigned maildir_draft_commit(struct store_draft **d, unsigned n, struct err *errs);

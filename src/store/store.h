@@ -88,6 +88,9 @@ struct store_ops {
     /* Begins a draft. Nothing of it is visible before commit. `about` is not kept. */
     int (*begin)(struct store *s, const struct store_about *about, struct store_draft **d, struct err *err);
     int (*write)(struct store_draft *d, struct span in, struct err *err);
+    /* All is written, and goes to the disk from now on, without waiting: what is made ready together is so waited for
+     * together. NULL where there is nothing to gain. */
+    int (*start)(struct store_draft *d, struct err *err);
     /* All is written and durable but for its name. After a failure (of write, too) only abort is of use. */
     int (*ready)(struct store_draft *d, struct err *err);
     /* Commits n drafts of one open store that are ready, with one directory fsync for all, and frees them.

@@ -98,6 +98,35 @@ static void test_visible_only_after_commit(void **state)
     s->ops->close(s);
 }
 
+/* Started early, and written on: it is what was written, and not visible before its time. */
+static void test_started_early(void **state)
+{
+    static const char *const pieces[] = {"Subject: x\r\n\r", "\nbody\r", "", "\nend\r"};
+    static const char whole[] = "Subject: x\r\n\r\nbody\r\nend\r\r\n"; /* the line that was open is ended */
+    struct test *t = *state;
+    struct store *s = open_to_deliver(t);
+    struct err err = {0}, errs[1];
+    struct store_draft *d = NULL;
+    assert_int_equal(s->ops->begin(s, &(struct store_about){.wire = true}, &d, &err), 0);
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        assert_int_equal(s->ops->write(d, span_of(pieces[i]), &err), 0);
+        if (s->ops->start)
+            assert_int_equal(s->ops->start(d, &err), 0);
+    }
+    assert_int_equal(count(t), 0);
+    assert_int_equal(s->ops->ready(d, &err), 0);
+    assert_int_equal(s->ops->commit(&d, 1, errs), 1);
+    s->ops->close(s);
+    struct drop drop;
+    s = open_list(t, &drop);
+    size_t n;
+    char *sent = retrieve(s, 0, &n);
+    assert_int_equal(n, strlen(whole));
+    assert_memory_equal(sent, whole, n);
+    mem_free(sent);
+    shut(s, &drop);
+}
+
 static void test_abort_leaves_nothing(void **state)
 {
     struct test *t = *state;
@@ -108,6 +137,8 @@ static void test_abort_leaves_nothing(void **state)
         assert_int_equal(s->ops->begin(s, &(struct store_about){0}, &d, &err), 0);
         if (stage > 0)
             assert_int_equal(s->ops->write(d, span_of("text"), &err), 0);
+        if (stage > 0 && s->ops->start)
+            assert_int_equal(s->ops->start(d, &err), 0);
         if (stage > 1)
             assert_int_equal(s->ops->ready(d, &err), 0);
         s->ops->abort(d);
@@ -531,6 +562,7 @@ int main(void)
 {
     const struct CMUnitTest promises[] = {
         PROMISE(visible_only_after_commit),
+        PROMISE(started_early),
         PROMISE(abort_leaves_nothing),
         PROMISE(beside_a_session),
         PROMISE(several_in_one_commit),
