@@ -9,7 +9,7 @@
 struct sasl_client;
 
 struct sasl_client_who {
-    const char *user;
+    const char *user; /* may be empty for EXTERNAL: who the certificate is for */
     struct span password; /* of what needs one; p = NULL: none */
     struct span token;    /* of OAUTHBEARER and XOAUTH2; p = NULL: none */
     const char *host;     /* OAUTHBEARER names them */

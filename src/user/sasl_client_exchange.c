@@ -1,5 +1,6 @@
-/* sasl_client_exchange: see the header. PLAIN, LOGIN and EXTERNAL are written here, so that their only copy of the secret is one
- * that is wiped. Runs in the tool and in the collector; what it reads comes from servers that may be anybody's. */
+/* sasl_client_exchange: see the header. PLAIN, LOGIN and EXTERNAL are written here, so that their only copy of the
+ * secret is one that is wiped. Runs in the tool and in the collector; what it reads comes from servers that may be
+ * anybody's. */
 #include "user/sasl_client_parts.h"
 
 #include <string.h>
@@ -38,15 +39,15 @@ static bool has_password(const struct sasl_client_who *who)
 /* clang-format off */
 /* The best first. */
 static const struct sasl_client_row rows[] = {
-    /* name           step                          check                    has             begins shows  asked */
-    {"EXTERNAL",      step_external,                check_nothing,           has_certificate, true, false, false},
-    {"OAUTHBEARER",   sasl_client_step_oauthbearer, sasl_client_check_token, has_token,       true, true,  false},
-    {"XOAUTH2",       sasl_client_step_xoauth2,     sasl_client_check_token, has_token,       true, true,  false},
-    {"SCRAM-SHA-256", sasl_client_step_scram,       sasl_client_check_keyed, has_password,    true, false, false},
-    {"SCRAM-SHA-1",   sasl_client_step_scram,       sasl_client_check_keyed, has_password,    true, false, false},
-    {"CRAM-MD5",      sasl_client_step_cram,        sasl_client_check_keyed, has_password,    false, false, true},
-    {"PLAIN",         step_plain,                   check_password,          has_password,    true, true,  false},
-    {"LOGIN",         step_login,                   check_password,          has_password,    false, true, false},
+    /* name           step                          check                    has             begins shows  asked  nameless */
+    {"EXTERNAL",      step_external,                check_nothing,           has_certificate, true,  false, false, true},
+    {"OAUTHBEARER",   sasl_client_step_oauthbearer, sasl_client_check_token, has_token,       true,  true,  false, false},
+    {"XOAUTH2",       sasl_client_step_xoauth2,     sasl_client_check_token, has_token,       true,  true,  false, false},
+    {"SCRAM-SHA-256", sasl_client_step_scram,       sasl_client_check_keyed, has_password,    true,  false, false, false},
+    {"SCRAM-SHA-1",   sasl_client_step_scram,       sasl_client_check_keyed, has_password,    true,  false, false, false},
+    {"CRAM-MD5",      sasl_client_step_cram,        sasl_client_check_keyed, has_password,    false, false, true,  false},
+    {"PLAIN",         step_plain,                   check_password,          has_password,    true,  true,  false, false},
+    {"LOGIN",         step_login,                   check_password,          has_password,    false, true,  false, false},
 };
 /* clang-format on */
 
@@ -102,7 +103,8 @@ int sasl_client_new(struct sasl_client **c, const char *mechanism, const struct 
         row = span_is_nocase(span_of(mechanism), rows[i].name) ? &rows[i] : NULL;
     if (!row || !row->has(who) || (row->shows && !who->clear))
         return err_set(err, ERR_INPUT, "SASL mechanism %.40s cannot be used here", mechanism);
-    if (!who->user || !sasl_client_sound(span_of(who->user)))
+    bool nameless = row->nameless && who->user && !*who->user;
+    if (!who->user || (!nameless && !sasl_client_sound(span_of(who->user))))
         return err_set(err, ERR_INPUT, "the user's name is empty or has a control character in it");
     struct sasl_client *made = mem_alloc(sizeof *made);
     *made = (struct sasl_client){.row = row, .who = who, .waits = row->begins};
@@ -179,7 +181,8 @@ bool sasl_client_sound(struct span text)
     return text.n;
 }
 
-/* ---- RFC 4422 appendix A: who we are says the certificate; the name is who we act for. */
+/* ---- RFC 4422 appendix A: who we are says the certificate; the name is who we act for, and empty where that is
+ * ourselves. */
 static int step_external(struct sasl_client *c, struct span in, struct span *out, struct err *err)
 {
     size_t n = strlen(c->who->user);

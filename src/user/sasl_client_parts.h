@@ -19,9 +19,10 @@ struct sasl_client_row {
     int (*check)(struct sasl_client *c,
                  struct err *err); /* is what it needs there and well formed? Also starts libgsasl */
     bool (*has)(const struct sasl_client_who *who);
-    bool begins; /* the client speaks first */
-    bool shows;  /* a secret, to whoever reads along */
-    bool asked;  /* only for who names it */
+    bool begins;   /* the client speaks first */
+    bool shows;    /* a secret, to whoever reads along */
+    bool asked;    /* only for who names it */
+    bool nameless; /* the user may be empty */
 };
 
 struct sasl_client {

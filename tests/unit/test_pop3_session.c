@@ -296,6 +296,13 @@ static void certificate(void **state)
     p->account.tls_key = (char *)peer_key();
     entered(p, "PLAIN inside TLSv1.3");
     end(p);
+    /* Who has no name here has the certificate's (RFC 5034 §4: "=" is an initial response that is empty). */
+    p = begin(ACCOUNT_TLS, "T\nS +OK hello\n" CAPA("S SASL EXTERNAL PLAIN\n") "C AUTH EXTERNAL =\nS +OK\n" IN);
+    p->account.tls_cert = (char *)peer_cert();
+    p->account.tls_key = (char *)peer_key();
+    p->account.user = "";
+    entered(p, "EXTERNAL inside TLSv1.3");
+    end(p);
 }
 
 /* ---- tokens */

@@ -251,6 +251,16 @@ static void external(void **state)
     assert_span(out, "anna");
     assert_int_equal(sasl_client_finish(c, &err), 0);
     sasl_client_end(c);
+    who.user = ""; /* the certificate says it */
+    c = begin("EXTERNAL", &who);
+    assert_true(sasl_client_initial(c, &out));
+    assert_non_null(out.p);
+    assert_span(out, "");
+    sasl_client_end(c);
+    assert_int_equal(sasl_client_new(&c, "PLAIN", &who, &err), -1);
+    who.user = "an\nna";
+    assert_int_equal(sasl_client_new(&c, "EXTERNAL", &who, &err), -1);
+    who.user = "anna";
     who.certificate = false;
     assert_int_equal(sasl_client_new(&c, "EXTERNAL", &who, &err), -1);
 }
