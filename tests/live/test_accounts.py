@@ -12,6 +12,8 @@ import pytest
 from bed import TOP
 from test_check import BUSTIA, OWNER, ROOT, Place, free_port
 
+pytestmark = pytest.mark.asan
+
 GOOD = {"server": "pop.example.org", "user": "anna", "password_file": "~/password", "deliver": "maildir:~/Maildir"}
 
 
