@@ -11,7 +11,8 @@ struct link_to {
     const char *host;       /* a name, an address, or the absolute path of a unix socket */
     unsigned port;
     unsigned connect_ms;    /* for all addresses of the name together, and again for the TLS handshake; 0: no limit */
-    unsigned silence_ms;    /* no octet either way for so long: the server is given up (ERR_TEMP); 0: no limit */
+    unsigned silence_ms;    /* no octet either way for so long: the server is given up (ERR_TEMP); 0: no limit. So is one that in
+                               ten times as much waiting gives or takes less than 4 kB of the same */
     unsigned long long whole_ms; /* for the connection as a whole; 0: no limit */
     size_t in_max, out_max; /* ceilings of the queues; 0: 64 kB */
 };
@@ -23,7 +24,9 @@ struct link {
     unsigned long long ends_at; /* ms of clock_ms; 0: never */
     unsigned long long read, sent; /* octets, for progress */
     struct err why;     /* it is over: how that came */
+    unsigned long long slow_ms, slow_octets; /* private: the waiting since octets last went the other way, and what moved in it */
     int fd;
+    bool slow_out;      /* private: they go out */
     bool over, closed;  /* nothing moves any more; and it ended in good order */
     bool ready;         /* the last read was as large as it could be: there may be more */
 };

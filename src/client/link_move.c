@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "client/link_impl.h"
 
@@ -134,15 +135,42 @@ static bool move(struct link *l, bool look)
     return moved;
 }
 
+/* ---- a server that is never silent and never done, an octet at a time */
+
+enum { SLOW_SILENCES = 10, SLOW_OCTETS = 4096 };
+
+struct pace {
+    unsigned long long began, read, sent;
+};
+
+/* Something moved, or the link is over. What is asked and answered in turns may take its time. */
+static int keep_pace(struct link *l, const struct pace *before, struct err *err)
+{
+    unsigned long long in = l->read - before->read, out = l->sent - before->sent;
+    bool turned = l->slow_out ? in > 0 : out > 0;
+    if (turned || l->slow_octets >= SLOW_OCTETS)
+        l->slow_ms = l->slow_octets = 0;
+    if (turned)
+        l->slow_out = !l->slow_out;
+    l->slow_octets += l->slow_out ? out : in;
+    l->slow_ms += clock_ms() - before->began;
+    if (!l->to.silence_ms || l->over || l->slow_octets >= SLOW_OCTETS ||
+        l->slow_ms < (unsigned long long)SLOW_SILENCES * l->to.silence_ms)
+        return 0;
+    return link_end(l, err, ERR_TEMP, "the server %s %llu octets in %llu s", l->slow_out ? "took" : "gave",
+                    l->slow_octets, l->slow_ms / 1000);
+}
+
 int link_move(struct link *l, struct err *err)
 {
+    const struct pace before = {clock_ms(), l->read, l->sent};
     uint64_t until = link_after(l->to.silence_ms);
     bool look = l->ready || (l->tls && tls_client_pending(l->tls));
     if (!l->over && link_past(l, 0))
         return link_late(l, err, "");
     for (bool waited = false; !l->over; waited = true) {
         if (move(l, look))
-            return 0;
+            return keep_pace(l, &before, err);
         if (l->over)
             break;
         short events = (short)((to_send(l) ? POLLOUT : 0) | (buf_room(&l->in) ? POLLIN : 0));

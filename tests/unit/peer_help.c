@@ -279,6 +279,12 @@ static void play(struct peer *p, struct span line)
     case 'D':
         drip(p, rest);
         break;
+    case 'P': {
+        uint64_t ms = 0;
+        span_number(rest, &ms);
+        usleep((useconds_t)ms * 1000);
+        break;
+    }
     case 'E':
     case 'R':
         hang_up(p, line.p[0] == 'E');

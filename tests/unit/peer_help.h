@@ -11,6 +11,7 @@
  *   T          TLS, as the server            A MECH    the server's half of SASL (user "anna", password "secret"), with
  *                                                      POP3's words
  *   N n text   says the line n times         D ms text says octet by octet, with pauses, until the client has gone
+ *   P ms       does nothing for so long
  *   E          closes (TLS: close_notify)    R         closes without it
  *   O          closes, and awaits another connection
  * Behind the script's end it only listens, until the client has gone. */
