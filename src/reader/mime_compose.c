@@ -217,7 +217,8 @@ static GMimeMessage *message_of(const struct letter *l, const char *sender)
     put_addresses(g_mime_message_get_from(m), l->from);
     put_addresses(g_mime_message_get_to(m), l->to);
     put_addresses(g_mime_message_get_cc(m), l->cc);
-    g_mime_message_set_subject(m, l->subject ? l->subject : "", "utf-8");
+    if (l->subject && *l->subject)
+        g_mime_message_set_subject(m, l->subject, "utf-8");
     g_mime_message_set_date(m, now);
     g_mime_message_set_message_id(m, id);
     if (l->in_reply_to && *l->in_reply_to)

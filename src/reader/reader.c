@@ -9,20 +9,20 @@
 #include "base/mem.h"
 #include "reader/terminal.h"
 
-enum { SAID_MAX = 2000 };
-
 /* ---- words to people */
 
 void reader_say(const char *format, ...)
 {
-    char text[SAID_MAX];
+    char *text = NULL;
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    if (vasprintf(&text, format, args) < 0)
+        abort();
     va_end(args);
     char *clean = terminal_line(span_of(text), terminal_ascii(STDERR_FILENO));
     fprintf(stderr, "%s\n", clean);
     mem_free(clean);
+    free(text);
 }
 
 int reader_fail(const struct err *err)

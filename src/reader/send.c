@@ -50,25 +50,49 @@ static int take_reply(struct sending *s, struct err *err)
 
 /* ---- the whole of it */
 
-/* `few`: some have it; the next time it goes to the others only. */
-static void tell_kept(const struct sending *s, bool few)
+/* As a shell takes it for one word, whatever it is: people copy such lines. */
+static void put_word(FILE *to, const char *word)
 {
-    char *only = NULL;
+    static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./_-";
+    if (*word && strspn(word, safe) == strlen(word)) {
+        fprintf(to, " %s", word);
+        return;
+    }
+    fputs(" '", to);
+    for (; *word; word++)
+        if (*word == '\'')
+            fputs("'\\''", to);
+        else
+            putc(*word, to);
+    putc('\'', to);
+}
+
+/* How to send it another time; where some have it, to the others only. */
+static void tell_kept(const struct sending *s)
+{
+    char *line = NULL;
     size_t n = 0;
     const char *path = s->draft.path ? s->draft.path : s->word;
     if (s->kept == SENDING_TEXT) {
         reader_say("what was read is kept in %s", path);
         return;
     }
-    FILE *to = open_memstream(&only, &n);
+    FILE *to = open_memstream(&line, &n);
     if (!to)
         abort();
-    for (unsigned i = 0; few && i < s->envelope.count; i++)
-        fprintf(to, " --only %s", s->envelope.rcpts[i].address);
+    if (s->r->file) {
+        fputs(" -a", to);
+        put_word(to, s->r->file);
+    }
+    for (unsigned i = 0; s->fewer && i < s->envelope.count; i++) {
+        fputs(" --only", to);
+        put_word(to, s->envelope.rcpts[i].address);
+    }
+    put_word(to, s->account->name);
+    put_word(to, path);
     fclose(to);
-    reader_say("it is kept; to send it: bustia send %s%s %s%s", s->kept == SENDING_WHOLE ? "" : "--draft ",
-               s->account->name, path, only);
-    free(only);
+    reader_say("it is kept; to send it: bustia send%s%s", s->kept == SENDING_WHOLE ? "" : " --draft", line);
+    free(line);
 }
 
 static int send_it(struct sending *s, struct err *err)
@@ -96,7 +120,7 @@ int reader_send(struct reader *r, int argc, char **argv, struct err *err)
     if (s.kept == SENDING_NOTHING)
         draft_drop(&s.draft);
     else
-        tell_kept(&s, s.fewer);
+        tell_kept(&s);
     draft_close(&s.draft);
     letter_free(&s.letter);
     envelope_free(&s.envelope);

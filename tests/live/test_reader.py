@@ -65,7 +65,7 @@ class Terminal:
         if self.pid == 0:
             try:
                 fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-                os.execve(BUSTIA, [BUSTIA, *words], {**os.environ, "HOME": where.folder, "LC_ALL": "C.UTF-8", "PAGER": "", "TERM": "xterm", **(env or {})})
+                os.execve(BUSTIA, [BUSTIA, *words], {**where.environment, "PAGER": "", "TERM": "xterm", **(env or {})})
             finally:
                 os._exit(127)
 
@@ -285,7 +285,7 @@ def test_what_never_ends(tmp_path, name):
         command = "show" if word == "RETR" else "list"
         with open(where.folder + "/out", "wb") as f:
             p = subprocess.Popen([BUSTIA, command, "-a", where.file, "one"] + ["1"] * (command == "show"), stdin=subprocess.DEVNULL, stdout=f, stderr=f,
-                                 env=dict(os.environ, HOME=where.folder, LC_ALL="C.UTF-8", TMPDIR="/nonexistent"))
+                                 env=dict(where.environment, TMPDIR="/nonexistent"))
             pid, status, usage = os.wait4(p.pid, 0)
             p.returncode = os.waitstatus_to_exitcode(status)
         with open(where.folder + "/out", errors="backslashreplace") as f:
