@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -23,7 +22,7 @@ from realservers import authority
 BUILD = os.environ.get("BUSTIA_BUILD", TOP + "/build")
 UID = 61011  # nobody's on an ordinary system
 DOMAIN = "box.example.test"
-WELL, LATER = 0, 75
+WELL, NOTHING_NEW, LATER = 0, 1, 75
 
 pytestmark = pytest.mark.root
 
@@ -121,7 +120,7 @@ TRACE = re.compile(rb"\A((Return-Path|Delivered-To|X-Original-To|Received):[^\n]
 
 
 class Dovecot(Server):
-    """anna; full, who has no room, and is told so for ever; late, who has none now. CHANGES: shapes that it stores in other octets than it
+    """anna; full, who has no room, and is told so for ever; late and soon, who have none now. CHANGES: shapes that it stores in other octets than it
     was given, and why"""
     PACKAGES = ["dovecot-lmtpd"]
     CHANGES = dict.fromkeys(("cr_is_last", "crs", "mixed_line_ends"), "a CR before the CR LF of a line is taken away")
@@ -130,6 +129,7 @@ cat >{dir}/users <<'END'
 anna@{domain}::{uid}:{uid}::{dir}/mail/anna
 full@{domain}::{uid}:{uid}::{dir}/mail/full::userdb_quota_rule=*:bytes=2000
 late@{domain}::{uid}:{uid}::{dir}/mail/late::userdb_quota_rule=*:bytes=2000 userdb_quota_full_tempfail=yes
+soon@{domain}::{uid}:{uid}::{dir}/mail/soon::userdb_quota_rule=*:bytes=2000 userdb_quota_full_tempfail=yes
 END
 cat >{dir}/conf <<'END'
 base_dir = {dir}/base
@@ -163,10 +163,18 @@ service lmtp {
 END
 exec dovecot -F -c {dir}/conf"""
 
+    def allow(self, user):
+        """what stood in his way is mended"""
+        with open(self.dir + "/users") as f:
+            text = f.read()
+        time.sleep(1.1)  # the time of a file counts in seconds
+        with open(self.dir + "/users", "w") as f:
+            f.write(re.sub(r"(?m)^(%s@.*bytes=)2000\b" % user, r"\g<1>20000000", text))
+
 
 # Its queue is looked through every second instead of every five minutes. What comes from this machine is treated as from any other.
 class Postfix(Server):
-    """anna; full and late as above, in words of the tests'; what is unwanted or delayed is refused once it is there; sizes are limited"""
+    """anna; full, late and soon as above, in words of the tests'; what is unwanted or delayed is refused once it is there; sizes are limited"""
     PACKAGES = ["postfix"]
     SIZE = 400000
     CHANGES = {**dict.fromkeys(("cr_is_last", "crs", "cr_at_edges", "mixed_line_ends"), "a CR alone becomes a blank"),
@@ -174,19 +182,28 @@ class Postfix(Server):
     SCRIPT = r"""
 postconf -e inet_interfaces=127.0.0.1 inet_protocols=ipv4 maillog_file={dir}/mail.log maillog_file_prefixes={dir} \
     myhostname=mx.example.test mydestination= alias_maps= alias_database= mynetworks=127.0.0.2/32 local_header_rewrite_clients= \
-    virtual_mailbox_domains={domain} virtual_mailbox_base={dir}/mail virtual_mailbox_maps=inline:'{ anna@{domain}=anna/ late@{domain}=late/ }' \
+    virtual_mailbox_domains={domain} virtual_mailbox_base={dir}/mail virtual_mailbox_maps=inline:'{ anna@{domain}=anna/ soon@{domain}=soon/ }' \
     virtual_uid_maps=static:{uid} virtual_gid_maps=static:{uid} virtual_mailbox_limit=0 message_size_limit=""" + str(SIZE) + r""" \
     smtpd_tls_security_level=may smtpd_tls_cert_file={dir}/cert.pem smtpd_tls_key_file={dir}/key.pem smtpd_tls_received_header=yes \
     smtpd_relay_restrictions=reject_unauth_destination \
     smtpd_recipient_restrictions='check_recipient_access regexp:{dir}/access, reject_unauth_destination' \
     header_checks=regexp:{dir}/headers queue_run_delay=1s minimal_backoff_time=1s maximal_backoff_time=2s
 echo '/^late@/ 450 4.2.1 come back later' >{dir}/access
+echo '/^soon@/ 450 4.2.1 come back later' >>{dir}/access
 echo '/^full@/ 552 5.2.2 no room for you' >>{dir}/access
 printf '%s\n' '/^Subject: unwanted/ REJECT we want none of this' '/^Subject: delayed/ REJECT 4.7.1 ask again' >{dir}/headers
 postconf -MX smtp/inet
 postconf -M '{port}/inet={port} inet n - n - - smtpd'
 postconf -F '*/*/chroot=n'
 exec postfix start-fg"""
+
+    def allow(self, user):
+        with open(self.dir + "/access") as f:
+            lines = f.readlines()
+        with open(self.dir + "/access", "w") as f:
+            f.writelines(line for line in lines if not line.startswith("/^%s@" % user))
+        subprocess.run(["nsenter", "--mount", "--target", str(self.process.pid), "postfix", "reload"], check=True, capture_output=True)
+        self.wait()
 
 
 @pytest.fixture(scope="module")
@@ -413,6 +430,105 @@ def test_starttls(tmp_path, postfix):
 
 # ---- the collector
 
-def fetching(collecting, server, port, user="anna", scheme="smtp", **options):
-    return collecting.account(port, deliver="%s:localhost:%d" % (scheme, server if isinstance(server, int) else server.port),
-                              deliver_to=address(user), deliver_from="me@example.test", **options)
+def account(collecting, server, scheme, port, user="anna", **options):
+    return collecting.account(server.port, deliver="%s:localhost:%d" % (scheme, port), deliver_to=address(user),
+                              deliver_from="me@example.test", **options)
+
+
+def kept(collecting):
+    """what is in quarantine"""
+    return [f for _, _, files in os.walk(collecting.folder + "/state/bustia/quarantine") for f in files]
+
+
+def check_fetch(collecting, server, scheme, **options):
+    """all arrive, once, and are deleted where they came from; and then there is nothing to do"""
+    empty(server, "anna")
+    mails = [mail(i) + b"line of text\r\n" * (i % 50) for i in range(200)]
+    with PopServer(mails) as pop:
+        account(collecting, pop, scheme, server.port, delete="now", **options)
+        run = collecting.fetch()
+        assert run.status == WELL and pop.left() == [], run
+        assert sorted(wire(m) for m in server.arrived("anna", 200)) == sorted(mails)
+        assert collecting.fetch("one").status in (WELL, NOTHING_NEW)
+    assert len(server.mails("anna")) == 200
+
+
+def test_fetch_by_lmtp(collecting, dovecot):
+    check_fetch(collecting, dovecot, "lmtp")
+
+
+def test_fetch_by_smtp(collecting, postfix):
+    collecting.environment["SSL_CERT_FILE"] = postfix.ca
+    check_fetch(collecting, postfix, "smtp", deliver_tls="starttls")
+
+
+@pytest.mark.parametrize("name", ["dovecot", "postfix"])
+def test_fetch_is_refused_for_now(request, collecting, name):
+    """however often it is tried, nothing goes to quarantine; and it arrives as soon as it can, once"""
+    server = request.getfixturevalue(name)
+    scheme = "lmtp" if name == "dovecot" else "smtp"
+    empty(server, "soon")
+    mails = [mail(i) + b"more than there is room for\r\n" * 200 for i in range(8)]
+    with PopServer(mails) as pop:
+        account(collecting, pop, scheme, server.port, user="soon", delete="now", attempts=2)
+        for _ in range(4):
+            run = collecting.fetch("one")
+            assert run.status == LATER and len(pop.left()) == 8, run
+        assert not kept(collecting) and not server.mails("soon")
+        server.allow("soon")
+        run = collecting.fetch("one")
+        assert run.status == WELL and pop.left() == [], run
+    assert sorted(wire(m) for m in server.arrived("soon", 8)) == sorted(mails)
+
+
+@pytest.mark.parametrize("name", ["dovecot", "postfix"])
+def test_fetch_for_nobody(request, collecting, name):
+    """the account is wrong, and no message: all of them stay where they are"""
+    server = request.getfixturevalue(name)
+    with PopServer([mail(i) for i in range(12)]) as pop:
+        account(collecting, pop, "lmtp" if name == "dovecot" else "smtp", server.port, user="nobody", delete="now", attempts=1)
+        for _ in range(3):
+            run = collecting.fetch("one")
+            assert run.status not in (WELL, NOTHING_NEW) and "5.1.1" in run.out, run
+            assert len(pop.left()) == 12 and not kept(collecting), run
+
+
+def test_fetch_of_what_is_refused(collecting, postfix):
+    """what will never be taken goes to quarantine after so many tries, what is too large too, and the others arrive"""
+    empty(postfix, "anna")
+    large = b"Subject: large\r\n\r\n" + b"x\r\n" * postfix.SIZE
+    mails = [mail(0), mail(1, "unwanted"), mail(2), large, mail(4)]
+    with PopServer(mails) as pop:
+        account(collecting, pop, "smtp", postfix.port, delete="now", attempts=2)
+        run = collecting.fetch()
+        assert "550 5.7.1" in run.out and "552 5.3.4" in run.out, run
+        assert sorted(pop.left()) == sorted([mails[1], large]) and not kept(collecting), run
+        run = collecting.fetch("one")
+        assert "quarantine" in run.out, run
+        assert len([f for f in kept(collecting) if f.endswith(".eml")]) == 2, kept(collecting)
+    assert sorted(wire(m) for m in postfix.arrived("anna", 3)) == [mails[0], mails[2], mails[4]]
+
+
+def test_fetch_cut_after_the_dot(collecting, postfix):
+    """nobody knows whether it was taken: it may come twice, and it is not lost"""
+    empty(postfix, "anna")
+    mails = [mail(i) for i in range(6)]
+    with PopServer(mails) as pop, Between(postfix.port, b"\r\n.\r\n", times=3) as b:
+        account(collecting, pop, "smtp", b.own, delete="now")
+        for _ in range(8):
+            run = collecting.fetch("one")
+            if not pop.left():
+                break
+        assert pop.left() == [] and b.cuts == 3, run
+    got = [wire(m) for m in postfix.arrived("anna", 6)]
+    assert set(got) == set(mails) and len(got) <= 6 + b.cuts, len(got)
+
+
+def test_fetch_to_nothing(collecting, postfix):
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        port = s.getsockname()[1]
+    with PopServer([mail(i) for i in range(3)]) as pop:
+        account(collecting, pop, "smtp", port, delete="now", attempts=1)
+        for _ in range(3):
+            run = collecting.fetch("one")
+            assert run.status == LATER and len(pop.left()) == 3 and not kept(collecting), run
