@@ -39,12 +39,15 @@ static void tell(void *arg, const struct event *e)
 
 /* ---- between fork and work */
 
-/* Signals are blocked: what comes before this must not run the parent's handlers here. */
+/* Signals are blocked: what comes before this must not run the parent's handlers here. What it ignores, as nohup(1) has it
+ * do, is ignored here, too. */
 static void own_signals(const sigset_t *before)
 {
     static const int handled[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGUSR1};
+    struct sigaction now;
     for (unsigned i = 0; i < sizeof handled / sizeof *handled; i++)
-        signal(handled[i], SIG_DFL);
+        if (sigaction(handled[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+            signal(handled[i], SIG_DFL);
     sigprocmask(SIG_SETMASK, before, NULL);
 }
 

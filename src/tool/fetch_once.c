@@ -219,8 +219,10 @@ static void make(struct once *o, const struct fetch_accounts *f, const struct fe
     o->tick = loop_timer_new(o->loop, on_tick, o);
     loop_timer_set(o->tick, TICK_MS);
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction before;
     for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
-        loop_signal(o->loop, signals[i], on_signal, o);
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* nohup(1) */
+            loop_signal(o->loop, signals[i], on_signal, o);
 }
 
 int fetch_once(const struct fetch_accounts *f, const struct fetch_options *options, const char *conf_file)

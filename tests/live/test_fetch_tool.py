@@ -432,6 +432,19 @@ def test_interrupted_nothing_is_lost_nothing_comes_twice(collecting, signo):
         assert sorted(c.mails()) == sorted(c.mails("two")) == STORED and s.left() == []
 
 
+def test_a_hang_up_that_is_ignored(collecting):
+    def slow(session, arg):
+        time.sleep(0.3)
+
+    with PopServer(MAILS[:2], instead={"RETR": slow}) as s:
+        collecting.account(s.port, window=1)
+        p = subprocess.Popen(["nohup", BUSTIA, "fetch", "-a", collecting.file], env=collecting.environment, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        wait(lambda: count(s, "RETR"))
+        os.killpg(p.pid, signal.SIGHUP)
+        assert p.wait(20) == WELL and len(collecting.mails()) == 2
+
+
 def test_the_end_of_who_watches_is_the_end_of_all(collecting):
     with PopServer(MAILS, stall="RETR") as s:
         collecting.text = collecting.text.replace("silence_timeout = 2s", "silence_timeout = 60s")
