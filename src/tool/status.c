@@ -4,7 +4,7 @@
  *    64  the command line is wrong
  *    78  the accounts file is wrong, or what it says of an account
  *    75  what is known of an account could not be read
- *     1  the last check of an account failed
+ *     1  the last check of an account failed, or messages of it
  *     0  all is well, or was never checked */
 #include "tool/status.h"
 
@@ -26,7 +26,8 @@ enum { COLUMNS = 6, CELL = ERR_TEXT + 40 };
 struct row {
     const struct account *account;
     struct seen_board board;
-    bool known, unreadable, wrong; /* it was checked once; its state cannot be read; the file is wrong about it */
+    bool known, listed;     /* it was checked once; and once said what it holds */
+    bool unreadable, wrong; /* its state cannot be read; the file is wrong about it */
     char error[CELL];
 };
 
@@ -39,6 +40,7 @@ static void read_row(const struct fetch_accounts *f, const struct account *a, st
         seen_open(&s, f->all->state_folder, a->name, false, &err) == 0 && seen_board_get(s, &r->board, &err) == 0;
     seen_close(s);
     r->known = r->known && r->board.checked;
+    r->listed = r->known && (r->board.succeeded || r->board.left);
     r->unreadable = !r->known && err.kind != ERR_NONE && err.kind != ERR_GONE;
     r->wrong = fetch_accounts_wrong(f, a, &wrong);
     const char *error = r->wrong ? wrong.text : r->known ? r->board.error : r->unreadable ? err.text : "";
@@ -71,7 +73,7 @@ static void cells_of(const struct row *r, int64_t now, char cells[COLUMNS][CELL]
     ago(r->board.checked, now, cells[1]);
     ahead(r, now, cells[2]);
     snprintf(cells[3], CELL, r->known ? "%" PRIu64 : "-", r->board.fetched);
-    snprintf(cells[4], CELL, r->known ? "%" PRIu64 : "-", r->board.left);
+    snprintf(cells[4], CELL, r->listed ? "%" PRIu64 : "-", r->board.left);
     if (r->board.failures > 1)
         snprintf(cells[5], CELL, "%s (%" PRIu64 " times in a row)", r->error, r->board.failures);
     else
@@ -106,6 +108,14 @@ static void print_table(const struct row *rows, unsigned count)
 
 /* ---- for programs */
 
+static void number_or_null(struct json *j, const char *name, bool known, uint64_t value)
+{
+    if (known)
+        json_number(j, name, value);
+    else
+        json_null(j, name);
+}
+
 static void print_json(const struct row *r)
 {
     struct json *j = json_new();
@@ -116,13 +126,8 @@ static void print_json(const struct row *r)
     json_time(j, "succeeded", r->board.succeeded);
     json_time(j, "next", r->board.next);
     json_time(j, "not_before", r->board.not_before);
-    if (r->known) {
-        json_number(j, "fetched", r->board.fetched);
-        json_number(j, "left", r->board.left);
-    } else {
-        json_null(j, "fetched");
-        json_null(j, "left");
-    }
+    number_or_null(j, "fetched", r->known, r->board.fetched);
+    number_or_null(j, "left", r->listed, r->board.left);
     json_number(j, "failures", r->board.failures);
     json_text(j, "error", r->error);
     json_line(j, stdout);
@@ -132,7 +137,7 @@ enum { EXIT_FAILING = 1 };
 
 static int status_of(const struct row *r)
 {
-    return r->wrong ? EX_CONFIG : r->unreadable ? EX_TEMPFAIL : r->board.failures ? EXIT_FAILING : EX_OK;
+    return r->wrong ? EX_CONFIG : r->unreadable ? EX_TEMPFAIL : r->board.failures || *r->error ? EXIT_FAILING : EX_OK;
 }
 
 static int show(const struct fetch_accounts *f, bool json)

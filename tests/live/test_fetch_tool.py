@@ -364,12 +364,12 @@ def test_a_board(collecting):
         lines = run.out.splitlines()
         assert run.status == 1 and lines[0].split() == ["ACCOUNT", "LAST", "CHECK", "NEXT", "NEW", "LEFT", "STATE"], run
         assert re.match(r"good +\d+ s ago +in \d+ (s|min) +2 +2 +well$", lines[1]), run
-        assert re.match(r"down +\d+ s ago +in \d+ (s|min) +0 +0 +\S.*refused", lines[2]) and len(lines) == 3, run
+        assert re.match(r"down +\d+ s ago +in \d+ (s|min) +0 +- +\S.*refused", lines[2]) and len(lines) == 3, run
         run = c.bustia("status", "-a", c.file, "--json", "good", "down", "new")
         good, down, new = map(json.loads, run.out.splitlines())
         assert (good["account"], good["fetched"], good["left"], good["failures"], good["error"]) == ("good", 2, 2, 0, "")
         assert good["checked"] == good["succeeded"] and good["next"] > good["checked"]
-        assert down["failures"] == 1 and down["succeeded"] is None and "refused" in down["error"]
+        assert down["failures"] == 1 and down["succeeded"] is None and "refused" in down["error"] and down["left"] is None
         assert new["checked"] is new["fetched"] is new["left"] is None and not new["enabled"]
         with open(state(c, "good"), "wb") as f:
             f.write(b"this is no database" * 100)
