@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import sqlite3
@@ -761,3 +762,33 @@ def test_from_our_own_server(collecting, bed):
     run = c.fetch("one")
     assert run.status == WELL and "5 new, 5 deleted, 0 left" in run.out, run
     assert [wire(m) for m in sorted(c.mails())] == MAILS and bed.files(name) == []
+
+
+# ---- the reader is another program
+
+def test_the_reader_is_found_where_it_is(collecting):
+    os.makedirs(collecting.folder + "/usr/bin")
+    bustia, reader = collecting.folder + "/usr/bin/bustia", "#!/bin/sh\necho \"reads $@\"\nexit 7\n"
+    shutil.copy(BUSTIA, bustia)
+
+    def run(*words):
+        return subprocess.run([bustia, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=collecting.environment)
+
+    def install(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o755), "w") as f:
+            f.write(reader)
+
+    p = run("list", "one")
+    assert p.returncode == 69 and "bustia-reader" in p.stdout and "not installed" in p.stdout, p
+    for place in ("libexec", "bin"):
+        path = "%s/usr/%s/bustia-reader" % (collecting.folder, place)
+        install(path)
+        for word in ("list", "show", "headers", "save", "delete", "send"):
+            p = run(word, "one", "a b")
+            assert (p.returncode, p.stdout) == (7, "reads %s one a b\n" % word), p
+        os.unlink(path)
+    install(collecting.folder + "/usr/bin/bustia-reader")
+    os.chmod(collecting.folder + "/usr/bin/bustia-reader", 0o644)
+    p = run("list", "one")
+    assert p.returncode == 69 and "Permission denied" in p.stdout, p
