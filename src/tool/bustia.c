@@ -43,8 +43,9 @@ static const struct command commands[] = {
     {"import",  "USER MAILDIR|MBOX|FOLDER",              "the messages of another mailbox, nothing twice", true, tool_import},
     {"who",     "",                                      "the sessions of the running server",      true,  tool_who},
     {"kick",    "USER",                                  "ends a user's sessions",                  true,  tool_kick},
-    {"fetch",   "[--plan|--test|--watch] [ACCOUNT…]",    "collects the mail of a person's POP3 accounts", false, tool_fetch},
-    {"mark-seen", "ACCOUNT…",                            "what is on the server now is never fetched",  false, tool_mark_seen},
+    {"fetch",   "[--test|--plan|--mark-seen|--watch] [--json] [--quiet] [--exit-new] [--moved] [--whole UID] [-a FILE] [ACCOUNT…]",
+                                                         "collects the mail of a person's POP3 accounts", false, tool_fetch},
+    {"mark-seen", "[--json] [--quiet] [-a FILE] ACCOUNT…", "what is on the server now is never fetched",  false, tool_mark_seen},
     {"status",  "[--json] [-a FILE] [ACCOUNT…]",         "what became of the last checks of a person's accounts", false, tool_status},
     {"list",    "ACCOUNT …",                             "the messages of an account",              false, tool_reader},
     {"show",    "ACCOUNT MESSAGE …",                     "a message as readable text",              false, tool_reader},
@@ -119,12 +120,26 @@ static const char *const *command_words(const char *words[COMMANDS + 1])
     return words;
 }
 
+/* Needs no configuration. The reader knows its own commands better. */
+static int help_of(const struct command *c)
+{
+    printf("usage: bustia %s%s%s\n%s\n", c->word, *c->arguments ? " " : "", c->arguments, c->about);
+    return EX_OK;
+}
+
+static int run_command(const struct command *c, struct tool *t, int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--help") == 0 && c->run != tool_reader)
+        return help_of(c);
+    return c->conf ? with_conf(c, t, argc, argv) : c->run(t, argc, argv);
+}
+
 static int run(struct tool *t, int argc, char **argv)
 {
     const char *words[COMMANDS + 1];
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(argv[0], commands[i].word) == 0)
-            return commands[i].conf ? with_conf(&commands[i], t, argc, argv) : commands[i].run(t, argc, argv);
+            return run_command(&commands[i], t, argc, argv);
     const char *near = conf_nearest(span_of(argv[0]), command_words(words));
     fprintf(stderr, "bustia: there is no command \"%s\"%s%s%s\n", argv[0], near ? "; did you mean \"" : "",
             near ? near : "", near ? "\"?" : "; `bustia help` lists them");

@@ -115,6 +115,12 @@ def test_wrong_use(collecting, words, says):
     assert not os.path.exists(state(collecting))
 
 
+@pytest.mark.parametrize("word", ["fetch", "mark-seen", "status", "user"])
+def test_help_needs_nothing(collecting, word):
+    run = collecting.bustia("-c", "/nowhere", word, "--help")
+    assert run.status == WELL and run.out.startswith("usage: bustia %s " % word), run
+
+
 def test_accounts_that_cannot_be_read(collecting):
     run = collecting.bustia("fetch", "-a", collecting.folder + "/no-such-file")
     assert run.status == CONFIG and "no-such-file" in run.out
