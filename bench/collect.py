@@ -22,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOP = os.path.dirname(HERE)
@@ -177,6 +178,10 @@ class Program:
     def drop(self):
         return []
 
+    def know(self, port, uids):
+        """what is on the server becomes known"""
+        self.run([port], quick=True)
+
     def arrived(self, i=0):
         return len(os.listdir(self.box(i) + "/new"))
 
@@ -184,7 +189,7 @@ class Program:
 class Bustia(Program):
     def argv(self, ports, quick):
         self.write("secret", "secret\n")
-        text = "state_folder = %s/state\n" % self.home
+        text = ""
         for i, port in enumerate(ports):
             text += "account = a%d\nserver = 127.0.0.1:%d\ntls = none\nuser = anna\npassword_file = %s/secret\ndeliver = maildir:%s\n" % (
                 i, port, self.home, self.box(i))
@@ -230,13 +235,17 @@ class Getmail(Program):
     def argv(self, ports, quick):
         argv = ["getmail", "--quiet", "--getmaildir", self.home + "/state"]
         for i, port in enumerate(ports):
-            where = self.box(i) if not quick else self.home + "/box4"  # an MDA 20,000 times is too slow for its own patience
             self.write("state/rc%d" % i, "[retriever]\ntype = SimplePOP3Retriever\nserver = 127.0.0.1\nport = %d\nusername = anna\npassword = secret\n"
-                       "[destination]\ntype = Maildir\npath = %s/\n[options]\nread_all = false\ndelete = false\ndelivered_to = false\nreceived = false\n" % (port, where))
+                       "[destination]\ntype = Maildir\npath = %s/\n[options]\nread_all = false\ndelete = false\ndelivered_to = false\nreceived = false\n" % (port, self.box(i)))
             argv += ["--rcfile", "rc%d" % i]
         self.write("timer.py", TIMER)
         self.own()
         return argv
+
+    def know(self, port, uids):
+        """20,000 deliveries are too much for its own patience: its file is written for it"""
+        with open("%s/state/oldmail-127.0.0.1-%d-anna" % (self.home, port), "w") as f:
+            f.writelines("%s\0%d\n" % (u, time.time()) for u in uids)
 
 
 PROGRAMS = {"bustia": Bustia, "mpop": Mpop, "fetchmail": Fetchmail, "getmail": Getmail}
@@ -269,7 +278,7 @@ def known(programs, o):
     with Server(20000, 200) as s:
         for p in programs.values():
             p.fresh()
-            p.run([s.port], quick=True)
+            p.know(s.port, ["uid-%06d" % i for i in range(20000)])
         for name, p in in_turn(programs, max(o.runs, 5)):
             r = p.run([s.port])
             if p.arrived():
