@@ -13,7 +13,7 @@ struct smtp_to {
     enum account_tls tls; /* starttls: without it nothing is said, also no mail */
     struct tls_client_rules rules;
     const char *user;            /* NULL: no log-in. A password is shown inside TLS only */
-    struct span password, token; /* p = NULL: none */
+    struct span password, token; /* empty: none */
     const char *allowed;         /* mechanisms; "" = the best */
 };
 
@@ -29,7 +29,6 @@ int smtp_open(struct smtp_session **s, const struct smtp_to *to, struct err *err
  * ERR_UNKNOWN, which comes only after the final dot has gone, and do not have it with ERR_TEMP. */
 int smtp_send(struct smtp_session *s, struct smtp_client_mail *mail, long (*body)(void *arg, char *p, size_t n),
               void *arg, struct err *err);
-const struct smtp_client *smtp_offers(const struct smtp_session *s); /* what the server can: size_max, utf8_ok … */
-void smtp_close(struct smtp_session *s);                             /* QUIT; NULL is allowed */
+void smtp_close(struct smtp_session *s); /* QUIT; NULL is allowed */
 
 #endif

@@ -103,11 +103,12 @@ static int log_in(struct login *l, struct err *err)
 int smtp_log_in(struct smtp_session *s, struct err *err)
 {
     const struct smtp_to *to = s->to;
+    const struct span none = {NULL, 0};
     bool certificate = s->machine.secure && to->rules.cert && *to->rules.cert;
     struct login l = {.s = s,
                       .who = {.user = to->user,
-                              .password = to->password,
-                              .token = to->token,
+                              .password = to->password.n ? to->password : none,
+                              .token = to->token.n ? to->token : none,
                               .host = to->link.host,
                               .port = to->link.port,
                               .certificate = certificate,

@@ -146,11 +146,6 @@ int smtp_open(struct smtp_session **made, const struct smtp_to *to, struct err *
     return 0;
 }
 
-const struct smtp_client *smtp_offers(const struct smtp_session *s)
-{
-    return &s->machine;
-}
-
 /* ---- the end */
 
 static void leave(struct smtp_session *s)
