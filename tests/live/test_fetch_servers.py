@@ -1,0 +1,254 @@
+"""`bustia fetch` collects from real servers, all of them in one run: our own, Dovecot, Courier, GNU Mailutils and Cyrus, over TLS with
+certificates of a private authority, leaving and deleting.
+
+1,000 messages each, of the kinds in hostilemail.py. What a server itself changes is known by the shape of the message (realservers.py,
+OWN), and shown: a socket without any client receives other octets than were stored. Every message must be delivered as the server gives
+it, to the octet. mpop passes the same tests, which shows that they are not made for one collector.
+"""
+import collections
+import hashlib
+import json
+import os
+import re
+import subprocess
+import time
+
+import pytest
+from bed import wire
+from collecting import Collecting
+from hostilemail import hostile
+from realservers import REAL, STLS, TLS, Ours, authority
+
+pytestmark = pytest.mark.root
+
+COUNT = 1000
+NEW = 25
+NAMES = ["ours", *REAL]
+
+
+@pytest.fixture(scope="module")
+def servers(peer, tmp_path_factory):
+    """all of them, running"""
+    pair = authority(str(tmp_path_factory.mktemp("authority")))
+    running = {}
+    try:
+        running["ours"] = Ours(pair)
+        for name, kind in REAL.items():
+            running[name] = kind(peer, pair)
+        print("\n" + "".join("%-10s %s\n" % (s.name, s.version) for s in running.values()))
+        yield running
+    finally:
+        for s in running.values():
+            s.close()
+
+
+def mails_for(server, collector, count, first=1):
+    """messages that this server can give at all, and this collector take"""
+    found = [h for h in hostile(2 * count, first) if h[0] not in server.NEVER and h[0] not in collector.CANNOT]
+    return found[:count]
+
+
+def stored(server, mails):
+    """puts them into the maildrop; what the server gives for them, each as (shape, octets)"""
+    server.seed([m for _, m in mails])
+    return given(server, mails)
+
+
+def given(server, mails):
+    """asked by a plain socket, and compared with what was stored: only what the server is known to change is changed"""
+    out = server.given()
+    assert len(out) == len(mails), server.name
+    changed = collections.Counter()
+    for (shape, m), octets in zip(mails, out):
+        if server.without(octets) != wire(m) and (m or octets):  # an empty message has an empty line, or none
+            changed[shape] += 1
+    assert set(changed) <= set(server.OWN), (server.name, changed)
+    if len(mails) == COUNT:  # each kind is there
+        assert set(changed) == set(server.OWN) & {shape for shape, _ in mails}, (server.name, changed)
+    return list(zip([shape for shape, _ in mails], out))
+
+
+# ---- collectors
+
+class Bustia:
+    """all accounts in one file and one run"""
+    CANNOT = {}
+
+    @staticmethod
+    def as_file(octets):
+        """lines end with LF; one whose last octet is CR keeps its CR LF, and so is read as what came"""
+        return re.sub(rb"(?<!\r)\r\n", b"\n", octets)
+
+    def __init__(self, folder, servers, access, delete):
+        self.servers = servers
+        self.c = Collecting(folder)
+        self.c.text = self.c.text.replace("= 2s", "= 60s")
+        for s in servers.values():
+            secret = "%s/secret-%s" % (folder, s.name)
+            with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+                f.write(s.password + "\n")
+            self.c.account(s.ports[access], s.name, access, user=s.user, password_file=secret, tls_ca=s.ca, delete="now" if delete else None)
+        self.last = 0
+
+    def run(self):
+        """what it says of each account"""
+        delay = max(s.login_delay for s in self.servers.values())
+        time.sleep(max(0, self.last + delay + 1 - time.time()))
+        r = self.c.fetch("--json", timeout=300)
+        self.last = time.time()
+        events = [json.loads(line) for line in r.out.splitlines() if line.startswith("{")]
+        done = {e["account"]: e for e in events if e.get("event") == "done"}
+        assert r.status == 0 and set(done) == set(self.servers), r
+        assert all(e["result"] == "ok" for e in done.values()), done
+        self.seconds = r.seconds
+        return {name: e["fetched"] for name, e in done.items()}
+
+    def box(self, name):
+        return self.c.box(name)
+
+
+class Mpop:
+    """one account after another"""
+    CANNOT = {"cr_at_edges": "a CR that stands where its buffer ends is lost"}
+
+    @staticmethod
+    def as_file(octets):
+        return octets.replace(b"\r\n", b"\n")
+
+    def __init__(self, folder, servers, access, delete, peer):
+        self.folder, self.servers, self.words = folder, servers, peer("mpop")
+        self.rc = "%s/mpoprc" % folder
+        with open(os.open(self.rc, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+            f.write("defaults\nreceived_header off\nauth user\ntls on\ntls_starttls %s\nkeep %s\nuidls_file %s/uidls-%%U-%%H\n" % (
+                "on" if access == STLS else "off", "off" if delete else "on", folder))
+            for s in servers.values():
+                for sub in ("", "/tmp", "/new", "/cur"):
+                    os.mkdir(self.box(s.name) + sub)
+                f.write("account %s\nhost localhost\nport %d\nuser %s\npassword %s\ntls_trust_file %s\nuidls_file %s/uidls-%s\ndelivery maildir %s\n"
+                        % (s.name, s.ports[access], s.user, s.password, s.ca, folder, s.name, self.box(s.name)))
+
+    def run(self):
+        began = time.monotonic()
+        p = subprocess.run(self.words + ["mpop", "-q", "-C", self.rc, "-a"], capture_output=True, timeout=600, env=dict(os.environ, LC_ALL="C"))
+        assert p.returncode == 0, p.stderr
+        self.seconds = time.monotonic() - began
+        return None
+
+    def box(self, name):
+        return "%s/box-%s" % (self.folder, name)
+
+
+@pytest.fixture
+def collect(servers, tmp_path, peer):
+    """collect("bustia", access, delete=False): a collector with an account at each server"""
+    def make(name, access, delete=False):
+        kind, more = {"bustia": (Bustia, ()), "mpop": (Mpop, (peer,))}[name]
+        return kind(str(tmp_path), servers, access, delete, *more)
+    return make
+
+
+# ---- what was delivered
+
+def digest(octets):
+    return hashlib.sha256(octets).hexdigest()
+
+
+class Box:
+    """a Maildir: {name: digest}"""
+
+    def __init__(self, folder, varies=None):
+        self.files = {}
+        for sub in ("new", "cur"):
+            for f in os.listdir("%s/%s" % (folder, sub)):
+                with open("%s/%s/%s" % (folder, sub, f), "rb") as fd:
+                    self.files[f] = digest(even(fd.read(), varies))
+        assert not os.listdir(folder + "/tmp")
+
+
+def even(octets, varies):
+    """without what the server makes anew each time"""
+    return varies.sub(b"", octets) if varies and octets.startswith(b"From: Mail Delivery Subsystem") else octets
+
+
+def delivered(collector, server, expected):
+    """the box holds these messages, each as often as the server has it, and nothing else"""
+    box = Box(collector.box(server.name), server.VARIES)
+    have = collections.Counter(box.files.values())
+    want = collections.Counter()
+    shapes = {}
+    for shape, octets in expected:
+        d = digest(even(collector.as_file(octets), server.VARIES))
+        want[d] += 1
+        shapes[d] = shape
+    missing, more = want - have, have - want
+    assert not missing and not more, (server.name, "missing", collections.Counter(shapes[d] for d in missing.elements()),
+                                      "too much", collections.Counter(shapes.get(d, d) for d in more.elements()))
+    return set(box.files)
+
+
+# ---- the tests
+
+@pytest.mark.parametrize("name,access", [("bustia", TLS), ("bustia", STLS), ("mpop", TLS)])
+def test_leaving(servers, collect, name, access):
+    """all come; then nothing; then what has come meanwhile; then nothing once more, though the numbers of the messages are others"""
+    c = collect(name, access)
+    mails = {n: mails_for(s, c, COUNT) for n, s in servers.items()}
+    expected = {n: stored(s, mails[n]) for n, s in servers.items()}
+
+    def run(news):
+        names, fetched = {}, c.run()
+        assert fetched is None or fetched == news
+        for n, s in servers.items():
+            names[n] = delivered(c, s, expected[n])
+            assert s.left(len(mails[n])) == len(mails[n]), n
+        return names
+
+    first = run({n: COUNT for n in servers})
+    print("\n%s, %s: %d messages at each of %d servers in %.1f s" % (name, access, COUNT, len(servers), c.seconds))
+    assert run({n: 0 for n in servers}) == first
+    for n, s in servers.items():
+        # each third goes, by another client's hand, so that all others have a new number
+        s.delete(range(3, COUNT + 1, 3))
+        mails[n] = [m for i, m in enumerate(mails[n], 1) if i % 3]
+        more = mails_for(s, c, NEW, 5001)
+        s.append([m for _, m in more])
+        mails[n] += more
+        expected[n] += given(s, mails[n])[-NEW:]
+    second = run({n: NEW for n in servers})
+    assert all(first[n] < second[n] for n in servers)
+    assert run({n: 0 for n in servers}) == second
+
+
+@pytest.mark.parametrize("name,access", [("bustia", TLS), ("bustia", STLS), ("mpop", STLS)])
+def test_deleting(servers, collect, name, access):
+    """all come, and the maildrops are empty; again with what has come meanwhile"""
+    c = collect(name, access, delete=True)
+    expected = {n: [] for n in servers}
+    for count, first in ((COUNT, 2001), (NEW, 6001)):
+        for n, s in servers.items():
+            expected[n] += stored(s, mails_for(s, c, count, first))
+        fetched = c.run()
+        assert fetched is None or fetched == {n: count for n in servers}
+        for n, s in servers.items():
+            delivered(c, s, expected[n])
+            assert s.left(0) == 0, n
+
+
+@pytest.mark.parametrize("name", ["bustia", "mpop"])
+def test_new_uids(servers, collect, name):
+    """a server that forgot the uids it gave has, for all that one can know, other messages: they come once more, once, and none is lost"""
+    c = collect(name, TLS)
+    mails = {n: mails_for(s, c, 100, 4001) for n, s in servers.items()}
+    expected = {n: stored(s, mails[n]) for n, s in servers.items()}
+    c.run()
+    for n, s in servers.items():
+        delivered(c, s, expected[n])
+        old = set(s.uids())
+        time.sleep(1.1)  # some make their uids of the time
+        s.seed([m for _, m in mails[n]])
+        assert not old & set(s.uids()), n
+        expected[n] += given(s, mails[n])
+    c.run()
+    first = {n: delivered(c, s, expected[n]) for n, s in servers.items()}
+    c.run()
+    assert first == {n: delivered(c, s, expected[n]) for n, s in servers.items()}
