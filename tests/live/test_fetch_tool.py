@@ -716,6 +716,27 @@ def test_a_daemon_ends_what_is_at_work(collecting, watch):
         assert not os.path.exists("/proc/%d" % crew[0])
 
 
+def test_a_check_at_work_ends_by_what_it_began_with(collecting, watch):
+    def slow(session, arg):
+        time.sleep(0.5)
+
+    with PopServer(MAILS[:2], instead={"RETR": slow}) as s:
+        c = collecting.account(s.port, interval="1s", window=1)
+        w = watch()
+        wait(lambda: count(s, "RETR"))
+        run = c.fetch("one")  # a person meets the daemon
+        assert run.status == LATER and "another process" in run.out, run
+        c.text = c.text.replace("box-one", "box-new")
+        c.save()
+        w.p.send_signal(signal.SIGHUP)
+        w.logged("(?s)watch: .*accounts: file=")
+        wait(lambda: "result=ok fetched=2" in w.text())
+        assert len(c.mails("one")) == 2 and c.mails("new") == []
+        s.add(MAILS[2])
+        wait(lambda: c.mails("new") == STORED[2:3])
+        assert len(c.mails("one")) == 2 and "result=failed" not in w.text() and w.end() == WELL
+
+
 def test_a_daemon_feeds_its_watchdog(collecting, watch):
     collecting.account(nobody())
     w = watch(WATCHDOG_USEC="400000")
