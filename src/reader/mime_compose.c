@@ -66,7 +66,7 @@ int mime_sender(const char *from, char **address, struct err *err)
 {
     struct envelope e = {.from = NULL};
     int result = mime_recipients(from, &e, err);
-    if (result == 0 && e.count != 1)
+    if (result == 0 && (e.count != 1 || !e.rcpts))
         result = err_set(err, ERR_INPUT, "From: \"%.180s\" is not one address", from ? from : "");
     if (result == 0)
         *address = mem_copy_text(e.rcpts[0].address);
@@ -78,10 +78,10 @@ char *mime_from_field(const char *from)
 {
     g_mime_init();
     InternetAddressList *list = internet_address_list_parse(NULL, from);
-    char *text = list ? internet_address_list_to_string(list, NULL, TRUE) : g_strdup("");
-    size_t n = strlen(text) + sizeof "From: \n";
+    char *text = list ? internet_address_list_to_string(list, NULL, TRUE) : NULL;
+    size_t n = (text ? strlen(text) : 0) + sizeof "From: \n";
     char *field = mem_alloc(n);
-    snprintf(field, n, "From: %s\n", text);
+    snprintf(field, n, "From: %s\n", text ? text : "");
     g_free(text);
     if (list)
         g_object_unref(list);
