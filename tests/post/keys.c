@@ -241,6 +241,48 @@ static void test_killed_anywhere_among_several(void **state)
     kill_anywhere(*state, SOME);
 }
 
+/* ---- one call fails */
+
+/* What then is said is true, and is trouble that may pass, or a person's to mend: never the message's own. */
+static void fail_anywhere(struct dest_test *t, const char *error)
+{
+    unsigned failed = 0;
+    for (unsigned call = 1; call <= 80; call++) {
+        char rule[PLACE_PATH + 64];
+        struct out *o = NULL;
+        struct out_draft *d = NULL;
+        struct err err = {.kind = ERR_NONE};
+        snprintf(rule, sizeof rule, "any:%s:%s:%u-%u", error, t->place.top, call, call);
+        fault_rules(rule);
+        if (t->dest->open(t, &o, &err) == 0 && out_begin(o, &about, &d, &err) == 0) {
+            if (out_write(o, d, span_of(text), &err) == 0)
+                out_commit(o, &d, 1, &err, NULL);
+            else
+                out_abort(o, d);
+        }
+        out_close(o);
+        fault_rules("");
+        unsigned there = t->dest->count(t);
+        if ((err.kind == ERR_NONE) != (there == 1) && err.kind != ERR_UNKNOWN)
+            fail_msg("%s: %u there, kind %d, \"%s\"", rule, there, err.kind, err.text);
+        if (err.kind != ERR_NONE && err.kind != ERR_TEMP && err.kind != ERR_UNKNOWN && err.kind != ERR_PERM)
+            fail_msg("%s: kind %d, \"%s\"", rule, err.kind, err.text);
+        failed += err.kind != ERR_NONE;
+        deliver(t, &about, NULL);
+        assert_int_equal(t->dest->count(t), 1);
+        empty(t);
+    }
+    print_message("%s: %u calls failed the delivery\n", error, failed);
+    assert_true(failed >= 5);
+}
+
+static void test_failing_anywhere(void **state)
+{
+    static const char *const errors[] = {"EIO", "EACCES"};
+    for (size_t i = 0; i < sizeof errors / sizeof(void *); i++)
+        fail_anywhere(*state, errors[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest promises[] = {
@@ -252,6 +294,7 @@ int main(void)
         PROMISE(long_keys),
         PROMISE(killed_anywhere),
         PROMISE(killed_anywhere_among_several),
+        PROMISE(failing_anywhere),
     };
     DEST_RUN(promises, dest_current->keys)
 }
