@@ -37,9 +37,10 @@ static int open_mailbox(struct out **o, const struct wanted *w, struct err *err)
     struct conf_problems problems = {0};
     int result = conf_load(&c, w->conf_file, &problems, err);
     if (result == 0 && problems.fatal)
-        result = err_set(err, ERR_CONFIG,
-                         "account %s: deliver = %s: the server's configuration %s has errors; bustia check says which",
-                         w->account->name, log_escape(span_of(w->account->deliver)), w->conf_file);
+        result = err_set(
+            err, ERR_CONFIG,
+            "account %s: deliver = %s: the server's configuration %s has errors; `bustia check --server` names them",
+            w->account->name, log_escape(span_of(w->account->deliver)), w->conf_file);
     if (result == 0)
         result = out_mailbox(o, &c, w->rest, w->account->deliver_from, err);
     conf_problems_free(&problems);
