@@ -1,7 +1,9 @@
 /* bustia: what a person starts: one table of subcommands. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "tool/alias.h"
 #include "tool/check.h"
@@ -155,8 +157,22 @@ static int flushed(int status)
     return status == EX_OK ? EX_IOERR : status;
 }
 
+/* Whoever starts us with one of them closed would have what is printed go into a socket or a database. */
+static bool open_standard(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+    return fd >= 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (!open_standard())
+        return EX_OSERR;
     const char *environment = getenv("BUSTIA_CONF");
     bool named = environment && *environment;
     struct tool t = {.file = named ? environment : BUSTIA_CONF};

@@ -412,6 +412,15 @@ def test_an_output_that_is_gone(collecting):
         assert p.wait(30) == 74 and sorted(collecting.mails()) == STORED
 
 
+def test_without_input_and_output(collecting):
+    """what is printed must not go into a socket or a database that was opened in their place"""
+    with PopServer(MAILS) as s:
+        collecting.account(s.port)
+        p = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", BUSTIA, "fetch", "-a", collecting.file, "one"], env=collecting.environment)
+        assert p.returncode == WELL and sorted(collecting.mails()) == STORED
+        assert collecting.fetch().out == "one: nothing new, 5 left on the server\n"
+
+
 # ---- interrupted
 
 def children(pid):
