@@ -1,9 +1,9 @@
 /* fuzz_mime: a message on its way to a person.
- * Fuzzes: src/reader/mime_show.c src/reader/mime_walk.c src/reader/mime_text.c src/reader/mime_head.c src/reader/mime_save.c
- * src/reader/mime_reply.c src/reader/mime_readable.c
+ * Fuzzes: src/reader/mime_show.c src/reader/mime_walk.c src/reader/mime_text.c src/reader/mime_head.c
+ * src/reader/mime_save.c src/reader/mime_reply.c src/reader/mime_readable.c
  *
- * The first octet says what is asked. Whatever a message is made of: each word is one that was agreed on, a file is begun before it has
- * octets, fields stay fields, and all text passes the filter before a terminal. */
+ * The first octet says what is asked. Whatever a message is made of: each word is one that was agreed on, a file is
+ * begun before it has octets, fields stay fields, and all text passes the filter before a terminal. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +118,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1 || size > MESSAGE_MAX)
         return 0;
-    const struct mime_how how = {.html = data[0] & 1, .all = data[0] & 2, .part = data[0] >> 4, .own = "me@example.test"};
+    const struct mime_how how = {
+        .html = data[0] & 1, .all = data[0] & 2, .part = data[0] >> 4, .own = "me@example.test"};
     uint32_t n = (uint32_t)(size - 1);
     int message = memfd_create("message", 0), heads = memfd_create("heads", 0);
     must(message >= 0 && heads >= 0);

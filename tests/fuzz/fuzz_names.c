@@ -1,8 +1,8 @@
 /* fuzz_names: what a terminal and a folder are given of what strangers wrote.
  * Fuzzes: src/reader/terminal.c src/reader/names.c
  *
- * In whatever pieces it comes, the text is the same, and commands no terminal; a name is one, and stays in its folder. The first octet says
- * how large the pieces are, and whether the terminal knows UTF-8. */
+ * In whatever pieces it comes, the text is the same, and commands no terminal; a name is one, and stays in its folder.
+ * The first octet says how large the pieces are, and whether the terminal knows UTF-8. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -72,7 +72,8 @@ static void check_name(struct span in)
     char name[NAME_ROOM], made[2][NAME_ROOM];
     struct err err;
     name_safe(in, "otherwise", name);
-    must(*name && *name != '.' && *name != '-' && strlen(name) <= NAME_SAFE && !strchr(name, '/') && !strchr(name, '\\'));
+    must(*name && *name != '.' && *name != '-' && strlen(name) <= NAME_SAFE && !strchr(name, '/') &&
+         !strchr(name, '\\'));
     must_be_harmless(name, strlen(name), false, "");
     char *where = strdup(folder);
     must(where && mkdtemp(where) != NULL);
