@@ -1,7 +1,7 @@
 /* bustia-reader: what `bustia list`, `show`, `headers`, `save`, `delete` and `send` start: one table of them.
  *
- * Exit statuses are sysexits.h's, by the kind of what went wrong: 64 the command line, 65 the message, 66 there is no
- * such message, 69 the server says never, 75 try again, 77 refused, 78 the accounts. */
+ * Exit statuses are sysexits.h's, by the kind of what went wrong: 64 the command line, 65 the message (also: the
+ * server takes it never), 66 there is no such message or file, 75 try again, 77 refused, 78 the accounts. */
 #include <locale.h>
 #include <signal.h>
 #include <stddef.h>
