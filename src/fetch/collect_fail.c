@@ -22,7 +22,9 @@ static int count(struct collect *c, unsigned at, const struct err *why, struct e
     collect_say(c, EVENT_FAILED, row, "%s", why->text);
     if (!*row->uid || row->twice) /* there is nothing by which it would be known again */
         return 0;
-    return collect_note(c, row, 0, NULL, NULL, why->text, err);
+    /* Whether it is the one that had its uid is still the question. */
+    int64_t gone = row->take == PLAN_COMPARE && row->was_gone ? c->now : 0;
+    return collect_note(c, row, gone, NULL, NULL, why->text, err);
 }
 
 /* One after the other is refused, each for good: nobody is asked to take a whole maildrop so. */

@@ -1,0 +1,68 @@
+"""Uids that change their meaning: given to another message, lost for a check, unusable for a check. Nothing is lost, and nothing comes
+twice."""
+import sqlite3
+
+import pytest
+
+from collecting import Collecting
+from popserver import PopServer
+
+pytestmark = pytest.mark.asan
+
+OK, FOR_NOW = 0, 75
+
+
+def text(n, size=0):
+    return b"Subject: message %d\r\n\r\nbody %d\r\n" % (n, n) + b"y" * 70 * (size // 70) + b"\r\n"
+
+
+def lf(*messages):
+    return sorted(m.replace(b"\r\n", b"\n") for m in messages)
+
+
+@pytest.fixture
+def box(tmp_path):
+    def make(server, **options):
+        return Collecting(tmp_path).account(server.port, **options)
+    return make
+
+
+def rows(c, name="one"):
+    db = sqlite3.connect("file:%s/state/bustia/%s.db?mode=ro" % (c.folder, name), uri=True)
+    with db:
+        found = db.execute("SELECT uid, state, failures, gone, turn FROM message").fetchall()
+    db.close()
+    return {r[0]: r[1:] for r in found}
+
+
+def change(c, sql, name="one"):
+    db = sqlite3.connect("%s/state/bustia/%s.db" % (c.folder, name))
+    with db:
+        db.execute(sql)
+    db.close()
+
+
+def fetched(c):
+    r = c.fetch("one")
+    assert r.status == OK, r
+    return sorted(c.mails())
+
+
+# ---- given to another message
+
+
+@pytest.mark.parametrize("how", ["cut", "refused"])
+def test_a_uid_that_another_message_has_now_and_that_fails_at_first(box, how):
+    """a failure does not make it the one that was known"""
+    def fail(session, arg):
+        if how == "refused":
+            return b"-ERR not now\r\n"
+        session.server.cut = session.sent + 30
+    with PopServer([(text(1), b"1")]) as s:
+        c = box(s, delete="now")
+        assert fetched(c) == lf(text(1)) and s.left() == []
+        s.add(text(2, 2000), b"1")
+        s.instead = {"RETR": fail}
+        assert c.fetch("one").status == FOR_NOW and len(s.left()) == 1
+        s.cut, s.instead = None, {}
+        assert fetched(c) == lf(text(1), text(2, 2000)) and s.left() == []
