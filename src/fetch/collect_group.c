@@ -1,4 +1,5 @@
 /* collect: messages that are committed together, so that they share what durability costs. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -7,14 +8,16 @@
 
 enum { KEY = 2 * DIGEST_SHA256 + 1 };
 
-/* What a destination knows a message by: whoever delivers it once more, even with a new state, meets it there. */
+/* What a destination knows a message by: whoever delivers it once more, even with a new state, meets it there. Its size,
+ * because a destination remembers for longer than the state: a uid that another message had, years ago, is not its. */
 static void make_key(const struct collect *c, const struct collect_draft *d, char key[KEY])
 {
     const struct plan_row *row = c->listing.rows[d->at];
     struct digest *digest = digest_new();
     unsigned char sum[DIGEST_SHA256];
-    char tail[32];
-    int n = snprintf(tail, sizeof tail, "%u %s", row->turn, d->headers ? "headers" : "whole");
+    char tail[64];
+    uint64_t size = *row->uid == '=' ? 0 : row->size; /* a uid of the content needs none */
+    int n = snprintf(tail, sizeof tail, "%u %" PRIu64 " %s", row->turn, size, d->headers ? "headers" : "whole");
     const struct span parts[] = {span_of(c->account->name), span_of(c->maildrop), span_of(row->uid), {tail, (size_t)n}};
     for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
         digest_add(digest, parts[i].p, parts[i].n);

@@ -66,3 +66,15 @@ def test_a_uid_that_another_message_has_now_and_that_fails_at_first(box, how):
         assert c.fetch("one").status == FOR_NOW and len(s.left()) == 1
         s.cut, s.instead = None, {}
         assert fetched(c) == lf(text(1), text(2, 2000)) and s.left() == []
+
+
+def test_a_uid_that_is_given_away_when_its_row_was_forgotten(box):
+    """the message that had it still lies in the Maildir, by the same account and uid"""
+    with PopServer([(text(1), b"1")]) as s:
+        c = box(s, delete="now")
+        assert fetched(c) == lf(text(1)) and s.left() == []
+        change(c, "UPDATE message SET gone = gone - 31 * 86400")
+        s.add(text(2, 500), b"another")
+        assert len(fetched(c)) == 2 and list(rows(c)) == ["another"]
+        s.add(text(3, 1000), b"1")
+        assert fetched(c) == lf(text(1), text(2, 500), text(3, 1000)) and s.left() == []
