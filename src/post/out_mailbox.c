@@ -25,6 +25,8 @@ static int find(const struct conf *c, const char *name, struct user *u, struct e
     }
     int result = users_find(db, span_of(name), u, err);
     users_close(db); /* the child has nothing of it */
+    if (result < 0 && err->kind == ERR_GONE)
+        return err_set(err, ERR_GONE, "%s: no such user", log_escape(span_of(name)));
     return result;
 }
 

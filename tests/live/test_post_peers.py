@@ -13,7 +13,7 @@ import time
 
 import hostilemail
 import pytest
-from bed import TOP, wire
+from bed import TOP, Bed, wire
 from collecting import Collecting
 from mta import family, free_port, started
 from popserver import PopServer
@@ -532,3 +532,64 @@ def test_fetch_to_nothing(collecting, postfix):
         for _ in range(3):
             run = collecting.fetch("one")
             assert run.status == LATER and len(pop.left()) == 3 and not kept(collecting), run
+
+
+# ---- our own server, on this machine: its mailboxes are opened
+
+@pytest.fixture(scope="module")
+def own():
+    b = Bed()
+    yield b
+    b.close()
+
+
+def into(own, collecting, pop, user, **options):
+    collecting.account(pop.port, deliver="mailbox:" + user, **options)
+
+    def fetch():
+        return collecting.bustia("-c", own.target["config"], "fetch", "-a", collecting.file, "one")
+    return fetch
+
+
+def test_fetch_into_a_mailbox(own, collecting):
+    """to the octet; and it is asked what it has: who has lost all notes doubles nothing"""
+    sent = [hostilemail.head(i, f.__name__) + f(random.Random(i)) for i, f in enumerate(hostilemail.WITH_HEAD * 3)]
+    mails = sorted(wire(m) for m in sent)
+    with PopServer([wire(m) for m in sent]) as pop:
+        fetch = into(own, collecting, pop, "t36")
+        run = fetch()
+        assert run.status == WELL, run
+        assert sorted(own.received("t36", strip=False)) == mails
+        shutil.rmtree(collecting.folder + "/state")
+        p = own.login("t36")  # who reads meanwhile
+        run = fetch()
+        p.quit()
+        assert run.status == WELL, run
+    assert len(own.files("t36")) == len(mails) and sorted(own.received("t36", strip=False)) == mails
+
+
+def test_fetch_into_a_full_mailbox(own, collecting):
+    """what there is no room for stays where it is, and comes once there is"""
+    mails = [mail(i) + b"a line of twenty.\r\n" * 250 for i in range(12)]
+    own.tool("quota", "set", "t37", "30k")
+    with PopServer(mails) as pop:
+        fetch = into(own, collecting, pop, "t37", delete="now")
+        for _ in range(3):
+            run = fetch()
+            assert run.status == LATER and "t37 is over quota" in run.out, run
+            there = own.received("t37", strip=False)
+            assert 1 <= len(there) <= 6 and sorted(there + pop.left()) == sorted(mails), run
+        own.tool("quota", "set", "t37", "300k")
+        run = fetch()
+        assert run.status == WELL and pop.left() == [] and not kept(collecting), run
+    assert sorted(own.received("t37", strip=False)) == sorted(mails)
+
+
+def test_fetch_into_nobodys_mailbox(own, collecting):
+    own.tool("user", "set", "t38", "--disable")
+    with PopServer([mail(i) for i in range(3)]) as pop:
+        for user, words in (("nobody-here", "no such user"), ("t38", "t38 is disabled")):
+            collecting.text = ""
+            run = into(own, collecting, pop, user, attempts=1)()
+            assert run.status not in (WELL, NOTHING_NEW) and words in run.out, run
+            assert len(pop.left()) == 3 and not kept(collecting)
