@@ -38,7 +38,7 @@ static int refusal(struct collect *c, struct collect_doubts *d, unsigned at, con
 int collect_taken(struct collect *c, struct collect_doubts *d, struct err *err)
 {
     d->works = true;
-    d->refusals = 0;
+    d->refusals = d->failing = 0;
     for (unsigned i = 0; i < d->count; i++)
         if (count(c, d->doubt[i].at, &d->doubt[i].why, err))
             return -1;
@@ -46,14 +46,10 @@ int collect_taken(struct collect *c, struct collect_doubts *d, struct err *err)
     return 0;
 }
 
-static void doubt(struct collect *c, struct collect_doubts *d, unsigned at, const struct err *why)
+static void doubt(struct collect_doubts *d, unsigned at, const struct err *why)
 {
     d->doubt[d->count].at = at;
     d->doubt[d->count++].why = *why;
-    if (d->count == COLLECT_DOUBTS)
-        collect_stop(c, why);
-    if (d->count == COLLECT_DOUBTS)
-        d->count--; /* what still comes in takes the last place */
 }
 
 static void end(struct collect *c, struct collect_doubts *d)
@@ -110,6 +106,8 @@ int collect_not_taken(struct collect *c, unsigned at, const unsigned char sha256
 {
     const struct plan_row *row = c->listing.rows[at];
     bool own = why->kind == ERR_INPUT;
+    if (!own && ++c->destination.failing >= COLLECT_DOUBTS)
+        collect_stop(c, why); /* also one that worked may work no more */
     if (c->stopping && !own)
         return 0; /* trouble says it, once */
     if ((own || c->destination.works) && c->body.spooled && c->body.d.at == at && *row->uid && !row->twice &&
@@ -119,7 +117,7 @@ int collect_not_taken(struct collect *c, unsigned at, const unsigned char sha256
         return refusal(c, &c->destination, at, why, err);
     if (c->destination.works)
         return count(c, at, why, err);
-    doubt(c, &c->destination, at, why);
+    doubt(&c->destination, at, why);
     return 0;
 }
 

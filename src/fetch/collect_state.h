@@ -62,6 +62,7 @@ struct collect_doubts {
     } doubt[COLLECT_DOUBTS];
     unsigned count;
     unsigned refusals; /* in a row */
+    unsigned failing;  /* so many failures since the last success, each for now */
     bool works;        /* something was taken in this check */
 };
 
