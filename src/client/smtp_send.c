@@ -82,8 +82,20 @@ static bool dot_may_be_there(const struct sending *x)
     return x->ended && !x->s->link->out.len;
 }
 
-static int broken(const struct sending *x, struct err *err)
+/* 421 before DATA is about the connection (RFC 5321 §3.8), which may have been used too long or too often: over another
+ * one the message may go. */
+static void forget_closing(const struct sending *x, struct smtp_client_mail *mail)
 {
+    for (unsigned i = 0; !x->begun && i < mail->count; i++)
+        if (mail->rcpts[i].code == 421) {
+            mail->rcpts[i].code = 0;
+            mail->rcpts[i].text[0] = '\0';
+        }
+}
+
+static int broken(const struct sending *x, struct smtp_client_mail *mail, struct err *err)
+{
+    forget_closing(x, mail);
     struct err why = *err;
     return err_set(err, dot_may_be_there(x) ? ERR_UNKNOWN : ERR_TEMP, "%s", why.text);
 }
@@ -110,10 +122,10 @@ int smtp_send(struct smtp_session *s, struct smtp_client_mail *mail, long (*body
     s->waiting = (struct span){NULL, 0};
     smtp_end_after(s, x.silences);
     if (make_ready(&x, err) < 0)
-        return broken(&x, err);
+        return broken(&x, mail, err);
     smtp_client_begin(&s->machine, mail);
     if (drive(&x, SMTP_CLIENT_WANT_RESULT, err) < 0)
-        return broken(&x, err);
+        return broken(&x, mail, err);
     smtp_end_after(s, 0);
     return 0;
 }
