@@ -94,7 +94,8 @@ static void check(struct once *o, struct once_account *a)
                               .by_hand = o->options->what != COLLECT_FETCH || o->options->count || isatty(STDOUT_FILENO),
                               .moved = o->options->moved,
                               .whole = o->options->whole};
-    fetch_board_read(&a->board, a->account, job.state_folder);
+    if (given(a->account->notice_command)) /* else nobody is told */
+        fetch_board_read(&a->board, a->account, job.state_folder);
     crew_check(o->crew, &job, a);
 }
 
@@ -143,7 +144,7 @@ static void on_ended(void *arg, void *tag, const struct event *done)
         fetch_show_begin(o->show, &a->line, a->account->name, clock_ms());
     fetch_show_event(o->show, &a->line, done, clock_ms());
     fetch_sum_add(&o->sum, done);
-    if (o->options->what == COLLECT_FETCH && !o->signo)
+    if (o->options->what == COLLECT_FETCH && !o->signo && given(a->account->notice_command))
         fetch_board_tell(&a->board, a->account, o->accounts->all->state_folder, done, o->crew);
     past_login(a);
 }
