@@ -110,6 +110,11 @@ static int mark_whole(struct collect *c, struct err *err)
     return 0;
 }
 
+static bool is_taken(const struct plan_row *row)
+{
+    return row->take != PLAN_LEAVE && row->take != PLAN_DISCARD;
+}
+
 /* What is to be fetched is counted; what only has to go is asked for first. */
 static void look_over(struct collect *c)
 {
@@ -122,11 +127,24 @@ static void look_over(struct collect *c)
             row->take = PLAN_COMPARE; /* it may be known from before the server gave it a uid */
         if (row->take == PLAN_DISCARD || (row->take == PLAN_LEAVE && row->remove))
             collect_delete(c, i);
-        if (row->take == PLAN_LEAVE || row->take == PLAN_DISCARD)
+        if (!is_taken(row))
             continue;
         c->todo++;
         c->todo_octets += row->take == PLAN_HEADERS ? 0 : row->size;
     }
+}
+
+/* After a check that failed any message may be the first: the same few that fail each time, or that break the
+ * connection, would hold up all others, and nobody would know that it is they. */
+static void choose_start(struct collect *c)
+{
+    uint32_t skip;
+    if (!c->board.failures || !c->todo)
+        return;
+    digest_random(&skip, sizeof skip);
+    skip %= c->todo;
+    while (!is_taken(c->listing.rows[c->start]) || skip--)
+        c->start++;
 }
 
 int collect_list(struct collect *c, struct err *err)
@@ -140,6 +158,7 @@ int collect_list(struct collect *c, struct err *err)
     plan_make(c->account, c->now, c->listing.rows, c->listing.count);
     c->left = c->listing.count;
     look_over(c);
+    choose_start(c);
     collect_say_listed(c);
     return 0;
 }

@@ -90,7 +90,8 @@ struct collect {
         unsigned char what; /* enum pop3_ask */
     } asked[POP3_CLIENT_WINDOW];
     unsigned first, awaited; /* of the ring above */
-    unsigned next, round;    /* which row is taken next; those that failed before come in the second round */
+    unsigned start;          /* the row that is asked for first */
+    unsigned next, round;    /* how many were looked at since; those that failed before come in the second round */
     unsigned *deletes;       /* rows to be deleted, of which delete_next were asked */
     unsigned delete_count, delete_next, delete_room;
     unsigned list_next;

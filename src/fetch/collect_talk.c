@@ -100,7 +100,7 @@ static bool ask_any(struct collect *c)
         return true;
     for (; c->round < 2 && !c->stopping; c->round++, c->next = 0)
         while (c->next < c->listing.count)
-            if (ask_message(c, c->next++))
+            if (ask_message(c, (c->start + c->next++) % c->listing.count))
                 return true;
     return false;
 }

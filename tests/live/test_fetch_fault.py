@@ -83,3 +83,45 @@ def test_a_destination_that_fails_in_the_middle_is_no_messages_fault(box):
         assert [r for r in rows(c).values() if r[0] == QUARANTINED] == []
         command(c, "")
         assert c.fetch("one").status == OK and taken(c) == list(range(60))
+
+
+def test_some_bad_messages_at_the_beginning_hold_up_no_others(box):
+    """for now they are not taken, and nobody knows whose fault it is until another message is"""
+    with PopServer([text(i) for i in range(8)]) as s:
+        c = command(box(s, attempts="3"), "[ $1 -gt 3 ] || exit 75")
+        for _ in range(40):
+            c.fetch("one")
+            if taken(c):
+                break
+        assert taken(c) == [4, 5, 6, 7]
+        for i in range(8, 40):  # those that come later are taken, and so it is the others' own fault
+            s.add(text(i))
+            c.fetch("one")
+            if len([r for r in rows(c).values() if r[0] == QUARANTINED]) == 4:
+                break
+        assert len([r for r in rows(c).values() if r[0] == QUARANTINED]) == 4
+        assert taken(c) == list(range(4, i + 1))
+
+
+# ---- a message
+
+
+def test_a_message_that_breaks_the_connection_holds_up_no_other_that_failed(box):
+    """both failed before, and the one that breaks it comes first"""
+    def cut(session, arg):
+        if arg == "2":
+            session.server.cut = session.sent + 30
+    with PopServer([(text(i, 2000), b"u%d" % i) for i in range(4)], capa=[c for c in CAPA if c != "PIPELINING"]) as s:
+        c = box(s)
+        s.instead = {"RETR": lambda session, arg: b"-ERR not now\r\n" if arg == "4" else cut(session, arg) if arg == "2" else None}
+        for _ in range(3):
+            s.cut = None
+            c.fetch("one")
+        assert len(c.mails()) == 2 and rows(c)["u3"][1] and rows(c)["u1"][1]
+        s.instead = {"RETR": cut}
+        for _ in range(30):
+            s.cut = None
+            c.fetch("one")
+            if len(c.mails()) == 3:
+                break
+        assert len(c.mails()) == 3
