@@ -24,7 +24,7 @@ UID = 61011  # nobody's on an ordinary system
 DOMAIN = "box.example.test"
 WELL, NOTHING_NEW, LATER = 0, 1, 75
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.asan]
 
 
 # ---- the servers

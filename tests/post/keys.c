@@ -241,6 +241,27 @@ static void test_killed_anywhere_among_several(void **state)
     kill_anywhere(*state, SOME);
 }
 
+/* Who was believed dead may go on. */
+static void test_side_by_side(void **state)
+{
+    enum { ROUNDS = 10, PROCESSES = 4 };
+    struct dest_test *t = *state;
+    deliver(t, &about, NULL); /* it is there: making it is not what is tried */
+    empty(t);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        pid_t pids[PROCESSES];
+        for (unsigned i = 0; i < PROCESSES; i++) {
+            pids[i] = fork();
+            assert_true(pids[i] >= 0);
+            if (pids[i] == 0)
+                _exit(deliver_some(t, SOME));
+        }
+        place_wait(PROCESSES, pids);
+        assert_int_equal(t->dest->count(t), SOME);
+        empty(t);
+    }
+}
+
 /* ---- one call fails */
 
 /* What then is said is true, and is trouble that may pass, or a person's to mend: never the message's own. */
@@ -294,6 +315,7 @@ int main(void)
         PROMISE(long_keys),
         PROMISE(killed_anywhere),
         PROMISE(killed_anywhere_among_several),
+        PROMISE(side_by_side),
         PROMISE(failing_anywhere),
     };
     DEST_RUN(promises, dest_current->keys)
