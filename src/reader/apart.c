@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "reader/apart_walls.h"
 
 enum { DONE = APART_KINDS, FILES = 32, MESSAGE_FD = 3, GO_FD = 4, OUT_FD = 5, FIRST_FREE_FD = 6 };
 
@@ -142,6 +143,7 @@ static void limit(void)
     ceiling(RLIMIT_CPU, APART_CPU_S);
     if (READER_MEMORY_LIMIT) /* a sanitizer needs more than there is */
         ceiling(RLIMIT_AS, (rlim_t)APART_MEMORY_MB << 20);
+    (void)apart_walls(); /* where there are none, the ceilings stay */
 }
 
 static int work_apart(apart_work *work, const void *arg)

@@ -5,8 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -237,6 +241,29 @@ static void test_what_breaks_apart_breaks_alone(void **state)
     forget(&s);
 }
 
+/* What reads strangers' words is barred from all but reading. */
+static int tries(int message, struct apart_out *o, const void *arg, struct err *err)
+{
+    (void)message, (void)arg, (void)err;
+    static char *const none[] = {NULL};
+    FILE *to = apart_text(o);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    fprintf(to, "%d %d %d %d %d %d %d %d %d", pid < 0, open("/tmp/apart", O_CREAT | O_WRONLY, 0600) < 0,
+            open("/dev/null", O_RDWR) < 0, open("/dev/null", O_RDONLY) < 0, socket(AF_INET, SOCK_STREAM, 0) < 0,
+            socket(AF_UNIX, SOCK_STREAM, 0) < 0, execve("/bin/true", none, none) < 0, kill(getppid(), 0) < 0,
+            unlink("/tmp/apart-none") < 0 && errno == EPERM);
+    fclose(to);
+    return 0;
+}
+
+static void test_walls(void **state)
+{
+    (void)state;
+    check("x", tries, (struct mime_how){.html = false}, "1 1 1 0 1 1 1 1 1");
+}
+
 /* ---- what is written */
 
 static void test_addresses(void **state)
@@ -292,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_a_name_is_no_address),
         cmocka_unit_test(test_references_have_room_in_a_line),
         cmocka_unit_test(test_what_breaks_apart_breaks_alone),
+        cmocka_unit_test(test_walls),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_one_sender),
     };
