@@ -8,8 +8,9 @@
 
 enum { KEY = 2 * DIGEST_SHA256 + 1 };
 
-/* What a destination knows a message by: whoever delivers it once more, even with a new state, meets it there. Its size,
- * because a destination remembers for longer than the state: a uid that another message had, years ago, is not its. */
+/* What a destination knows a message by: whoever delivers it once more, even with a new state, meets it there. Its
+ * size, because a destination remembers for longer than the state: a uid that another message had, years ago, is not
+ * its. */
 static void make_key(const struct collect *c, const struct collect_draft *d, char key[KEY])
 {
     const struct plan_row *row = c->listing.rows[d->at];
@@ -34,6 +35,8 @@ static bool open_out(struct collect *c)
     if (c->out || out_open(&c->out, c->account, c->job->conf_file, why) == 0)
         return true;
     c->out = NULL;
+    if (why->kind == ERR_INPUT) /* what is said there of the destination is nothing to do with the message */
+        why->kind = ERR_CONFIG;
     collect_stop(c, why);
     return false;
 }

@@ -7,10 +7,11 @@ import pytest
 
 from collecting import Collecting
 from popserver import CAPA, PopServer
+from test_check import OWNER, Place, free_port
 
 pytestmark = pytest.mark.asan
 
-OK, FOR_NOW, NOT_ALLOWED = 0, 75, 77
+OK, FOR_NOW, NOT_ALLOWED, CONFIG = 0, 75, 77, 78
 
 
 def text(n, size=0):
@@ -101,6 +102,19 @@ def test_some_bad_messages_at_the_beginning_hold_up_no_others(box):
                 break
         assert len([r for r in rows(c).values() if r[0] == QUARANTINED]) == 4
         assert taken(c) == list(range(4, i + 1))
+
+
+@pytest.mark.root
+def test_a_mailbox_that_is_not_opened_is_no_messages_fault(box, tmp_path):
+    p = Place(str(tmp_path / "server"), free_port())
+    p.add_user("anna")
+    conf = p.write("first_uid = %d\n" % (OWNER + 1))
+    with PopServer([text(i) for i in range(4)]) as s:
+        c = box(s, deliver="mailbox:anna", attempts="2")
+        for _ in range(3):
+            r = c.bustia("-c", conf, "fetch", "-a", c.file, "one")
+            assert r.status == CONFIG and "below first_uid" in r.out, r
+        assert rows(c) == {}
 
 
 # ---- a message
