@@ -92,6 +92,7 @@ static int quarantine(struct collect *c, unsigned at, const unsigned char sha256
     }
     row->state = SEEN_QUARANTINED;
     row->failures++;
+    row->whole = false; /* it was asked for, and tried */
     if (collect_note(c, row, 0, sha256, path, why->text, err) || collect_noted(c, err))
         return -1;
     c->failed++;

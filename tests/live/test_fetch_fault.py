@@ -120,6 +120,20 @@ def test_a_mailbox_that_is_not_opened_is_no_messages_fault(box, tmp_path):
 # ---- a message
 
 
+def test_whole_is_tried_until_it_is_in_quarantine_and_then_not_again(box):
+    with PopServer([(text(0), b"a"), (text(1, 20000), b"big")]) as s:
+        c = command(box(s, size_limit="10k", attempts="2"), "[ $1 = 0 ] || exit 65")
+        assert c.fetch("one").status == OK
+        for _ in range(2):
+            assert c.fetch("--whole", "big", "one").status == FOR_NOW
+        for _ in range(3):
+            c.fetch("one")
+        assert rows(c)["big"][0] == QUARANTINED
+        before = retrieved(s)
+        assert c.fetch("one").status == OK
+        assert retrieved(s) == before
+
+
 def test_a_message_that_breaks_the_connection_holds_up_no_other_that_failed(box):
     """both failed before, and the one that breaks it comes first"""
     def cut(session, arg):
