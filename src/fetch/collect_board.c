@@ -32,7 +32,8 @@ static int open_to_note(struct collect *c, struct err *err)
 /* LOGIN-DELAY (RFC 2449 §6.7) binds also a person; a back-off is ours. A clock that was put back keeps nobody out. */
 static int is_time(struct collect *c, struct err *err)
 {
-    int64_t wait = c->board.not_before - c->now, pause = c->board.next - c->now;
+    int64_t wait = c->board.not_before - c->now;
+    int64_t pause = c->now < c->board.checked ? 0 : c->board.next - c->now;
     bool delayed = wait > 0 && wait <= COLLECT_DELAY_MAX;
     if (c->job->by_hand && delayed)
         return err_set(err, ERR_LIMIT, "the server wants no log-in for another %" PRId64 " s (LOGIN-DELAY)", wait);

@@ -153,3 +153,16 @@ def test_a_message_that_breaks_the_connection_holds_up_no_other_that_failed(box)
             if len(c.mails()) == 3:
                 break
         assert len(c.mails()) == 3
+
+
+# ---- an account
+
+
+def test_a_clock_that_is_put_back_keeps_nobody_out(box):
+    with PopServer([text(0)], users={"anna": "another"}) as s:
+        c = box(s)
+        assert c.fetch("one").status == NOT_ALLOWED
+        change(c, "UPDATE board SET checked = checked + 100000000, next = next + 100000000")
+        s.users = {"anna": "secret"}
+        r = c.fetch()  # nobody's hand
+        assert r.status == OK and len(c.mails()) == 1, r
