@@ -46,7 +46,7 @@ struct seen;
 int seen_open(struct seen **s, const char *state_folder, const char *account, bool lock, struct err *err);
 void seen_close(struct seen *s); /* NULL is allowed */
 
-/* Whose rows they are: "anna at pop.example.org", noted the first time. Another one than was noted: ERR_CONFIG, unless `moved`: a person
+/* Whose rows they are: "anna at pop.example.org". Another one than was noted, where there are rows: ERR_CONFIG, unless `moved`: a person
  * says that it is the same maildrop under a new name. */
 int seen_maildrop(struct seen *s, const char *maildrop, bool moved, struct err *err);
 

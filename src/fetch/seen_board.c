@@ -7,16 +7,19 @@
 int seen_maildrop(struct seen *s, const char *maildrop, bool moved, struct err *err)
 {
     sqlite3_stmt *p;
-    if (seen_prepare(s, "SELECT maildrop FROM board", &p, err))
+    if (seen_prepare(s, "SELECT maildrop, EXISTS(SELECT 1 FROM message) FROM board", &p, err))
         return -1;
     char noted[500] = "";
+    bool known = false;
     int ret = sqlite3_step(p) == SQLITE_ROW ? 0 : seen_trouble(s, err);
+    if (ret == 0)
+        known = sqlite3_column_int(p, 1) != 0;
     if (ret == 0 && sqlite3_column_text(p, 0))
         snprintf(noted, sizeof noted, "%s", (const char *)sqlite3_column_text(p, 0));
     sqlite3_finalize(p);
     if (ret || strncmp(noted, maildrop, sizeof noted - 1) == 0)
         return ret;
-    if (*noted && !moved)
+    if (known && *noted && !moved) /* without a message the name may have been a mistake */
         return err_set(err, ERR_CONFIG,
                        "what was collected so far is of %s, the account names %s: give the account another name, or "
                        "say \"--moved\" if "

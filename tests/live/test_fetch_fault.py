@@ -166,3 +166,13 @@ def test_a_clock_that_is_put_back_keeps_nobody_out(box):
         s.users = {"anna": "secret"}
         r = c.fetch()  # nobody's hand
         assert r.status == OK and len(c.mails()) == 1, r
+
+
+def test_a_name_that_was_wrong_before_anything_was_collected(box):
+    with PopServer([text(0)]) as s:
+        c = box(s, user="ana")
+        assert c.fetch("one").status == NOT_ALLOWED
+        c.text = c.text.replace("user = ana\n", "user = anna\n")
+        c.save()
+        r = c.fetch("one")
+        assert r.status == OK and len(c.mails()) == 1, r

@@ -396,7 +396,12 @@ static void the_board_is_kept(void **arg)
 static void rows_belong_to_one_maildrop(void **arg)
 {
     struct seen *s = opened(true);
-    works(seen_maildrop(s, "anna at a.example", false, &err));
+    const struct seen_row row = {.uid = "uid1", .state = SEEN_DELIVERED};
+    works(seen_maildrop(s, "ana at a.example", false, &err));
+    works(seen_maildrop(s, "anna at a.example", false, &err)); /* nothing was collected under a name that was wrong */
+    works(seen_begin(s, &err));
+    works(seen_put(s, &row, NULL, NULL, NULL, &err));
+    works(seen_commit(s, &err));
     works(seen_maildrop(s, "anna at a.example", false, &err));
     assert_int_equal(seen_maildrop(s, "anna at b.example", false, &err), -1);
     assert_int_equal(err.kind, ERR_CONFIG);
