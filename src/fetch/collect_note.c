@@ -73,11 +73,13 @@ int collect_note_gone(struct collect *c, struct err *err)
     return 0;
 }
 
+/* What was never fetched is not remembered: a server that lists others each time would fill the state, and our memory
+ * with it. */
 static int note_unlisted(struct collect *c, struct plan_row *row, struct err *err)
 {
     if (row->twice || row->was_gone || row->state == SEEN_NEW)
         return 0;
-    if (*row->uid != '=')
+    if (*row->uid != '=' && row->state != SEEN_SEEN)
         return collect_note(c, row, c->now, NULL, NULL, NULL, err);
     return begin(c, err) || seen_forget(c->seen, row->uid, err) ? -1 : 0;
 }

@@ -78,3 +78,18 @@ def test_a_uid_that_is_given_away_when_its_row_was_forgotten(box):
         assert len(fetched(c)) == 2 and list(rows(c)) == ["another"]
         s.add(text(3, 1000), b"1")
         assert fetched(c) == lf(text(1), text(2, 500), text(3, 1000)) and s.left() == []
+
+
+# ---- not to be used for a check
+
+
+def test_what_was_left_and_is_gone_is_not_remembered(box):
+    """a server that lists other uids each time does not fill the state"""
+    with PopServer() as s:
+        c = box(s, size_limit="1k")
+        for check in range(3):
+            s.drop = []
+            for i in range(5):
+                s.add(text(i, 2000), b"%d-%d" % (check, i))
+            assert fetched(c) == []
+            assert len(rows(c)) == 5
