@@ -158,13 +158,30 @@ static GMimePart *part_of(const char *path, uint64_t most, struct err *err)
 
 /* ---- the message */
 
-/* Text that is no UTF-8 is taken as Latin-1, in which everything is something. */
-static GMimePart *text_of(const struct letter *l)
+/* In lines that end with LF, whatever they ended with: a lone CR would be a line's end to one and none to another. Text
+ * that is no UTF-8 is taken as Latin-1, in which everything is something. */
+static char *text_lines(const struct letter *l, size_t *n)
 {
     bool utf8 = g_utf8_validate(l->text ? l->text : "", (gssize)l->text_n, NULL);
-    char *converted = utf8 ? NULL : g_convert(l->text, (gssize)l->text_n, "utf-8", "iso-8859-1", NULL, NULL, NULL);
-    const char *text = converted ? converted : l->text ? l->text : "";
-    size_t n = converted ? strlen(converted) : l->text_n;
+    char *text = mem_alloc(2 * l->text_n + 1);
+    *n = 0;
+    for (size_t i = 0; i < l->text_n; i++) {
+        unsigned char c = (unsigned char)l->text[i];
+        bool pair = c == '\r' && i + 1 < l->text_n && l->text[i + 1] == '\n';
+        if (!utf8 && c > 0x7F) {
+            text[(*n)++] = (char)(0xC0 | c >> 6);
+            text[(*n)++] = (char)(0x80 | (c & 0x3F));
+        } else if (!pair) {
+            text[(*n)++] = (char)(c == '\r' ? '\n' : c);
+        }
+    }
+    return text;
+}
+
+static GMimePart *text_of(const struct letter *l)
+{
+    size_t n;
+    char *text = text_lines(l, &n);
     bool ascii = true;
     for (size_t i = 0; i < n; i++)
         ascii = ascii && (unsigned char)text[i] < 0x80;
@@ -176,7 +193,7 @@ static GMimePart *text_of(const struct letter *l)
     g_mime_part_set_content_encoding(part, g_mime_part_get_best_content_encoding(part, GMIME_ENCODING_CONSTRAINT_7BIT));
     g_object_unref(content);
     g_object_unref(stream);
-    g_free(converted);
+    mem_free(text);
     return part;
 }
 

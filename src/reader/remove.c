@@ -71,8 +71,6 @@ static int pick_all(struct source *s, int argc, char **argv, bool ask, unsigned 
 
 static int delete_picked(struct asking *a, struct source *s, bool ask, struct err *err)
 {
-    if (!s->ops->remove)
-        return err_set(err, ERR_USAGE, "what was collected is not deleted by this: it is yours, as files");
     if (ask && !agreed(a, s, err))
         return -1;
     unsigned count = s->drop.deleted;
@@ -94,6 +92,8 @@ int reader_delete(struct reader *r, int argc, char **argv, struct err *err)
         result = apart_begin(&a.apart, a.spool.fd, mime_rows, NULL, err);
     if (result == 0)
         result = reader_source(r, argv[0], &s, err);
+    if (result == 0 && !s->ops->remove)
+        result = err_set(err, ERR_USAGE, "files are not deleted by this: they are yours");
     unsigned *msgs = mem_alloc((size_t)argc * sizeof *msgs);
     a.msgs = msgs;
     if (result == 0)

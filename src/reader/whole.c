@@ -49,6 +49,9 @@ int whole_look(struct span text, struct whole_facts *f, struct err *err)
 {
     struct span field, name;
     *f = (struct whole_facts){.from = false};
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] == '\r' && (i + 1 == text.n || text.p[i + 1] != '\n'))
+            return err_set(err, ERR_INPUT, "there is a CR in the message that is no line's end");
     if (memchr(text.p, '\0', text.n))
         return err_set(err, ERR_INPUT, "there is a NUL in the message");
     while (next_field(&text, &field, &name)) {

@@ -13,7 +13,8 @@ struct whole_facts {
     bool from, date, id, mime; /* it says so itself */
     bool utf8, eight_bit;      /* more than ASCII in its head; and in what follows */
 };
-/* ERR_INPUT: there is a NUL in it, which no message has. */
+/* ERR_INPUT: there is a NUL or a lone CR in it, which no message has (RFC 5321 §2.3.8): a server might see a line end
+ * there. */
 int whole_look(struct span text, struct whole_facts *f, struct err *err);
 /* The values of all fields of that name, unfolded and joined by ", "; NULL: there is none. Freed by mem_free. */
 char *whole_field(struct span text, const char *name);

@@ -130,6 +130,19 @@ def test_a_written_message(tmp_path):
         assert len(server.mails) == 2
 
 
+def test_lines_end_one_way(tmp_path):
+    """no lone CR, which one server takes for a line's end and another does not: no message is hidden in another"""
+    hidden = b"a\r\n.\r\nb\r.\rMAIL FROM:<x@example.test>\rc\n.\nd\xff"
+    with MailServer() as server:
+        where = on_server(tmp_path, server)
+        told(send(where, "--to", "b@example.test", text=hidden))
+        assert len(server.mails) == 1 and server.said()[-1] == b"QUIT"
+        assert not re.search(rb"\r(?!\n)|(?<!\r)\n", server.mails[0].text)
+        assert parsed(server.mails[0]).get_content() == "a\n.\nb\n.\nMAIL FROM:<x@example.test>\nc\n.\nd\u00ff\n"
+        assert "CR" in told(send(where, text=b"To: b@example.test\nX-Mine: 1\n\n" + hidden), 65)
+        assert len(server.mails) == 1
+
+
 # ---- an answer
 
 def test_an_answer(tmp_path):
