@@ -93,13 +93,6 @@ static int (*const ways[ACCOUNT_WAYS])(struct out **o, const struct wanted *w, s
     [ACCOUNT_SMTP] = open_smtp,       [ACCOUNT_COMMAND] = open_command,
 };
 
-const char *out_wrong(const char *deliver)
-{
-    enum account_way way;
-    const char *rest;
-    return account_deliver(deliver, &way, &rest);
-}
-
 int out_open(struct out **o, const struct account *a, const char *conf_file, struct err *err)
 {
     enum account_way way;

@@ -17,7 +17,5 @@
  *                  environment
  * -1: ERR_CONFIG, ERR_GONE: no such user; ERR_PERM, ERR_INPUT: he cannot be served; ERR_TEMP. */
 int out_open(struct out **o, const struct account *a, const char *conf_file, struct err *err);
-/* What is wrong with the text of a destination, or NULL: for `bustia check`. Pure. */
-const char *out_wrong(const char *deliver);
 
 #endif

@@ -23,7 +23,6 @@ struct out_about {
     int64_t time;    /* when it came, s since 1970; 0: now */
     bool wire;       /* in lines that end with CRLF, as it came over the network; false: as stored, kept to the octet */
     uint64_t size;   /* about how many octets; 0: not known */
-    bool eight_bit;  /* it has octets beyond ASCII, as far as is known */
 };
 
 struct out_ops {

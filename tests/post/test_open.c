@@ -141,11 +141,8 @@ static void test_wrong(void **state)
         "smtp:", "lmtp:", "command:", "command: ",        "lmtp:localhost",  "smtp:a:b:c"};
     for (size_t i = 0; i < sizeof wrong / sizeof(void *); i++) {
         struct account a = account(wrong[i]);
-        assert_non_null(out_wrong(wrong[i]));
         refused(&a, NULL, ERR_CONFIG, "account work: deliver = ");
     }
-    assert_null(out_wrong("lmtp:/run/lmtp"));
-    assert_null(out_wrong("smtp:localhost"));
     static const char *const handed[] = {"lmtp:localhost:24", "smtp:localhost", "lmtp:/run/lmtp"};
     for (size_t i = 0; i < 3; i++) {
         struct account a = account(handed[i]);
