@@ -1,11 +1,12 @@
 /* collect: a message that comes in: to the destination piece by piece, so that its size costs no memory. One whose
  * content has to be looked at first, or that may end in quarantine, goes into a file without a name. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "fetch/collect_state.h"
 
-enum { LIE_ROOM = 64 * 1024, LINE = 400 };
+enum { LIE_ROOM = 64 * 1024, WORD = 4 * SEEN_UID, LINE = 640 };
 
 /* Sizes are hints: a server may count each line end as one octet, and what it adds itself not at all. */
 static uint64_t most(const struct plan_row *row)
@@ -79,14 +80,34 @@ int collect_piece(struct collect *c, unsigned at, struct span piece, struct err 
                    c->listing.rows[at]->msg, (unsigned long long)c->listing.rows[at]->size);
 }
 
+/* As a word of a shell, into which a person may copy it. */
+static void quote(const char *uid, char out[WORD])
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,_-+:@/";
+    static const char mark[] = "'\\''";
+    char *p = out, *last = out + WORD - sizeof mark - 1;
+    if (*uid != '-' && uid[strspn(uid, plain)] == '\0') {
+        snprintf(out, WORD, "%s", uid);
+        return;
+    }
+    *p++ = '\'';
+    for (; *uid && p < last; uid++)
+        if (*uid == '\'')
+            p = stpcpy(p, mark);
+        else
+            *p++ = *uid;
+    stpcpy(p, "'");
+}
+
 /* Behind a header that stands alone, so that a person sees what it is and how to have the rest. */
 static void add_notice(struct collect *c, const struct plan_row *row)
 {
-    char line[LINE];
+    char line[LINE], uid[WORD];
+    quote(row->uid, uid);
     int n = snprintf(line, sizeof line,
                      "[The rest of this message, %llu octets in all, is still on the server. To fetch it:\r\n"
                      "bustia fetch --whole %s %s]\r\n",
-                     (unsigned long long)row->size, row->uid, c->account->name);
+                     (unsigned long long)row->size, uid, c->account->name);
     add(c, (struct span){line, (size_t)n});
 }
 

@@ -155,6 +155,14 @@ def test_a_message_that_breaks_the_connection_holds_up_no_other_that_failed(box)
         assert len(c.mails()) == 3
 
 
+def test_a_uid_is_no_part_of_a_command_that_a_person_may_copy(box):
+    with PopServer([(text(0, 20000), b";reboot;'#"), (text(1, 20000), b"--moved")]) as s:
+        c = box(s, size_limit="10k", oversize="headers")
+        assert c.fetch("one").status == OK
+        mails = sorted(c.mails())
+        assert b"--whole ';reboot;'\\''#' one" in mails[0] and b"--whole '--moved' one" in mails[1], mails
+
+
 # ---- an account
 
 
