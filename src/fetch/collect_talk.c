@@ -1,8 +1,11 @@
 /* collect: what is asked, and whose answer it is. Messages are asked for as far ahead as the server allows; between
  * them DELE for those that are noted. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "fetch/collect_state.h"
+
+enum { WORDS = 120 /* octets of the server's that are told */ };
 
 /* A server that is never silent and never done: some octets have to come, or an answer has. */
 static void pace(struct collect *c, bool answer)
@@ -112,6 +115,9 @@ static int take_answer(struct collect *c, const struct collect_asked *a, struct 
     const struct pop3_got *got = &c->session->machine.got;
     if (a->what == POP3_ASK_DELE) {
         c->listing.rows[a->at]->deleted = got->ok;
+        if (!got->ok)
+            collect_say(c, EVENT_SKIPPED, c->listing.rows[a->at], "the server does not delete it: %s",
+                        log_quote((struct span){got->text.p, got->text.n < WORDS ? got->text.n : WORDS}));
         return 0;
     }
     return got->ok ? collect_whole(c, a->at, err) : collect_refused(c, a->at, got, err);

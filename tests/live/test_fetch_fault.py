@@ -155,6 +155,13 @@ def test_a_message_that_breaks_the_connection_holds_up_no_other_that_failed(box)
         assert len(c.mails()) == 3
 
 
+def test_a_message_that_the_server_does_not_delete_is_told(box):
+    with PopServer([text(0), text(1)], instead={"DELE": lambda s, arg: b"-ERR it is read-only\r\n" if arg == "1" else None}) as s:
+        c = box(s, delete="now")
+        r = c.fetch("one")
+        assert "it is read-only" in r.out and s.left() == [text(0)], r
+
+
 def test_a_uid_is_no_part_of_a_command_that_a_person_may_copy(box):
     with PopServer([(text(0, 20000), b";reboot;'#"), (text(1, 20000), b"--moved")]) as s:
         c = box(s, size_limit="10k", oversize="headers")
