@@ -3,19 +3,11 @@
 #ifndef READER_MIME_COMPOSE_H
 #define READER_MIME_COMPOSE_H
 
-#include "reader/envelope.h"
 #include "reader/letter.h"
 #include "reader/spool.h"
 
 enum { MIME_DATE = 100, MIME_ID = 400 };
 
-/* The addresses in a list, as it is written in a field, to the envelope's recipients. ERR_INPUT: it is none. */
-int mime_recipients(const char *list, struct envelope *e, struct err *err);
-/* The one address in `from`, for MAIL FROM. Freed by mem_free. */
-int mime_sender(const char *from, char **address, struct err *err);
-
-/* "From: …" with its line end, encoded. Freed by mem_free. */
-char *mime_from_field(const char *from);
 /* A fresh "Date" and "Message-ID", each with its line end. */
 void mime_fresh_fields(const char *sender, char date[MIME_DATE], char id[MIME_ID]);
 

@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "reader/answer.h"
-#include "reader/mime_compose.h"
+#include "reader/mime_address.h"
 #include "reader/sending.h"
 #include "reader/submit.h"
 

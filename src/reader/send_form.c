@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "reader/mime_address.h"
 #include "reader/mime_compose.h"
 #include "reader/sending.h"
 #include "reader/whole.h"

@@ -15,7 +15,7 @@
 
 #include "base/mem.h"
 #include "reader/mime.h"
-#include "reader/mime_compose.h"
+#include "reader/mime_address.h"
 #include "reader/spool.h"
 
 enum { FIELDS = 16 };
