@@ -188,6 +188,21 @@ int listing_ready(struct listing *l, struct err *err)
     return 0;
 }
 
+/* What has another size now is another message under its uid, where that may be: after a DELE that was never settled,
+ * or after the uid was gone. Of what was left unfetched no digest could tell. */
+static void has_another(struct plan_row *row)
+{
+    if (row->state == SEEN_DELETED)
+        row->was_gone = true;
+    if (!row->was_gone || (row->state != SEEN_MARKED && row->state != SEEN_HEADERS))
+        return;
+    row->state = SEEN_NEW;
+    row->turn++;
+    row->failures = 0;
+    row->first = 0;
+    row->whole = false;
+}
+
 void listing_size(struct listing *l, unsigned msg, uint64_t size)
 {
     unsigned low = 0, high = l->ready;
@@ -205,9 +220,8 @@ void listing_size(struct listing *l, unsigned msg, uint64_t size)
         low = l->count - 1;
     }
     struct plan_row *row = l->rows[low];
-    /* A DELE that was never settled: what has another size now is another message under its uid. */
-    if (row->state == SEEN_DELETED && row->size && row->size != size)
-        row->was_gone = true;
+    if (row->size && row->size != size)
+        has_another(row);
     row->size = size;
 }
 

@@ -57,6 +57,8 @@ static struct decision take_of(const struct account *a, const struct plan_row *r
     case SEEN_MARKED:
         return (struct decision){PLAN_LEAVE, PLAN_MARKED};
     case SEEN_QUARANTINED:
+        if (row->was_gone)
+            return (struct decision){PLAN_COMPARE, PLAN_BACK};
         return (struct decision){PLAN_LEAVE, PLAN_QUARANTINED};
     case SEEN_NEW:
     case SEEN_STATES:

@@ -80,6 +80,33 @@ def test_a_uid_that_is_given_away_when_its_row_was_forgotten(box):
         assert fetched(c) == lf(text(1), text(2, 500), text(3, 1000)) and s.left() == []
 
 
+@pytest.mark.parametrize("kind", ["marked", "headers", "quarantined"])
+def test_a_uid_that_had_a_message_which_was_left(box, kind):
+    with PopServer([(text(1, 20000), b"1")]) as s:
+        c = box(s, size_limit="10k" if kind == "headers" else None, oversize="headers", attempts="1")
+        deliver = "deliver = maildir:" + c.box()
+        if kind == "marked":
+            assert c.bustia("mark-seen", "-a", c.file, "one").status == OK
+        elif kind == "headers":
+            assert len(fetched(c)) == 1
+        else:
+            c.text = c.text.replace(deliver, "deliver = command:exit 65")
+            c.save()
+            assert c.fetch("one").status == FOR_NOW
+            c.text = c.text.replace("deliver = command:exit 65", deliver)
+            c.save()
+        before, s.drop = s.drop, []
+        had = len(fetched(c))
+        s.drop = before
+        assert len(fetched(c)) == had  # it is the same
+        s.drop = []
+        fetched(c)
+        s.add(text(2), b"1")
+        mails = fetched(c)
+        assert len(mails) == had + 1 and lf(text(2))[0] in mails
+        assert len(fetched(c)) == had + 1
+
+
 # ---- not to be used for a check
 
 
