@@ -68,7 +68,8 @@ static const struct conf_option table[] = {
     {"connect_timeout", &CONF_KIND_TIME, AT(connect_timeout), "30s", .least = 100, .most = HOUR,
      .about = "How long a connection may take, and TLS after it."},
     {"silence_timeout", &CONF_KIND_TIME, AT(silence_timeout), "60s", .least = 100, .most = HOUR,
-     .about = "How long the server may be silent until it is given up."},
+     .about = "How long the server may be silent until it is given up; so is one that in ten times as long gives or takes less than "
+              "4 kB of what it was asked for."},
     {"window", &CONF_KIND_NUMBER, AT(window), "0", .least = 0, .most = 1000, .said = "0, as many as are of use",
      .about = "How many commands may be under way at once, where the server announces PIPELINING. 1: one after another."},
 
