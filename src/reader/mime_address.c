@@ -61,10 +61,12 @@ int mime_sender(const char *from, char **address, struct err *err)
 {
     struct envelope e = {.from = NULL};
     int result = mime_recipients(from, &e, err);
-    if (result == 0 && (e.count != 1 || !e.rcpts))
-        result = err_set(err, ERR_INPUT, "From: \"%.180s\" is not one address", from ? from : "");
-    if (result == 0)
+    if (result == 0 && e.count == 1 && e.rcpts) {
         *address = mem_copy_text(e.rcpts[0].address);
+    } else if (result == 0) {
+        err_set(err, ERR_INPUT, "From: \"%.180s\" is not one address", from ? from : "");
+        result = -1;
+    }
     envelope_free(&e);
     return result;
 }

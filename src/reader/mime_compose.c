@@ -84,12 +84,13 @@ static GMimePart *part_of(const char *path, uint64_t most, struct err *err)
  * that is no UTF-8 is taken as Latin-1, in which everything is something. */
 static char *text_lines(const struct letter *l, size_t *n)
 {
-    bool utf8 = g_utf8_validate(l->text ? l->text : "", (gssize)l->text_n, NULL);
-    char *text = mem_alloc(2 * l->text_n + 1);
+    const struct span in = {l->text ? l->text : "", l->text ? l->text_n : 0};
+    bool utf8 = g_utf8_validate(in.p, (gssize)in.n, NULL);
+    char *text = mem_alloc(2 * in.n + 1);
     *n = 0;
-    for (size_t i = 0; i < l->text_n; i++) {
-        unsigned char c = (unsigned char)l->text[i];
-        bool pair = c == '\r' && i + 1 < l->text_n && l->text[i + 1] == '\n';
+    for (size_t i = 0; i < in.n; i++) {
+        unsigned char c = (unsigned char)in.p[i];
+        bool pair = c == '\r' && i + 1 < in.n && in.p[i + 1] == '\n';
         if (!utf8 && c > 0x7F) {
             text[(*n)++] = (char)(0xC0 | c >> 6);
             text[(*n)++] = (char)(0x80 | (c & 0x3F));

@@ -92,8 +92,10 @@ int reader_delete(struct reader *r, int argc, char **argv, struct err *err)
         result = apart_begin(&a.apart, a.spool.fd, mime_rows, NULL, err);
     if (result == 0)
         result = reader_source(r, argv[0], &s, err);
-    if (result == 0 && !s->ops->remove)
-        result = err_set(err, ERR_USAGE, "files are not deleted by this: they are yours");
+    if (result == 0 && !s->ops->remove) {
+        err_set(err, ERR_USAGE, "files are not deleted by this: they are yours");
+        result = -1;
+    }
     unsigned *msgs = mem_alloc((size_t)argc * sizeof *msgs);
     a.msgs = msgs;
     if (result == 0)
