@@ -115,16 +115,30 @@ static bool is_taken(const struct plan_row *row)
     return row->take != PLAN_LEAVE && row->take != PLAN_DISCARD;
 }
 
+/* Not one uid is listed that was there last time: it may be that the server has given other uids to all. */
+static bool has_others(const struct collect *c)
+{
+    size_t at = 0;
+    bool missing = false;
+    for (const struct plan_row *row; (row = listing_next(&c->listing, &at));) {
+        if (row->msg && row->state != SEEN_NEW)
+            return false;
+        missing = missing || (row->state == SEEN_DELIVERED && !row->was_gone);
+    }
+    return missing;
+}
+
 /* What is to be fetched is counted; what only has to go is asked for first. */
 static void look_over(struct collect *c)
 {
     const struct pop3_capa *capa = &c->session->machine.capa;
+    bool compare = c->has_contents || has_others(c);
     for (unsigned i = 0; i < c->listing.count; i++) {
         struct plan_row *row = c->listing.rows[i];
         if (row->take == PLAN_HEADERS && capa->known && !capa->top)
             row->take = PLAN_LEAVE;
-        if (row->take == PLAN_FETCH && row->state == SEEN_NEW && c->has_contents)
-            row->take = PLAN_COMPARE; /* it may be known from before the server gave it a uid */
+        if (row->take == PLAN_FETCH && row->state == SEEN_NEW && compare)
+            row->take = PLAN_COMPARE; /* it may be known from before the server gave it this uid */
         if (row->take == PLAN_DISCARD || (row->take == PLAN_LEAVE && row->remove))
             collect_delete(c, i);
         if (!is_taken(row))

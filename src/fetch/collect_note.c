@@ -33,6 +33,11 @@ int collect_note(struct collect *c, struct plan_row *row, int64_t gone, const un
     return begin(c, err) || seen_put(c->seen, &seen, sha256, id, reason, err) ? -1 : 0;
 }
 
+int collect_note_uid(struct collect *c, const struct plan_row *row, const char *now, struct err *err)
+{
+    return begin(c, err) || seen_rename(c->seen, row->uid, now, err) ? -1 : 0;
+}
+
 int collect_noted(struct collect *c, struct err *err)
 {
     if (!c->noting)

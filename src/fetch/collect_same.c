@@ -36,37 +36,51 @@ static void keep(void *arg, const struct seen_kept *kept)
     memcpy(k->sha256, kept->sha256, sizeof k->sha256);
 }
 
-/* Is it what was known by this uid before another message had it, too? */
-static int is_first_of_two(struct collect *c, struct plan_row *row, bool *same, struct err *err)
+/* ---- under another uid */
+
+struct search {
+    const struct listing *listing;
+    struct plan_row *found;
+    bool was_there;
+};
+
+static bool find(void *arg, const struct seen_row *seen)
 {
-    struct plan_row *first = row->twice ? listing_find(&c->listing, span_of(row->uid)) : NULL;
-    struct kept kept = {.digested = false};
-    if (!first || first->msg || !is_settled(first))
-        return 0;
-    if (seen_find(c->seen, row->uid, keep, &kept, err) < 0)
+    struct search *s = arg;
+    struct plan_row *row = *seen->uid == '=' ? NULL : listing_find(s->listing, span_of(seen->uid));
+    bool here = row && (row->state == SEEN_DELIVERED || row->state == SEEN_DELETED || row->state == SEEN_QUARANTINED);
+    if (here && !row->msg && !(s->was_there && row->was_gone))
+        s->found = row;
+    return !s->found;
+}
+
+/* What is here, and was known by a uid that the server lists no more, or gives to several now. `was_there`: in the last
+ * check. *row is NULL: there is none. */
+static int by_other_uid(struct collect *c, bool was_there, struct plan_row **row, struct err *err)
+{
+    struct search s = {.listing = &c->listing, .was_there = was_there};
+    *row = NULL;
+    if (c->has_uids && seen_same(c->seen, c->body.d.sha256, find, &s, err) < 0)
         return -1;
-    *same = kept.digested && memcmp(kept.sha256, c->body.d.sha256, sizeof kept.sha256) == 0;
-    if (!*same)
-        return 0;
-    first->msg = row->msg; /* it is found once */
-    row->state = first->state;
-    row->first = first->first;
-    return known(c, row, err);
+    *row = s.found;
+    return 0;
 }
 
 /* Without a uid: one is made of the content. */
 static int by_content(struct collect *c, bool *same, struct err *err)
 {
-    if (is_first_of_two(c, c->listing.rows[c->body.d.at], same, err))
+    struct plan_row *row;
+    if (by_other_uid(c, false, &row, err))
         return -1;
-    if (*same)
-        return 0;
-    struct plan_row *row = listing_name(&c->listing, c->body.d.at, c->body.d.sha256);
-    if (!row)
+    if (row)
+        listing_is(&c->listing, c->body.d.at, row);
+    else
+        row = listing_name(&c->listing, c->body.d.at, c->body.d.sha256);
+    if (!row) {
         err_set(&c->body.failed, ERR_INPUT, "the server has more than %d copies of it, and gives it no uid",
                 LISTING_COPIES);
-    if (!row)
         return 0;
+    }
     row->tried = true;
     *same = is_settled(row);
     if (*same)
@@ -75,11 +89,13 @@ static int by_content(struct collect *c, bool *same, struct err *err)
     return 0;
 }
 
-/* It has a uid now, and had none. */
+/* It has a uid now, and had none, or another. */
 static int by_old_content(struct collect *c, struct plan_row *row, bool *same, struct err *err)
 {
     struct plan_row *old = listing_content(&c->listing, c->body.d.sha256);
     row->take = PLAN_FETCH;
+    if (!old && by_other_uid(c, true, &old, err))
+        return -1;
     *same = old && is_settled(old);
     if (!*same)
         return 0;
@@ -87,7 +103,7 @@ static int by_old_content(struct collect *c, struct plan_row *row, bool *same, s
     row->first = old->first;
     row->was_gone = true;
     old->state = SEEN_NEW;
-    return known(c, row, err) || seen_forget(c->seen, old->uid, err) ? -1 : 0;
+    return collect_note_uid(c, old, row->uid, err) || known(c, row, err) ? -1 : 0;
 }
 
 /* Its uid was gone and is back: the same message, or another one that has it now. */
@@ -106,8 +122,7 @@ static int by_digest(struct collect *c, bool *same, struct err *err)
     row->first = 0;
     row->state = SEEN_NEW;
     row->failures = 0;
-    row->take = PLAN_FETCH;
-    return 0;
+    return by_old_content(c, row, same, err);
 }
 
 /* From the spool to the destination. What cannot be read is as what cannot be written: body.failed. */

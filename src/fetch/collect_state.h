@@ -162,6 +162,7 @@ void collect_doubts_end(struct collect *c);
 /* ---- collect_note.c; each is durable after collect_noted */
 int collect_note(struct collect *c, struct plan_row *row, int64_t gone, const unsigned char sha256[32], const char *id,
                  const char *reason, struct err *err);
+int collect_note_uid(struct collect *c, const struct plan_row *row, const char *now, struct err *err); /* it has another */
 int collect_noted(struct collect *c, struct err *err);
 int collect_note_deletes(struct collect *c, struct err *err); /* before QUIT */
 int collect_note_gone(struct collect *c, struct err *err);    /* after an answer to QUIT */

@@ -251,6 +251,14 @@ struct plan_row *listing_content(const struct listing *l, const unsigned char sh
     return NULL;
 }
 
+void listing_is(struct listing *l, unsigned at, struct plan_row *row)
+{
+    row->msg = l->rows[at]->msg;
+    row->size = l->rows[at]->size;
+    row->twice = false;
+    l->rows[at] = row;
+}
+
 struct plan_row *listing_name(struct listing *l, unsigned at, const unsigned char sha256[32])
 {
     char uid[SEEN_UID];
@@ -263,8 +271,6 @@ struct plan_row *listing_name(struct listing *l, unsigned at, const unsigned cha
         return NULL;
     if (!row)
         row = row_of(l, span_of(uid));
-    row->msg = l->rows[at]->msg;
-    row->size = l->rows[at]->size;
-    row->twice = false;
-    return l->rows[at] = row;
+    listing_is(l, at, row);
+    return row;
 }

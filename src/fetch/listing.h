@@ -39,6 +39,8 @@ struct plan_row *listing_find(const struct listing *l, struct span uid); /* NULL
  * LISTING_COPIES of it. */
 enum { LISTING_COPIES = 1000 };
 struct plan_row *listing_name(struct listing *l, unsigned at, const unsigned char sha256[32]);
+/* rows[at], which has no uid, is the message of this row. */
+void listing_is(struct listing *l, unsigned at, struct plan_row *row);
 /* The row of a uid that was made of this content, and that nothing listed has: the message was known before its server
  * gave it a uid of its own. NULL: none. */
 struct plan_row *listing_content(const struct listing *l, const unsigned char sha256[32]);

@@ -65,6 +65,9 @@ int seen_show(struct seen *s, bool (*fn)(void *arg, const struct seen_kept *kept
 /* One by its uid. ERR_GONE: there is no such row. */
 int seen_find(struct seen *s, const char *uid, void (*fn)(void *arg, const struct seen_kept *kept), void *arg, struct err *err);
 
+/* Those of one content, until fn returns false. */
+int seen_same(struct seen *s, const unsigned char sha256[32], bool (*fn)(void *arg, const struct seen_row *row), void *arg, struct err *err);
+
 /* A group of changes that becomes durable as one. */
 int seen_begin(struct seen *s, struct err *err);
 int seen_commit(struct seen *s, struct err *err); /* durable (synchronous = full); after a failure the group is abandoned */
@@ -73,6 +76,7 @@ void seen_abandon(struct seen *s);                /* nothing of it stays; withou
 /* Within a group. `sha256`, `id`, `reason` may be NULL: they stay as they are. */
 int seen_put(struct seen *s, const struct seen_row *row, const unsigned char sha256[32], const char *id, const char *reason, struct err *err);
 int seen_forget(struct seen *s, const char *uid, struct err *err);
+int seen_rename(struct seen *s, const char *uid, const char *now, struct err *err); /* what was known by `now` is forgotten */
 int seen_forget_gone(struct seen *s, int64_t before, struct err *err); /* all that are gone since earlier than `before` */
 
 /* ---- what `bustia status` shows, and what a next check goes by */

@@ -101,6 +101,24 @@ int seen_find(struct seen *s, const char *uid, void (*fn)(void *arg, const struc
     return ret;
 }
 
+int seen_same(struct seen *s, const unsigned char sha256[32], bool (*fn)(void *arg, const struct seen_row *row),
+              void *arg, struct err *err)
+{
+    sqlite3_stmt *stmt;
+    if (seen_prepare(s, "SELECT " COLUMNS " FROM message WHERE sha256 = ?1", &stmt, err))
+        return -1;
+    sqlite3_bind_blob(stmt, 1, sha256, 32, SQLITE_STATIC);
+    int code;
+    while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct seen_row row = row_of(stmt);
+        if (!fn(arg, &row))
+            break;
+    }
+    int ret = code == SQLITE_DONE || code == SQLITE_ROW ? 0 : seen_trouble(s, err);
+    sqlite3_finalize(stmt);
+    return ret;
+}
+
 /* ---- changes */
 
 static sqlite3_stmt *kept_statement(struct seen *s, enum seen_statement which, const char *sql, struct err *err)
@@ -146,6 +164,18 @@ int seen_forget(struct seen *s, const char *uid, struct err *err)
         return -1;
     sqlite3_bind_text(p, 1, uid, -1, SQLITE_STATIC);
     return seen_step(s, p, err);
+}
+
+int seen_rename(struct seen *s, const char *uid, const char *now, struct err *err)
+{
+    sqlite3_stmt *p;
+    if (seen_forget(s, now, err) || seen_prepare(s, "UPDATE message SET uid = ?2 WHERE uid = ?1", &p, err))
+        return -1;
+    sqlite3_bind_text(p, 1, uid, -1, SQLITE_STATIC);
+    sqlite3_bind_text(p, 2, now, -1, SQLITE_STATIC);
+    int ret = seen_step(s, p, err);
+    sqlite3_finalize(p);
+    return ret;
 }
 
 int seen_forget_gone(struct seen *s, int64_t before, struct err *err)

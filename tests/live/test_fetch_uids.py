@@ -110,6 +110,27 @@ def test_a_uid_that_had_a_message_which_was_left(box, kind):
 # ---- not to be used for a check
 
 
+BROKEN = {"all the same": lambda s, a: b"+OK\r\n1 0\r\n2 0\r\n3 0\r\n.\r\n", "none": lambda s, a: b"+OK\r\n1 \r\n2 \r\n3\r\n.\r\n",
+          "left out": lambda s, a: b"+OK\r\n2 uid1\r\n.\r\n", "new": lambda s, a: b"+OK\r\n1 a\r\n2 b\r\n3 c\r\n.\r\n"}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_uids_that_are_others_for_a_check(box, how):
+    """their content tells that they are known"""
+    with PopServer([(text(i), b"uid%d" % i) for i in range(3)]) as s:
+        c = box(s)
+        assert len(fetched(c)) == 3
+        s.instead = {"UIDL": BROKEN[how]}
+        if how == "left out":
+            change(c, "UPDATE message SET state = 1 WHERE uid = 'uid1'")  # so that LIST is asked
+        assert len(fetched(c)) == 3
+        assert len(fetched(c)) == 3
+        s.instead = {}
+        assert len(fetched(c)) == 3
+        s.add(text(3), b"uid3")
+        assert fetched(c) == lf(*[text(i) for i in range(4)])
+
+
 def test_what_was_left_and_is_gone_is_not_remembered(box):
     """a server that lists other uids each time does not fill the state"""
     with PopServer() as s:

@@ -393,6 +393,38 @@ static void the_board_is_kept(void **arg)
     seen_close(s);
 }
 
+static bool count_row(void *arg, const struct seen_row *row)
+{
+    (void)row;
+    return ++*(unsigned *)arg < 2;
+}
+
+static void of_one_content_and_under_another_uid(void **arg)
+{
+    struct seen *s = opened(true);
+    const unsigned char digest[32] = "a", other[32] = "b";
+    const char *const uids[] = {"1", "2", "3"};
+    unsigned n = 0;
+    works(seen_begin(s, &err));
+    for (unsigned i = 0; i < 3; i++) {
+        const struct seen_row row = {.uid = uids[i], .state = SEEN_DELIVERED, .turn = i};
+        works(seen_put(s, &row, digest, "id", NULL, &err));
+    }
+    works(seen_commit(s, &err));
+    works(seen_same(s, digest, count_row, &n, &err));
+    assert_int_equal(n, 2); /* until the function has enough */
+    works(seen_begin(s, &err));
+    works(seen_rename(s, "1", "2", &err));
+    works(seen_rename(s, "3", "4", &err));
+    works(seen_commit(s, &err));
+    n = 0;
+    works(seen_same(s, other, count_row, &n, &err));
+    assert_int_equal(n, 0);
+    for (unsigned i = 0; i < 3; i += 2)
+        assert_int_equal(seen_find(s, uids[i], NULL, NULL, &err), -1);
+    seen_close(s);
+}
+
 static void rows_belong_to_one_maildrop(void **arg)
 {
     struct seen *s = opened(true);
@@ -429,6 +461,7 @@ int main(void)
         TEST(a_damaged_table_is_told),
         TEST(a_log_that_was_left_is_no_new_files),
         TEST(the_board_is_kept),
+        TEST(of_one_content_and_under_another_uid),
         TEST(rows_belong_to_one_maildrop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
