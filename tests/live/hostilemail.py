@@ -158,7 +158,7 @@ def no_colon(r):
 
 
 def big(r):
-    return b"\n" + filler(r, 20000) * r.randint(5, 60)
+    return b"\n" + filler(r, 20000) * r.randint(5, 25)
 
 
 def ordinary(r):

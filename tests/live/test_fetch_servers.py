@@ -6,6 +6,7 @@ OWN), and shown: a socket without any client receives other octets than were sto
 it, to the octet. mpop passes the same tests, which shows that they are not made for one collector.
 """
 import collections
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -48,6 +49,12 @@ def mails_for(server, collector, count, first=1):
     return found[:count]
 
 
+def each(servers, what):
+    """{name: what(server)}, side by side"""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return dict(zip(servers, pool.map(what, servers.values())))
+
+
 def stored(server, mails):
     """puts them into the maildrop; what the server gives for them, each as (shape, octets)"""
     server.seed([m for _, m in mails])
@@ -79,7 +86,7 @@ class Bustia:
         """lines end with LF; one whose last octet is CR keeps its CR LF, and so is read as what came"""
         return re.sub(rb"(?<!\r)\r\n", b"\n", octets)
 
-    def __init__(self, folder, servers, access, delete):
+    def __init__(self, folder, servers, access, delete, window=None):
         self.servers = servers
         self.c = Collecting(folder)
         self.c.text = self.c.text.replace("= 2s", "= 60s")
@@ -87,20 +94,28 @@ class Bustia:
             secret = "%s/secret-%s" % (folder, s.name)
             with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
                 f.write(s.password + "\n")
-            self.c.account(s.ports[access], s.name, access, user=s.user, password_file=secret, tls_ca=s.ca, delete="now" if delete else None)
+            self.c.account(s.ports[access], s.name, access, user=s.user, password_file=secret, tls_ca=s.ca, delete="now" if delete else None,
+                           window=window)
         self.last = 0
 
-    def run(self):
-        """what it says of each account"""
-        delay = max(s.login_delay for s in self.servers.values())
-        time.sleep(max(0, self.last + delay + 1 - time.time()))
-        r = self.c.fetch("--json", timeout=300)
-        self.last = time.time()
+    def wait(self):
+        """until the last server allows the next log-in"""
+        time.sleep(max(0, self.last + max(s.login_delay for s in self.servers.values()) + 1 - time.time()))
+
+    def try_once(self, *words):
+        """the run, and what it says at the end of each account"""
+        r = self.c.fetch("--json", *words, timeout=300)
+        self.last, self.seconds = time.time(), r.seconds
         events = [json.loads(line) for line in r.out.splitlines() if line.startswith("{")]
         done = {e["account"]: e for e in events if e.get("event") == "done"}
-        assert r.status == 0 and set(done) == set(self.servers), r
-        assert all(e["result"] == "ok" for e in done.values()), done
-        self.seconds = r.seconds
+        assert set(done) == set(self.servers), r
+        return r, done
+
+    def run(self):
+        """how many messages came from each"""
+        self.wait()
+        r, done = self.try_once()
+        assert r.status == 0 and all(e["result"] == "ok" for e in done.values()), r
         return {name: e["fetched"] for name, e in done.items()}
 
     def box(self, name):
@@ -140,10 +155,12 @@ class Mpop:
 
 @pytest.fixture
 def collect(servers, tmp_path, peer):
-    """collect("bustia", access, delete=False): a collector with an account at each server"""
-    def make(name, access, delete=False):
-        kind, more = {"bustia": (Bustia, ()), "mpop": (Mpop, (peer,))}[name]
-        return kind(str(tmp_path), servers, access, delete, *more)
+    """collect("bustia", access, delete=False): a collector with an account at each server, or at these"""
+    def make(name, access, delete=False, window=None, at=tuple(servers)):
+        some = {n: servers[n] for n in at}
+        if name == "mpop":
+            return Mpop(str(tmp_path), some, access, delete, peer)
+        return Bustia(str(tmp_path), some, access, delete, window)
     return make
 
 
@@ -190,33 +207,33 @@ def delivered(collector, server, expected):
 
 @pytest.mark.parametrize("name,access", [("bustia", TLS), ("bustia", STLS), ("mpop", TLS)])
 def test_leaving(servers, collect, name, access):
-    """all come; then nothing; then what has come meanwhile; then nothing once more, though the numbers of the messages are others"""
+    """all come; then what has come meanwhile, though all messages have other numbers; then nothing"""
     c = collect(name, access)
-    mails = {n: mails_for(s, c, COUNT) for n, s in servers.items()}
-    expected = {n: stored(s, mails[n]) for n, s in servers.items()}
+    mails = each(servers, lambda s: mails_for(s, c, COUNT))
+    expected = each(servers, lambda s: stored(s, mails[s.name]))
 
     def run(news):
-        names, fetched = {}, c.run()
+        fetched = c.run()
         assert fetched is None or fetched == news
         for n, s in servers.items():
-            names[n] = delivered(c, s, expected[n])
             assert s.left(len(mails[n])) == len(mails[n]), n
-        return names
+        return {n: delivered(c, s, expected[n]) for n, s in servers.items()}
 
-    first = run({n: COUNT for n in servers})
+    first = run(dict.fromkeys(servers, COUNT))
     print("\n%s, %s: %d messages at each of %d servers in %.1f s" % (name, access, COUNT, len(servers), c.seconds))
-    assert run({n: 0 for n in servers}) == first
-    for n, s in servers.items():
-        # each third goes, by another client's hand, so that all others have a new number
+
+    def change(s):
+        """each third goes, by another client's hand"""
         s.delete(range(3, COUNT + 1, 3))
-        mails[n] = [m for i, m in enumerate(mails[n], 1) if i % 3]
         more = mails_for(s, c, NEW, 5001)
         s.append([m for _, m in more])
-        mails[n] += more
-        expected[n] += given(s, mails[n])[-NEW:]
-    second = run({n: NEW for n in servers})
+        mails[s.name] = [m for i, m in enumerate(mails[s.name], 1) if i % 3] + more
+        expected[s.name] += given(s, mails[s.name])[-NEW:]
+
+    each(servers, change)
+    second = run(dict.fromkeys(servers, NEW))
     assert all(first[n] < second[n] for n in servers)
-    assert run({n: 0 for n in servers}) == second
+    assert run(dict.fromkeys(servers, 0)) == second
 
 
 @pytest.mark.parametrize("name,access", [("bustia", TLS), ("bustia", STLS), ("mpop", STLS)])
@@ -225,30 +242,70 @@ def test_deleting(servers, collect, name, access):
     c = collect(name, access, delete=True)
     expected = {n: [] for n in servers}
     for count, first in ((COUNT, 2001), (NEW, 6001)):
-        for n, s in servers.items():
-            expected[n] += stored(s, mails_for(s, c, count, first))
+        new = each(servers, lambda s: stored(s, mails_for(s, c, count, first)))
         fetched = c.run()
-        assert fetched is None or fetched == {n: count for n in servers}
+        assert fetched is None or fetched == dict.fromkeys(servers, count)
         for n, s in servers.items():
+            expected[n] += new[n]
             delivered(c, s, expected[n])
             assert s.left(0) == 0, n
 
 
-@pytest.mark.parametrize("name", ["bustia", "mpop"])
-def test_new_uids(servers, collect, name):
-    """a server that forgot the uids it gave has, for all that one can know, other messages: they come once more, once, and none is lost"""
-    c = collect(name, TLS)
-    mails = {n: mails_for(s, c, 100, 4001) for n, s in servers.items()}
-    expected = {n: stored(s, mails[n]) for n, s in servers.items()}
+@pytest.mark.parametrize("name,window", [("bustia", None), ("bustia", 1), ("mpop", None)])
+def test_new_uids(servers, collect, name, window):
+    """a server that forgot the uids it gave has, for all that one can know, other messages: they come once more, once, and none is lost;
+    with many commands at once, and one after another"""
+    c = collect(name, TLS, window=window)
+    mails = each(servers, lambda s: mails_for(s, c, 100, 4001))
+    expected = each(servers, lambda s: stored(s, mails[s.name]))
     c.run()
     for n, s in servers.items():
         delivered(c, s, expected[n])
+
+    def forget(s):
         old = set(s.uids())
         time.sleep(1.1)  # some make their uids of the time
-        s.seed([m for _, m in mails[n]])
-        assert not old & set(s.uids()), n
-        expected[n] += given(s, mails[n])
+        expected[s.name] += stored(s, mails[s.name])
+        assert not old & set(s.uids()), s.name
+
+    each(servers, forget)
     c.run()
     first = {n: delivered(c, s, expected[n]) for n, s in servers.items()}
     c.run()
     assert first == {n: delivered(c, s, expected[n]) for n, s in servers.items()}
+
+
+# ---- what some of them say and do
+
+def test_login_delay(servers, collect):
+    """who announces LOGIN-DELAY is left alone for so long, and the others are not"""
+    each(servers, lambda s: s.seed([b"Subject: first\n\n1\n"]))
+    c = collect("bustia", TLS)
+    c.run()
+    each(servers, lambda s: s.append([b"Subject: second\n\n2\n"]))
+    r, done = c.try_once()
+    early = {n for n, s in servers.items() if s.login_delay}
+    assert r.status == 0 and early == {"courier"}, r
+    assert {n: e["fetched"] for n, e in done.items()} == {n: 0 if n in early else 1 for n in servers}
+    assert "LOGIN-DELAY" in done["courier"]["text"], done
+    assert c.run() == {n: 1 if n in early else 0 for n in servers}
+
+
+@pytest.mark.parametrize("name", sorted(n for n, s in REAL.items() if "dot" in s.NEVER))
+@pytest.mark.parametrize("delete", [False, True])
+def test_end_at_once(servers, collect, name, delete):
+    """A message whose first line is a dot: they do not double it, so the message ends there, and its next line is no answer. That costs
+    the session, once; all other messages come, once"""
+    s = servers[name]
+    mails = mails_for(s, Bustia, 60, 3001)
+    expected = stored(s, mails)
+    mails[30:30] = [("dot", b".\nSubject: after the end\n\nbody\n")]
+    s.seed([m for _, m in mails])
+    c = collect("bustia", TLS, delete=delete, at=(name,))
+    r, done = c.try_once(name)
+    assert r.status not in (0, 70) and "neither +OK nor -ERR" in done[name]["error"], r
+    c.wait()
+    r, done = c.try_once(name)
+    assert r.status == 0, r
+    delivered(c, s, expected + [("dot", b"")])
+    assert s.left(0 if delete else 61) == (0 if delete else 61)
