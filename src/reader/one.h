@@ -5,7 +5,7 @@
 #include "reader/mime.h"
 #include "reader/reader.h"
 
-enum { ONE_SHOWN_MB = 64, ONE_SAVED_MB = 2048 };
+enum { ONE_SHOWN_MB = 256, ONE_SAVED_MB = 2048 };
 
 struct one {
     struct spool spool;

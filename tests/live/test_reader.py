@@ -8,6 +8,7 @@ import select
 import struct
 import subprocess
 import termios
+import threading
 import time
 
 import pytest
@@ -132,6 +133,14 @@ def test_newest_by_default(bed, ours):
     assert " m39\n" in out and " m15\n" in out and " m14\n" not in out and "newest 25 of 40" in out
     assert told(ours.bustia("list", "--all", "-a", ours.file, "one")).count("\n") == 40
     assert told(ours.bustia("list", "-a", ours.file, "one", "3", "5")).count("\n") == 2
+
+
+def test_a_long_maildrop_is_listed_in_bounded_time(tmp_path):
+    with PopServer([mail("m%d" % i) for i in range(5000)]) as server:
+        where = on_server(tmp_path, server)
+        run = where.bustia("list", "-a", where.file, "one")
+        assert "newest 25 of 5000" in told(run) and " m4999\n" in run.out and sum(c.startswith("TOP ") for c in server.said()) == 25
+        assert sum(c.startswith(("RETR", "DELE")) for c in server.said()) == 0
 
 
 def test_uids_and_delete(bed, ours):
@@ -392,6 +401,25 @@ def test_over_what_was_collected(tmp_path):
         assert "Subject: zwei" in told(where.bustia("show", "--collected", "-a", where.file, "one", "uid:u2"))
         assert len(told(where.bustia("list", "--collected", "-a", where.file, "one")).splitlines()) == 2
         assert "no option --collected" in told(where.bustia("delete", "--collected", "-a", where.file, "one", "uid:u2"), 64)
+
+
+def test_while_a_check_is_at_work(tmp_path):
+    """the state is read as it is, and the collector is not disturbed"""
+    go = threading.Event()
+    with PopServer([(mail("eins"), b"u1")]) as server:
+        where = on_server(tmp_path, server, silence_timeout="30s")
+        assert where.fetch("one").status == 0
+        server.add(mail("zwei"), b"u2")
+        server.instead["RETR"] = lambda session, arg: None if go.wait(30) else None
+        before = len(server.sessions)
+        fetch = subprocess.Popen([BUSTIA, "fetch", "-a", where.file, "one"], env=where.environment, stdin=subprocess.DEVNULL)
+        while not any(c.startswith("RETR") for s in server.sessions[before:] for c in s.commands):
+            time.sleep(0.02)
+        marks = [line[0] for line in told(where.bustia("list", "-a", where.file, "one")).splitlines()]
+        assert marks[0] == "c" and "Subject: eins" in told(where.bustia("show", "--collected", "-a", where.file, "one", "1"))
+        go.set()
+        assert fetch.wait(30) == 0
+        assert "Subject: zwei" in told(where.bustia("show", "--collected", "-a", where.file, "one", "uid:u2"))
 
 
 def test_usage(tmp_path):
