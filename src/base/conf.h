@@ -63,6 +63,7 @@ struct conf {
     uint64_t smtp_timeout;         /* ms for a command, or a piece of a message */
     uint64_t smtp_connections;     /* of SMTP, per address */
     uint64_t smtp_messages;        /* of SMTP, per address and minute; 0 = no limit */
+    uint64_t smtp_unknown;         /* recipients of a session of SMTP that are not here; 0 = no limit */
     uint64_t deliver_threads;      /* deliveries side by side in a process */
     uint64_t delivery_timeout;     /* ms until a delivery that does not come to its end is a passing trouble */
     /* roles */

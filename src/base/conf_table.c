@@ -92,6 +92,10 @@ static const struct conf_option table[] = {
     {"smtp_messages", &CONF_KIND_NUMBER, AT(smtp_messages), "120", .least = 0, .most = 1000000, .reloads = true,
      .about = "How many messages a minute one address, or one IPv6 network of 64 bits, may begin over SMTP; more are put off. "
               "0: as many as it likes."},
+    {"smtp_unknown", &CONF_KIND_NUMBER, AT(smtp_unknown), "20", .least = 0, .most = 10000, .reloads = true,
+     .about = "How many recipients a session of SMTP may name that are not here, beyond one for each that is: then it is ended "
+              "(421), so that nobody learns by trying who has a mailbox. A message that is under way reaches those who are "
+              "here, and its sender comes again with the others. 0: as many as it likes."},
     {"deliver_threads", &CONF_KIND_NUMBER, AT(deliver_threads), "8", .least = 1, .most = 256,
      .about = "How many mailboxes of one uid are delivered to at once."},
     {"delivery_timeout", &CONF_KIND_TIME, AT(delivery_timeout), "5m", .least = 100, .most = HOUR, .reloads = true,

@@ -25,6 +25,10 @@ static void reception_end(struct reception *r, const char *how)
         *peer->address ? " for=" : "", *peer->address ? log_quote_text(peer->address) : "", r->messages, r->recipients,
         r->refused, r->smtp.count.errors, (double)(clock_ms() - r->started) / 1000, how,
         *conn_trouble(r->conn) ? " why=" : "", *conn_trouble(r->conn) ? log_quote_text(conn_trouble(r->conn)) : "");
+    if (smtp_server_guesses(&r->smtp))
+        log_warning("reception", "service=%s addr=%s%s%s tried names: unknown=%u", conf_service_name(r->service),
+                    r->address, *peer->address ? " for=" : "", *peer->address ? log_quote_text(peer->address) : "",
+                    r->smtp.count.unknown);
     if (r->step == RECEPTION_WHOSE && d->auth) {
         struct talk t = transaction_says(r, TALK_GONE);
         talk_send(d->auth, &t);
@@ -98,6 +102,7 @@ static void on_timer(void *arg)
 static struct smtp_offer offer(const struct reception *r)
 {
     const struct conf *c = &r->door->start.conf;
+    bool stranger = r->service == CONF_SMTP; /* LMTP is for the networks of an MTA, which asks for others */
     return (struct smtp_offer){
         .dialect = r->service == CONF_LMTP ? SMTP_IS_LMTP : SMTP_IS_SMTP,
         .hostname = r->host,
@@ -106,6 +111,7 @@ static struct smtp_offer offer(const struct reception *r)
         .xclient = sock_in_networks(r->address, c->xclient_networks),
         .size_max = c->message_size,
         .recipients_max = (unsigned)c->recipients,
+        .unknown_max = stranger ? (unsigned)c->smtp_unknown : 0,
         .received_max = 100,
         .header_max = c->header_size,
     };

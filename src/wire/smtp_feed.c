@@ -130,6 +130,15 @@ void smtp_server_mail(struct smtp_server *m, enum smtp_verdict v, struct buf *ou
     }
 }
 
+/* RFC 5321 §7.3: RCPT tells who exists, to senders of mail and not to who tries names. A list whose members have left
+ * is no such attempt: each recipient that is here allows for one that is not, in this message and in those delivered.
+ * What XCLIENT may still attribute to anybody is counted for nobody. */
+bool smtp_server_guesses(const struct smtp_server *m)
+{
+    bool counted = m->offer.unknown_max && (!m->offer.xclient || *m->peer.address);
+    return counted && m->count.unknown > m->offer.unknown_max + m->reached + m->mail.recipients;
+}
+
 void smtp_server_rcpt(struct smtp_server *m, enum smtp_verdict v, struct buf *out)
 {
     assert(m->step == STEP_RCPT);
@@ -137,10 +146,14 @@ void smtp_server_rcpt(struct smtp_server *m, enum smtp_verdict v, struct buf *ou
     if (v == SMTP_OK) {
         m->mail.recipients++;
         smtp_ok(m, out, "250 2.1.5 The recipient is noted");
-    } else {
-        m->mail.refused++;
-        smtp_refuse(m, out, v);
+        return;
     }
+    m->mail.refused++;
+    m->count.unknown += v == SMTP_NOBODY || v == SMTP_NOT_OURS || v == SMTP_DISABLED;
+    if (smtp_server_guesses(m) && m->mail.recipients == 0)
+        smtp_end_guesses(m, out);
+    else
+        smtp_refuse(m, out, v);
 }
 
 void smtp_server_message(struct smtp_server *m, enum smtp_verdict v, struct buf *out)

@@ -70,6 +70,10 @@ static bool take_path(struct span *rest, const char *head, struct smtp_address *
 void smtp_do_mail(struct smtp_server *m, struct span rest, struct buf *out)
 {
     struct smtp_mail mail = {0};
+    if (smtp_server_guesses(m)) {
+        smtp_end_guesses(m, out);
+        return;
+    }
     if (!take_path(&rest, "FROM:", &mail.from)) {
         smtp_err(m, out, "501 5.1.7 That is no sender: MAIL FROM:<address>");
         return;
@@ -97,7 +101,9 @@ void smtp_do_rcpt(struct smtp_server *m, struct span rest, struct buf *out)
         smtp_err(m, out, "555 5.5.4 RCPT takes no parameters here");
     else if (to.utf8 && !m->mail.utf8)
         smtp_err(m, out, "553 5.6.7 This address needs SMTPUTF8");
-    else if (m->mail.recipients + m->mail.refused >= m->offer.recipients_max) /* each costs as much to ask about */
+    else if (m->mail.recipients + m->mail.refused >= m->offer.recipients_max || /* each costs as much to ask about */
+             smtp_server_guesses(
+                 m)) /* those that are here get the message now, and the sender brings the others again */
         smtp_refuse(m, out, SMTP_TOO_MANY);
     else {
         m->rcpt = to;

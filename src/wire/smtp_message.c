@@ -175,6 +175,8 @@ void smtp_server_delivered(struct smtp_server *m, enum smtp_verdict v, const cha
     for (size_t i = 0; i <= n; i++)
         m->id[i] = id[i];
     m->verdicts[m->decided++] = (unsigned char)v;
+    if (v == SMTP_OK)
+        m->reached += m->mail.recipients / answers_due(m);
     answer(m, out);
 }
 

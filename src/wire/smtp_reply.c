@@ -54,6 +54,13 @@ void smtp_err(struct smtp_server *m, struct buf *out, const char *format, ...)
     va_end(args);
 }
 
+void smtp_end_guesses(struct smtp_server *m, struct buf *out)
+{
+    m->count.errors++;
+    buf_add_text(out, "421 4.7.0 Too many recipients that are not here\r\n");
+    m->step = STEP_CLOSE;
+}
+
 /* ---- verdicts */
 
 /* clang-format off */

@@ -91,6 +91,7 @@ struct smtp_offer {
     bool xclient;      /* this peer may say for whom it speaks */
     uint64_t size_max; /* octets of a message, announced with SIZE */
     unsigned recipients_max;
+    unsigned unknown_max;  /* recipients of a session that are not here, beyond as many as are; 0: no limit */
     unsigned received_max; /* Received fields: 100 */
     uint64_t header_max;   /* octets of a header */
 };
@@ -119,11 +120,13 @@ struct smtp_server {
     bool tls_busy;            /* the owner's, at any time: STARTTLS is put off (454) */
     struct {                  /* for the log */
         unsigned messages, commands, errors;
+        unsigned unknown; /* recipients that are not here: nobody, not ours, disabled */
     } count;
     /* private */
     struct line line;
     int step, state;              /* enums in smtp_parts.h */
     unsigned errors_row;          /* without a success between */
+    unsigned reached;             /* recipients of the messages that were delivered */
     bool reset_due;               /* the owner is to forget the transaction */
     bool helo_given, proto_given; /* by XCLIENT: what HELO says later is about the proxy */
     size_t taken;                 /* octets of `in` that the piece was made of */
@@ -161,5 +164,8 @@ bool smtp_server_in_message(const struct smtp_server *m);
 /* A message has come in, and not all of its answers have been written: who ends it now makes senders deliver again what
  * has been delivered. */
 bool smtp_server_answering(const struct smtp_server *m);
+/* Has it named more recipients that are not here than a sender's mistakes explain? Then the session ends (421), at the
+ * latest before its next message. */
+bool smtp_server_guesses(const struct smtp_server *m);
 
 #endif

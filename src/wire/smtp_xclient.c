@@ -177,6 +177,7 @@ void smtp_do_xclient(struct smtp_server *m, struct span rest, struct buf *out)
         m->helo_given = *peer.helo;
     if (said & 1u << PROTO)
         m->proto_given = true;
+    m->count.unknown = m->reached = 0; /* somebody else's */
     smtp_end_transaction(m, false);
     m->state = STATE_NEW;
     smtp_greet(m, out);

@@ -188,8 +188,8 @@ static void add_fact(struct script *s, struct span word, struct span rest)
     s->facts[s->fact_count++] = (struct script_fact){text_of(word), text_of(rest)};
 }
 
-static const char *const facts[] = {"lmtp",   "xclient",  "size", "recipients", "received", "header",
-                                    "answer", "tls-busy", "rows", "octets",     "window",   "whole"};
+static const char *const facts[] = {"lmtp",   "xclient",  "size", "recipients", "unknown", "received", "header",
+                                    "answer", "tls-busy", "rows", "octets",     "window",  "whole"};
 
 static const struct {
     const char *word;

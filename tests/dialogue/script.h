@@ -17,7 +17,7 @@
  *
  *   lmtp                     speaks LMTP; else SMTP
  *   xclient                  the peer may use XCLIENT;  tls-busy: STARTTLS is put off
- *   size N, recipients N, received N, header N   the limits
+ *   size N, recipients N, unknown N, received N, header N   the limits
  *   answer WHAT VERDICT      what the owner says to it, instead of ok. WHAT: "mail ADDRESS", "rcpt ADDRESS";
  *                            "message N" and "deliver N", the Nth that is asked for; "piece", all of them
  *

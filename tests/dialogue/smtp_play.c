@@ -239,6 +239,7 @@ static bool play(const struct script *s, const char *path, const struct stage_wa
                                .xclient = script_fact(s, "xclient"),
                                .size_max = limit(s, "size", 100000),
                                .recipients_max = (unsigned)limit(s, "recipients", 100),
+                               .unknown_max = (unsigned)limit(s, "unknown", 0),
                                .received_max = (unsigned)limit(s, "received", 100),
                                .header_max = limit(s, "header", 10000)}};
     stage_init(&p.stage, way, path);

@@ -167,6 +167,7 @@ static void begin(struct smtp_owner *o, const uint8_t *data, size_t room)
                                    .xclient = how & XCLIENT,
                                    .size_max = how & TINY ? 100 : 4000,
                                    .recipients_max = how & TINY ? 2 : 50,
+                                   .unknown_max = how & TINY ? 3 : 0,
                                    .received_max = 3,
                                    .header_max = how & TINY ? 60 : 500};
     buf_init(&o->in, 1 << 17, NULL);

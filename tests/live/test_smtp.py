@@ -309,3 +309,30 @@ def test_tls_connections_have_a_ceiling_of_their_own(own_bed):
     time.sleep(0.3)
     m.ok("NOOP")
     m.tls()
+
+
+def test_who_tries_names_is_sent_away(own_bed):
+    """mail for many of whom half have left goes through; guesses end with the session, which is logged once; LMTP is for an MTA"""
+    bed = own_bed("smtp_unknown=20")
+    m = bed.mail("smtp")
+    for _ in range(2):
+        m.ok("MAIL FROM:<list@example.org>")
+        for i in range(40):
+            assert m.cmd("RCPT TO:<gone%d>" % i).startswith(b"550 5.1.1")
+            m.ok("RCPT TO:<t%d>" % i)
+        m.data(HELLO)
+        assert m.reply().startswith(b"250")
+    m.quit()
+    m = bed.mail("smtp", source="127.0.0.2")
+    m.ok("MAIL FROM:<>")
+    for i in range(20):
+        assert m.cmd("RCPT TO:<guess%d>" % i).startswith(b"550 5.1.1")
+    m.send(b"RCPT TO:<guess>\r\nRCPT TO:<t1>\r\n")
+    assert m.rest() == b"421 4.7.0 Too many recipients that are not here\r\n"
+    m = bed.mail("lmtp")
+    m.ok("MAIL FROM:<>")
+    for i in range(60):
+        assert m.cmd("RCPT TO:<guess%d>" % i).startswith(b"550 5.1.1")
+    m.quit()
+    bed.wait_log(r"addr=127\.0\.0\.2 tried names: unknown=21")
+    assert bed.log().count("tried names") == 1

@@ -123,6 +123,7 @@ static void defaults(void **state)
     assert_int_equal(c.smtp_timeout, 300000);
     assert_int_equal(c.smtp_connections, 20);
     assert_int_equal(c.smtp_messages, 120);
+    assert_int_equal(c.smtp_unknown, 20);
     assert_int_equal(c.deliver_threads, 8);
     assert_int_equal(c.delivery_timeout, 300000);
     assert_prints_itself(&c);
