@@ -205,9 +205,12 @@ static bool stops_now(const struct reception *r)
 void reception_drive(struct reception *r)
 {
     bool crowded = r->door->tls_receiving >= r->door->start.conf.tls_waiting;
+    unsigned put_off = r->smtp.count.tls_put_off;
     r->smtp.tls_busy = crowded;
     while (obey(r, smtp_server_feed(&r->smtp, conn_in(r->conn), conn_out(r->conn))) && !stops_now(r))
         ;
+    for (; put_off < r->smtp.count.tls_put_off; put_off++)
+        limit_reached(&r->door->crowded, "tls_waiting");
     if (stops_now(r))
         stop_one(r, "The server is stopping");
     conn_flush(r->conn);

@@ -99,6 +99,7 @@ static void do_starttls(struct smtp_server *m, struct span rest, struct buf *out
         return;
     }
     if (m->tls_busy) {
+        m->count.tls_put_off++;
         smtp_err(m, out, "454 4.7.0 TLS is not available now, try again later"); /* RFC 3207 §4 */
         return;
     }

@@ -121,6 +121,7 @@ struct smtp_server {
     struct {                  /* for the log */
         unsigned messages, commands, errors;
         unsigned unknown; /* recipients that are not here: nobody, not ours, disabled */
+        unsigned tls_put_off;
     } count;
     /* private */
     struct line line;

@@ -303,6 +303,7 @@ def test_tls_connections_have_a_ceiling_of_their_own(own_bed):
         held.append(m)
     m = Mail(bed, "smtp")
     assert m.cmd("STARTTLS").startswith(b"454 4.7.0")
+    bed.wait_log("tls_waiting: 1 refused")
     m.ok("NOOP")
     assert bed.connect("pop3s").greeting.startswith(b"+OK")
     held.pop().close()
