@@ -37,6 +37,7 @@ struct account {
     /* where it goes */
     char *deliver;                 /* maildir:PATH, mailbox:USER, lmtp:HOST:PORT or lmtp:/SOCKET, smtp:HOST:PORT, command:WORDS */
     char *deliver_from, *deliver_to; /* the envelope of lmtp and smtp */
+    char *deliver_tls_ca;
     /* when, and who is told */
     uint64_t interval;             /* ms, of --watch */
     char *notice_command;

@@ -192,6 +192,10 @@ static void fit_deliver(const struct fit *f)
                          a->name);
     if (way == ACCOUNT_SMTP && !is_wrong(f, "deliver_tls"))
         fit_smtp_destination(f, rest);
+    if (own(f, "deliver_tls_ca") && (way != ACCOUNT_SMTP || a->deliver_tls == ACCOUNT_CLEAR) &&
+        !is_wrong(f, "deliver_tls"))
+        conf_problem_add(f->p, line_of(f, "deliver_tls_ca"), false,
+                         "deliver_tls_ca says nothing without smtp and deliver_tls");
     if ((handed || way == ACCOUNT_COMMAND) && a->remove && !a->remove_after && !is_wrong(f, "delete"))
         conf_problem_add(
             f->p, line_of(f, "delete"), false,

@@ -103,6 +103,8 @@ static const struct conf_option table[] = {
      .about = "The recipient that lmtp and smtp are told."},
     {"deliver_tls", &CONF_KIND_WORD, AT(deliver_tls), "none", .words = tls_words,
      .about = "TLS of smtp, in the words of tls. The default is made for a server on this machine."},
+    {"deliver_tls_ca", &ACCOUNT_KIND_PATH, AT(deliver_tls_ca), "", .said = "those that this system trusts",
+     .about = "As tls_ca, for the server that smtp names."},
 
     {"interval", &CONF_KIND_TIME, AT(interval), "10m", .least = SECOND, .most = 30 * DAY,
      .group = "When, and who is told",

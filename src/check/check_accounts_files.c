@@ -134,6 +134,7 @@ void check_person_tls(const struct check_person *k)
     struct stat st, key_st;
     struct err err;
     check_issuers(k, "tls_ca", k->a->tls_ca);
+    check_issuers(k, "deliver_tls_ca", k->a->deliver_tls_ca);
     check_issuers(k, "smtp_tls_ca", k->a->smtp_tls_ca);
     if (!*a->tls_cert || !*a->tls_key)
         return;

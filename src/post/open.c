@@ -76,8 +76,9 @@ static int open_lmtp(struct out **o, const struct wanted *w, struct err *err)
 
 static int open_smtp(struct out **o, const struct wanted *w, struct err *err)
 {
+    const char *ca = w->account->deliver_tls_ca;
     enum account_tls tls = w->account->deliver_tls;
-    return open_address(o, w, &(struct out_smtp_to){.tls = tls},
+    return open_address(o, w, &(struct out_smtp_to){.tls = tls, .ca = ca && *ca ? ca : NULL},
                         tls == ACCOUNT_TLS ? ACCOUNT_PORT_SUBMITS : ACCOUNT_PORT_SMTP, err);
 }
 

@@ -458,8 +458,7 @@ def test_fetch_by_lmtp(collecting, dovecot):
 
 
 def test_fetch_by_smtp(collecting, postfix):
-    collecting.environment["SSL_CERT_FILE"] = postfix.ca
-    check_fetch(collecting, postfix, "smtp", deliver_tls="starttls")
+    check_fetch(collecting, postfix, "smtp", deliver_tls="starttls", deliver_tls_ca=postfix.ca)
 
 
 @pytest.mark.parametrize("name", ["dovecot", "postfix"])

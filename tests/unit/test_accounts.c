@@ -391,6 +391,9 @@ static const struct {
      "implicit\n"},
     {HEAD "deliver = smtp:mail.example.org\ndeliver_to = anna@example.org\ndeliver_tls = starttls\n", ""},
     {HEAD "deliver = smtp:localhost\ndeliver_to = anna@example.org\n", ""},
+    {HEAD "deliver = smtp:localhost\ndeliver_to = anna@example.org\ndeliver_tls = starttls\ndeliver_tls_ca = /ca\n", ""},
+    {HEAD "deliver = smtp:localhost\ndeliver_to = anna@example.org\ndeliver_tls_ca = /ca\n",
+     "f:6: warning: deliver_tls_ca says nothing without smtp and deliver_tls\n"},
     {"delete = now\n" HEAD "deliver = command:procmail\n",
      "f:1: warning: account work deletes at once, and command:procmail cannot be asked whether a message arrived: "
      "after a crash one may come twice; none "
