@@ -14,6 +14,7 @@
 
 enum {
     TOGETHER = 64,
+    LOST = 2, /* so many messages of a batch without an answer: the others are not tried */
     CONNECT_MS = 60000,
     SILENCE_MS = 600000, /* RFC 5321 §4.5.3.2.6: ten minutes for the answer to the final dot */
     IDLE_MS = 5000       /* a connection that nothing goes over is not kept longer */
@@ -212,6 +213,7 @@ static void commit(struct out_draft **d, unsigned n, struct err *errs, char (*id
 {
     struct err why = {.kind = ERR_NONE};
     bool broken = false;
+    unsigned lost = 0; /* in a row, without an answer to all of it */
     for (unsigned i = 0; i < n; i++) {
         if (ids)
             ids[i][0] = '\0';
@@ -220,6 +222,12 @@ static void commit(struct out_draft **d, unsigned n, struct err *errs, char (*id
             send_one(d[i], &errs[i], ids ? ids[i] : NULL, &broken);
         if (broken)
             why = errs[i];
+        lost = errs[i].kind == ERR_UNKNOWN ? lost + 1 : 0;
+        if (lost == LOST) { /* each may be there, and comes once more */
+            broken = true;
+            why = errs[i];
+            why.kind = ERR_TEMP;
+        }
         abort_draft(d[i]);
     }
 }

@@ -1,7 +1,9 @@
 """Whose fault it is: a message's, the server's, the destination's, the account's; and what that does to the others."""
 import os
+import socket
 import sqlite3
 import stat
+import threading
 
 import pytest
 
@@ -102,6 +104,38 @@ def test_some_bad_messages_at_the_beginning_hold_up_no_others(box):
                 break
         assert len([r for r in rows(c).values() if r[0] == QUARANTINED]) == 4
         assert taken(c) == list(range(4, i + 1))
+
+
+def lmtp_that_ends(heard):
+    """it takes messages and says nothing of them"""
+    def serve(s):
+        f = s.makefile("rwb", buffering=0)
+        f.write(b"220 here\r\n")
+        for line in f:
+            if line.startswith(b"DATA"):
+                f.write(b"354 go on\r\n")
+                heard.append(b"".join(iter(f.readline, b".\r\n")))
+                s.shutdown(socket.SHUT_RDWR)
+                return
+            f.write(b"250 well\r\n")
+
+    def accept():
+        while True:
+            s, _ = listener.accept()
+            with s:
+                serve(s)
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=accept, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def test_a_server_that_never_says_whether_it_took_a_message_is_not_given_all(box):
+    """each of them may be there, and is handed over once more"""
+    heard = []
+    with PopServer([text(i) for i in range(40)]) as s:
+        c = box(s, deliver="lmtp:127.0.0.1:%d" % lmtp_that_ends(heard), deliver_to="anna@example.test")
+        assert c.fetch("one").status == FOR_NOW
+        assert 1 <= len(heard) <= 3, len(heard)
 
 
 @pytest.mark.root
