@@ -65,6 +65,8 @@ enum line_result line_next(struct line *l, struct buf *in, size_t max, struct sp
     }
     if (s.n >= max || buf_room(in) == 0) {
         l->scanned = 0;
+        *line = (struct span){l->head, s.n < LINE_HEAD ? s.n : LINE_HEAD};
+        memcpy(l->head, s.p, line->n);
         discard(l, in);
         return LINE_TOO_LONG;
     }

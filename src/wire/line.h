@@ -9,12 +9,14 @@
 
 #include "base/buf.h"
 
+enum { LINE_HEAD = 4 };
 enum line_result { LINE_NONE, LINE_WHOLE, LINE_TOO_LONG };
 
 struct line {
     bool discarding; /* inside an over-long line, already reported */
     bool crlf;       /* only CRLF is an end */
     bool cr;         /* the last octet that was thrown away is a CR */
+    char head[LINE_HEAD]; /* of the over-long line: its command; what follows may be a password */
     size_t scanned;  /* bytes at the head of the queue known to hold no end */
 };
 
@@ -23,7 +25,7 @@ void line_init_crlf(struct line *l);
 
 /* Looks for a line at the head of `in`. LINE_WHOLE: *line is its text without the end (borrowed from
  * `in`), and the caller takes *used bytes from `in` when he is done with it. LINE_TOO_LONG: said once per
- * line; the bytes are already taken. LINE_NONE: more input is needed (what is discarded is taken). */
+ * line; the bytes are already taken, *line is its first LINE_HEAD octets (borrowed from `l`). LINE_NONE: more input is needed (what is discarded is taken). */
 enum line_result line_next(struct line *l, struct buf *in, size_t max, struct span *line, size_t *used);
 
 #endif

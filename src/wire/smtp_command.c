@@ -177,10 +177,11 @@ static bool argument_fits(enum argument argument, struct span rest)
     return argument == MAYBE || (argument == SOME) == (rest.n > 0);
 }
 
-static bool begins_chunk(struct span line)
+void smtp_close_if_chunk(struct smtp_server *m, struct span line)
 {
     const struct span head = {line.p, line.n < 4 ? line.n : 4};
-    return span_is_nocase(head, "BDAT");
+    if (span_is_nocase(head, "BDAT"))
+        m->step = STEP_CLOSE;
 }
 
 void smtp_command(struct smtp_server *m, struct span line, struct buf *out)
@@ -203,6 +204,5 @@ void smtp_command(struct smtp_server *m, struct span line, struct buf *out)
         c->act(m, rest, out);
         return;
     }
-    if (begins_chunk(line)) /* how many octets belong to it, nobody knows: they would be run as commands */
-        m->step = STEP_CLOSE;
+    smtp_close_if_chunk(m, line);
 }

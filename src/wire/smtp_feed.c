@@ -48,6 +48,7 @@ static bool run_line(struct smtp_server *m, struct buf *in, struct buf *out, enu
     }
     if (r == LINE_TOO_LONG) {
         smtp_err(m, out, "500 5.5.2 A command has at most %d octets", SMTP_LINE_MAX);
+        smtp_close_if_chunk(m, line);
         return true;
     }
     smtp_command(m, line, out);

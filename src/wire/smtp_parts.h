@@ -57,6 +57,8 @@ bool smtp_room(struct buf *out); /* for one reply; from then on it cannot be tak
 
 /* ---- smtp_command.c */
 void smtp_command(struct smtp_server *m, struct span line, struct buf *out);
+/* A line that is no good, or its head. BDAT: how many octets belong to it, nobody knows; they would be run as commands. */
+void smtp_close_if_chunk(struct smtp_server *m, struct span line);
 /* A word that may stand in a trace header as a name: printable ASCII without spaces, parentheses, quotes and such. */
 bool smtp_is_name(struct span word);
 /* The next word of *rest, separated by spaces; empty at the end. */

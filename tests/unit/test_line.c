@@ -35,6 +35,8 @@ static void expect(const char *bytes, size_t n, enum line_result want, const cha
     } else {
         assert_int_equal(in.len, n - taken);
     }
+    if (want == LINE_TOO_LONG) /* its head tells what it was */
+        assert_true(span_is(line, text));
     guard_free(mem);
 }
 
@@ -58,9 +60,9 @@ static void test_limit(void **state)
     expect("0123456789A\n", 12, LINE_WHOLE, "0123456789A", 12);
     expect("0123456789A", 11, LINE_NONE, "", 0);
     /* Twelve octets without an end cannot become a line any more; all of it is gone. */
-    expect("0123456789AB", 12, LINE_TOO_LONG, "", 12);
-    expect("0123456789A\r\n", 13, LINE_TOO_LONG, "", 13);
-    expect("0123456789AB\nQUIT\n", 18, LINE_TOO_LONG, "", 13);
+    expect("0123456789AB", 12, LINE_TOO_LONG, "0123", 12);
+    expect("0123456789A\r\n", 13, LINE_TOO_LONG, "0123", 13);
+    expect("0123456789AB\nQUIT\n", 18, LINE_TOO_LONG, "0123", 13);
 }
 
 /* Every way to cut this input gives the same lines. */
@@ -165,6 +167,7 @@ static void test_full_queue(void **state)
     assert_int_equal(line_next(&l, &in, 255, &line, &used), LINE_NONE);
     buf_add(&in, "8", 1);
     assert_int_equal(line_next(&l, &in, 255, &line, &used), LINE_TOO_LONG);
+    assert_true(span_is(line, "1234"));
     assert_int_equal(in.len, 0);
     buf_add(&in, "90\nX\n", 5);
     assert_int_equal(line_next(&l, &in, 255, &line, &used), LINE_WHOLE);
