@@ -1,6 +1,7 @@
 /* conf_listen: listen, which may stand several times: what is served where. */
 #include "base/conf_table.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "base/conf_value.h"
@@ -26,10 +27,24 @@ bool conf_listener_unix(const struct conf_listener *l)
 
 struct words {
     struct conf_listener *l;
-    bool service, mode, group; /* was said */
+    char *why;                             /* each thing that is wrong, on a line of its own */
+    bool path;                             /* it is meant as a unix socket */
+    bool service, mode, group, two, other; /* was said; two services; a word that is none of them */
 };
 
-static bool read_mode(struct words *w, struct span value, char why[CONF_WHY])
+static void wrong(const struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void wrong(const struct words *w, const char *format, ...)
+{
+    size_t n = strlen(w->why);
+    va_list args;
+    va_start(args, format);
+    if (n && n + 1 < CONF_WHY)
+        w->why[n++] = '\n';
+    vsnprintf(w->why + n, CONF_WHY - n, format, args);
+    va_end(args);
+}
+
+static void read_mode(struct words *w, struct span value)
 {
     unsigned mode = 0;
     bool ok = value.n > 0 && value.n <= 4;
@@ -38,14 +53,13 @@ static bool read_mode(struct words *w, struct span value, char why[CONF_WHY])
         mode = mode * 8 + (unsigned)(value.p[i] - '0');
     }
     if (!ok || mode > 0777 || !(mode & 0222))
-        return conf_say(why, "has a mode that is none of a socket; write it in octal, for instance mode=0660");
+        wrong(w, "has a mode that is none of a socket; write it in octal, for instance mode=0660");
     w->l->mode = mode;
     w->mode = true;
-    return true;
 }
 
 /* The name of a group as accounts have it, or its number. */
-static bool read_group(struct words *w, struct span value, char why[CONF_WHY])
+static void read_group(struct words *w, struct span value)
 {
     bool ok = value.n > 0 && value.n <= 32 && value.p[0] != '-';
     uint64_t number;
@@ -55,18 +69,20 @@ static bool read_group(struct words *w, struct span value, char why[CONF_WHY])
     }
     if (ok && value.p[0] >= '0' && value.p[0] <= '9')
         ok = span_number(value, &number) && number < UINT32_MAX;
-    if (!ok)
-        return conf_say(why, "has a group that is none; write the name or number of one, for instance group=postfix");
+    w->group = true;
+    if (!ok) {
+        wrong(w, "has a group that is none; write the name or number of one, for instance group=postfix");
+        return;
+    }
     mem_free(w->l->group);
     w->l->group = mem_copy(value.p, value.n);
-    w->group = true;
-    return true;
 }
 
 static bool read_service(struct words *w, struct span word)
 {
     for (unsigned i = 0; i < CONF_SERVICES; i++)
         if (span_is(word, services[i])) {
+            w->two |= w->service;
             w->l->service = i;
             w->service = true;
             return true;
@@ -80,54 +96,51 @@ static bool begins(struct span word, const char *with)
     return word.n >= n && memcmp(word.p, with, n) == 0;
 }
 
-static bool read_word(struct words *w, struct span word, char why[CONF_WHY])
+static void read_word(struct words *w, struct span word)
 {
-    bool had_service = w->service;
     if (read_service(w, word))
-        return !had_service || conf_say(why, "names two services; write one of pop3, pop3s, lmtp and smtp");
-    if (span_is(word, "cleartext=no") || span_is(word, "cleartext=yes")) {
+        return;
+    if (span_is(word, "cleartext=no") || span_is(word, "cleartext=yes"))
         w->l->cleartext = span_is(word, "cleartext=yes");
-        return true;
+    else if (begins(word, "mode="))
+        read_mode(w, span_from(word, strlen("mode=")));
+    else if (begins(word, "group="))
+        read_group(w, span_from(word, strlen("group=")));
+    else {
+        wrong(w, "has the unknown word %s; write " FORM, log_quote(word));
+        w->other |= !memchr(word.p, '=', word.n); /* which was meant as the service */
     }
-    if (begins(word, "mode="))
-        return read_mode(w, span_from(word, strlen("mode=")), why);
-    if (begins(word, "group="))
-        return read_group(w, span_from(word, strlen("group=")), why);
-    snprintf(why, CONF_WHY, "has the unknown word %s; write " FORM, log_quote(word));
-    return false;
 }
 
-static bool words_fit(const struct words *w, char why[CONF_WHY])
+static void fit_words(const struct words *w)
 {
-    bool path = conf_listener_unix(w->l);
-    if (!w->service)
-        return conf_say(why, "does not say the service; write pop3, pop3s, lmtp or smtp after the address");
-    if (path && w->l->service != CONF_LMTP)
-        return conf_say(why, "is a unix socket, on which lmtp is served; write an ADDRESS:PORT for the other services");
-    if (!path && (w->mode || w->group))
-        return conf_say(why, "has a mode or group, which only a unix socket can have; take it out");
-    return true;
+    if (w->two)
+        wrong(w, "names two services; write one of pop3, pop3s, lmtp and smtp");
+    else if (!w->service && !w->other)
+        wrong(w, "does not say the service; write pop3, pop3s, lmtp or smtp after the address");
+    else if (w->path && w->service && w->l->service != CONF_LMTP)
+        wrong(w, "is a unix socket, on which lmtp is served; write an ADDRESS:PORT for the other services");
+    if (!w->path && (w->mode || w->group))
+        wrong(w, "has a mode or group, which only a unix socket can have; take it out");
 }
 
 /* ---- the address */
 
-static bool read_address(struct conf_listener *l, struct span text, char why[CONF_WHY])
+static void read_address(struct words *w, struct span text)
 {
     struct conf_address parsed;
-    const char *wrong = NULL;
-    if (!text.n || text.p[0] != '/') {
-        wrong = conf_address_read(text, &parsed);
-        if (!wrong)
-            l->address = mem_copy(text.p, text.n);
-        return wrong ? conf_say(why, wrong) : true;
-    }
-    l->address = conf_path_read(text, &wrong);
-    if (!l->address)
-        return conf_say(why, wrong);
-    if (strlen(l->address) <= CONF_SOCKET_PATH && strcmp(l->address, "/") != 0)
-        return true;
-    snprintf(why, CONF_WHY, "is no name of a socket; it may have %d bytes", CONF_SOCKET_PATH);
-    return false;
+    const char *why = NULL;
+    w->path = text.n && text.p[0] == '/';
+    if (w->path)
+        w->l->address = conf_path_read(text, &why);
+    else
+        why = conf_address_read(text, &parsed);
+    if (why)
+        wrong(w, "%s", why);
+    else if (!w->path)
+        w->l->address = mem_copy(text.p, text.n);
+    else if (strlen(w->l->address) > CONF_SOCKET_PATH || strcmp(w->l->address, "/") == 0)
+        wrong(w, "is no name of a socket; it may have %d bytes", CONF_SOCKET_PATH);
 }
 
 static void free_one(struct conf_listener *l)
@@ -138,13 +151,13 @@ static void free_one(struct conf_listener *l)
 
 static bool read_whole(struct conf_listener *l, struct span value, char why[CONF_WHY])
 {
-    struct words w = {.l = l};
-    if (!read_address(l, conf_word(&value), why))
-        return false;
+    struct words w = {.l = l, .why = why};
+    *why = '\0';
+    read_address(&w, conf_word(&value));
     for (struct span word = conf_word(&value); word.n; word = conf_word(&value))
-        if (!read_word(&w, word, why))
-            return false;
-    return words_fit(&w, why);
+        read_word(&w, word);
+    fit_words(&w);
+    return !*why;
 }
 
 static bool listen_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])

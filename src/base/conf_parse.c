@@ -94,8 +94,13 @@ static void read_option(struct conf_reader *r, struct span name, struct span val
     if (!value.n && !may_be_empty(o))
         conf_problem_add(r->p, r->line, true, "%s has no value; write %s = %s, or take the line out", o->name, o->name,
                          o->kind->form);
-    else if (!o->kind->read(o, r->base, value, r->line, why))
-        conf_problem_add(r->p, r->line, true, "%s = %s %s", o->name, log_quote(value), why);
+    else if (!o->kind->read(o, r->base, value, r->line, why)) {
+        struct span rest = span_of(why);
+        do {
+            struct span one = span_cut(&rest, '\n');
+            conf_problem_add(r->p, r->line, true, "%s = %s %.*s", o->name, log_quote(value), (int)one.n, one.p);
+        } while (rest.p);
+    }
     r->wrong[i] |= r->p->count > before;
 }
 

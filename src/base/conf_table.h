@@ -7,12 +7,12 @@
 
 #include "base/conf.h"
 
-enum { CONF_WHY = 400, CONF_TEXT = 4096 };
+enum { CONF_WHY = 1000, CONF_TEXT = 4096 };
 
 struct conf_option;
 
 /* What a kind of value can do. `base` is the struct that the table describes. `why` is told what is wrong and the remedy, to stand
- * after `name = "value" `. */
+ * after `name = "value" `; of several things that are wrong each has a line. */
 struct conf_kind {
     const char *form; /* how a value is written, for the sample and the manual */
     bool (*read)(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY]);

@@ -281,6 +281,16 @@ static const struct wrong wrongs[] = {
     {"listen = [::ffff:127.0.0.1]:110 pop3", "f:3: error: listen = \"[::ffff:127.0.0.1]:110 pop3\" is an IPv4 address written as IPv6; write it as IPv4, for instance 127.0.0.1:110\n"},
     {"listen = 127.0.0.1:110", "f:3: error: listen = \"127.0.0.1:110\" does not say the service; write pop3, pop3s, lmtp or smtp after the address\n"},
     {"listen = 127.0.0.1:110 pop3 pop3s", "f:3: error: listen = \"127.0.0.1:110 pop3 pop3s\" names two services; write one of pop3, pop3s, lmtp and smtp\n"},
+    {"listen = localhost:110 imap pop3 mode=9 group=1x tls=on lmtp",
+     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has no numeric address; names are not looked up, write for instance 127.0.0.1:110 or [::1]:110\n"
+     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has the unknown word \"imap\"; write ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [mode=MODE] [group=GROUP]\n"
+     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has a mode that is none of a socket; write it in octal, for instance mode=0660\n"
+     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has a group that is none; write the name or number of one, for instance group=postfix\n"
+     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has the unknown word \"tls=on\"; write ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [mode=MODE] [group=GROUP]\n"
+     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" names two services; write one of pop3, pop3s, lmtp and smtp\n"
+     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has a mode or group, which only a unix socket can have; take it out\n"},
+    {"listen = /l/.. pop3", "f:3: error: listen = \"/l/.. pop3\" has \"..\" in it; write the path without it\n"
+                            "f:3: error: listen = \"/l/.. pop3\" is a unix socket, on which lmtp is served; write an ADDRESS:PORT for the other services\n"},
     {"listen = 127.0.0.1:110 imap", "f:3: error: listen = \"127.0.0.1:110 imap\" has the unknown word \"imap\"; write ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [mode=MODE] [group=GROUP]\n"},
     {"listen = 0.0.0.0:110 pop3\nlisten = 127.0.0.1:110 pop3s\nlisten = [::]:110 pop3", "f:4: error: listen = 127.0.0.1:110 clashes with 0.0.0.0:110 on line 3; take one of them out\n"},
     {"listen = [::1]:110 pop3\nlisten = [0:0::1]:110 pop3", "f:4: error: listen = [0:0::1]:110 clashes with [::1]:110 on line 3; take one of them out\n"},
