@@ -114,7 +114,7 @@ static bool take_field(struct letter *l, struct span line, bool own, struct err 
 {
     struct field fields[FIELDS];
     struct span value = line, name = span_cut(&value, ':');
-    if (!value.p)
+    if (!value.p || memchr(value.p, '\0', value.n))
         return false;
     value = trimmed(value);
     fields_of(l, fields);
