@@ -20,13 +20,36 @@ static int open_to_look(struct collect *c, struct err *err)
     return err->kind == ERR_GONE ? 0 : -1;
 }
 
-static int open_to_note(struct collect *c, struct err *err)
+int collect_open(struct collect *c, struct err *err)
 {
-    if (seen_open(&c->seen, c->job->state_folder, c->account->name, true, err) < 0) {
+    bool unread = c->unread;
+    c->unread = false;
+    if (seen_ready(c->seen, err)) {
+        seen_close(c->seen);
         c->seen = NULL;
         return -1;
     }
-    return seen_maildrop(c->seen, c->maildrop, c->job->moved, err) || seen_board_get(c->seen, &c->board, err) ? -1 : 0;
+    if (seen_maildrop(c->seen, c->maildrop, c->job->moved, err) || seen_board_get(c->seen, &c->board, err))
+        return -1;
+    if (unread)
+        collect_logged_in(c);
+    return 0;
+}
+
+/* What a quiet check said of the board makes no check wait. */
+static int open_to_note(struct collect *c, struct err *err)
+{
+    bool quiet = false;
+    if (seen_lock(&c->seen, c->job->state_folder, c->account->name, &c->quiet, &quiet, err) < 0) {
+        c->seen = NULL;
+        return -1;
+    }
+    bool all = c->job->what != COLLECT_FETCH || c->job->whole || c->job->moved;
+    if (all || !quiet || c->now < c->quiet.board.checked || c->now >= c->quiet.until)
+        return collect_open(c, err);
+    c->unread = true;
+    c->board = c->quiet.board;
+    return 0;
 }
 
 /* LOGIN-DELAY (RFC 2449 §6.7) binds also a person; a back-off is ours. A clock that was put back keeps nobody out. */
@@ -75,10 +98,10 @@ void collect_board(struct collect *c, const struct err *result)
 {
     struct err unnoted;
     uint32_t random;
-    if (!notes(c) || !c->seen)
+    bool well = result->kind == ERR_NONE;
+    if (!notes(c) || !c->seen || (c->unread && !(c->is_quiet && well) && collect_open(c, &unnoted)))
         return;
     struct seen_board *b = &c->board;
-    bool well = result->kind == ERR_NONE;
     int64_t now = clock_wall().tv_sec;
     digest_random(&random, sizeof random);
     seen_abandon(c->seen);
@@ -86,12 +109,14 @@ void collect_board(struct collect *c, const struct err *result)
     b->succeeded = well ? now : b->succeeded;
     b->failures = well ? 0 : b->failures + 1;
     b->fetched = c->fetched;
-    if (c->listing.ready)
+    if (c->listing.ready || c->is_quiet)
         b->left = c->left;
     b->next = backoff_next(now, c->account->interval, b->failures, result->kind, random);
     snprintf(b->error, sizeof b->error, "%s", well ? "" : result->text);
     if (well && c->failed)
         snprintf(b->error, sizeof b->error, "%u message%s could not be delivered", c->failed,
                  c->failed == 1 ? "" : "s");
-    (void)seen_board_put(c->seen, b, &unnoted);
+    bool noted = c->unread || seen_board_put(c->seen, b, &unnoted) == 0;
+    if (well && noted)
+        collect_keep_quiet(c);
 }

@@ -31,14 +31,11 @@ static int take_uidl(struct collect *c, enum pop3_client_want want, struct err *
 {
     const struct pop3_got *got = &c->session->machine.got;
     if (got->row && got->msg)
-        listing_uid(&c->listing, got->msg, got->uid);
+        collect_listed(c, got->msg, got->uid);
     else if (got->row)
         c->unsure = true;
     else
         c->no_uids = !got->ok;
-    /* Whoever has given uids has them: all of it would come again. */
-    if (c->no_uids && c->has_uids)
-        return err_set(err, ERR_TEMP, "the server refuses UIDL, which it answered before");
     return 0;
 }
 
@@ -161,13 +158,29 @@ static void choose_start(struct collect *c)
         c->start++;
 }
 
+/* What is listed, with what is known of it. */
+static int compare(struct collect *c, struct err *err)
+{
+    if ((c->unread && collect_open(c, err)) || (c->seen && seen_each(c->seen, known, c, err)))
+        return -1;
+    /* Whoever has given uids has them: all of it would come again. */
+    if (c->no_uids && c->has_uids)
+        return err_set(err, ERR_TEMP, "the server refuses UIDL, which it answered before");
+    collect_list_again(c);
+    return listing_ready(&c->listing, err);
+}
+
 int collect_list(struct collect *c, struct err *err)
 {
     collect_say(c, EVENT_STEP, NULL, "listing");
-    if (c->seen && seen_each(c->seen, known, c, err))
+    if (collect_talk(c, ask_uidl, take_uidl, err))
         return -1;
-    if (collect_talk(c, ask_uidl, take_uidl, err) || listing_ready(&c->listing, err) || mark_whole(c, err) ||
-        sizes(c, err))
+    if (collect_is_quiet(c)) {
+        c->left = c->uids.count;
+        collect_say_listed(c);
+        return 0;
+    }
+    if (compare(c, err) || mark_whole(c, err) || sizes(c, err))
         return -1;
     plan_make(c->account, c->now, c->listing.rows, c->listing.count);
     c->left = c->listing.count;

@@ -12,7 +12,7 @@ static int begin(struct collect *c, struct err *err)
         return 0;
     if (seen_begin(c->seen, err))
         return -1;
-    c->noting = true;
+    c->noting = c->changed = true;
     return 0;
 }
 

@@ -38,6 +38,7 @@ static void fini(struct collect *c)
     seen_close(c->seen);
     listing_fini(&c->listing);
     mem_free(c->deletes);
+    mem_free(c->uids.p);
 }
 
 static int log_in(struct collect *c, struct err *err)
@@ -86,15 +87,15 @@ static int work(struct collect *c, struct err *err)
     case COLLECT_FETCH:
         break;
     }
-    return collect_fetch(c, err);
+    return c->is_quiet ? 0 : collect_fetch(c, err);
 }
 
 static int check(struct collect *c, struct err *err)
 {
     if (log_in(c, err) || collect_list(c, err) || work(c, err))
         return -1;
-    if (quit(c, err) ||
-        (c->seen && c->job->what == COLLECT_FETCH && (collect_note_listing(c, err) || collect_noted(c, err))))
+    if (quit(c, err) || (c->seen && !c->is_quiet && c->job->what == COLLECT_FETCH &&
+                         (collect_note_listing(c, err) || collect_noted(c, err))))
         return -1;
     if (c->trouble.kind == ERR_NONE)
         return 0;

@@ -3,6 +3,7 @@
  *   collect_run.c    from the connection to QUIT
  *   collect_board.c  when a check may begin, and what is noted of it as a whole
  *   collect_list.c   UIDL, LIST, the plan
+ *   collect_quiet.c  all is as it was
  *   collect_talk.c   what is asked, and whose answer it is
  *   collect_body.c   a message that comes in
  *   collect_same.c   is it one that is known
@@ -97,6 +98,11 @@ struct collect {
     unsigned list_next;
     unsigned long long paced;    /* octets that had come when */
     unsigned long long paced_at; /* the connection's time was set last, ms; 0: never */
+    struct collect_uids {
+        char *p; /* of each: number, octets, uid */
+        size_t n, room;
+        unsigned count;
+    } uids;                      /* as they were listed, until they are in listing */
     bool uidl, list, no_uids;    /* asked; it has none */
     bool has_uids, has_contents; /* some messages are known by the server's uids, by uids made of their content */
     bool unsure;                 /* not all that is there can be in the listing */
@@ -105,6 +111,12 @@ struct collect {
     struct err trouble;
     struct collect_doubts destination, server;
     uint64_t passed; /* octets that were passed over since it is stopping */
+
+    struct seen_quiet quiet;  /* what the last check left */
+    unsigned char listed[32]; /* as quiet.listing, of this check */
+    bool unread;              /* `seen` is locked, not open: quiet says enough so far */
+    bool is_quiet;            /* and to the end */
+    bool changed;             /* something was noted */
 
     struct collect_body body;
     struct collect_draft group[COLLECT_TOGETHER];
@@ -118,11 +130,18 @@ struct collect {
 /* ---- collect_board.c */
 /* Opens the state as the job needs it, and asks whether it is time. `c->early` is set, with 0: it is too early. */
 int collect_begin(struct collect *c, struct err *err);
+int collect_open(struct collect *c, struct err *err); /* what was only locked */
 void collect_logged_in(struct collect *c);                       /* what the server announced counts from now on */
 void collect_board(struct collect *c, const struct err *result); /* noted, as far as that can be */
 
 /* ---- collect_list.c */
 int collect_list(struct collect *c, struct err *err); /* into listing, with a plan */
+
+/* ---- collect_quiet.c */
+void collect_listed(struct collect *c, uint32_t msg, struct span uid);
+void collect_list_again(struct collect *c);  /* into listing */
+bool collect_is_quiet(struct collect *c);    /* all is as the last check left it */
+void collect_keep_quiet(struct collect *c);  /* if nothing is to be done next time either */
 
 /* ---- collect_talk.c */
 /* Asks as long as `ask` does (it returns false when there is nothing to ask now) until all is answered; `take` is given

@@ -24,7 +24,10 @@ void collect_say(struct collect *c, enum event_kind kind, const struct plan_row 
 
 void collect_say_listed(struct collect *c)
 {
-    struct event e = {.kind = EVENT_LISTED, .count = c->listing.count, .todo = c->todo, .bytes = c->todo_octets};
+    struct event e = {.kind = EVENT_LISTED,
+                      .count = c->is_quiet ? c->left : c->listing.count,
+                      .todo = c->todo,
+                      .bytes = c->todo_octets};
     c->tell(c->arg, &e);
 }
 
@@ -47,7 +50,9 @@ void collect_say_progress(struct collect *c, const struct plan_row *row, uint64_
 void collect_say_done(struct collect *c, const struct err *err)
 {
     struct event e = {.kind = EVENT_DONE,
-                      .count = c->job->what == COLLECT_MARK_SEEN ? c->marked : c->listing.count,
+                      .count = c->job->what == COLLECT_MARK_SEEN ? c->marked
+                               : c->is_quiet                     ? c->left
+                                                                 : c->listing.count,
                       .todo = c->todo,
                       .at = c->at,
                       .fetched = c->fetched,

@@ -90,5 +90,19 @@ struct seen_board {
 };
 int seen_board_get(struct seen *s, struct seen_board *b, struct err *err);
 int seen_board_put(struct seen *s, const struct seen_board *b, struct err *err); /* alone, or within a group */
+/* An account's board without more: neither is the state opened if a quiet check has said it, nor locked. As seen_open. */
+int seen_board_of(const char *state_folder, const char *account, struct seen_board *b, struct err *err);
+
+/* ---- a check that found nothing to do, and noted nothing: the next one that finds the same needs nothing else */
+struct seen_quiet {
+    unsigned char listing[32]; /* a digest of what it found */
+    int64_t until;             /* s since 1970: then something may be due all the same */
+    struct seen_board board;
+};
+/* Locks as seen_open does, but opens nothing yet. *quiet: q is what the last check said. */
+int seen_lock(struct seen **s, const char *state_folder, const char *account, struct seen_quiet *q, bool *quiet, struct err *err);
+/* Opens what was only locked; once is enough. Nothing but seen_keep_quiet and seen_close may come before it. */
+int seen_ready(struct seen *s, struct err *err);
+void seen_keep_quiet(struct seen *s, const struct seen_quiet *q); /* written by seen_close */
 
 #endif

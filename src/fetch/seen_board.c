@@ -77,3 +77,18 @@ int seen_board_put(struct seen *s, const struct seen_board *b, struct err *err)
     sqlite3_finalize(p);
     return ret;
 }
+
+int seen_board_of(const char *state_folder, const char *account, struct seen_board *b, struct err *err)
+{
+    struct seen *s = NULL;
+    struct seen_quiet q;
+    char path[SEEN_PATH];
+    bool fits = snprintf(path, sizeof path, "%s/%s.db", state_folder, account) < (int)sizeof path;
+    if (fits && !strchr(account, '/') && seen_quiet_read(path, &q)) {
+        *b = q.board;
+        return 0;
+    }
+    int ret = seen_open(&s, state_folder, account, false, err) || seen_board_get(s, b, err) ? -1 : 0;
+    seen_close(s);
+    return ret;
+}

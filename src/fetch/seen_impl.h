@@ -6,6 +6,7 @@
 
 #include "fetch/seen.h"
 
+enum { SEEN_PATH = 4096 };
 enum seen_statement { SEEN_SQL_PUT, SEEN_SQL_FORGET, SEEN_STATEMENTS };
 
 struct seen {
@@ -15,7 +16,14 @@ struct seen {
     const char *account; /* the end of path, for words */
     int lock;            /* descriptor; -1: to read */
     bool group;
+    bool is_quiet;
+    struct seen_quiet quiet; /* to be written once the database is closed */
 };
+
+/* ---- seen_quiet.c; `path`: the database's */
+bool seen_quiet_read(const char *path, struct seen_quiet *q);
+void seen_quiet_write(const char *path, const struct seen_quiet *q);
+void seen_quiet_remove(const char *path);
 
 /* ---- seen.c: what SQLite stumbled over, in words with the remedy: a damaged file is ERR_PERM, the rest ERR_TEMP. -1. */
 int seen_trouble(const struct seen *s, struct err *err);

@@ -194,38 +194,81 @@ static int take_lock(struct seen *s, struct err *err)
     return ret;
 }
 
-static int open_file(struct seen *s, const char *folder, bool lock, struct err *err)
+/* A new file is made by whoever holds the lock. */
+static int open_file(struct seen *s, struct err *err)
 {
-    if (lock) {
-        make_folders(folder);
-        if (take_lock(s, err))
-            return -1;
-    }
     if (access(s->path, F_OK)) {
         if (errno != ENOENT)
             return err_set(err, ERR_TEMP, "%s: %s", s->path, strerror(errno));
-        if (!lock)
+        if (s->lock < 0)
             return err_set(err, ERR_GONE, "nothing was collected yet (there is no %s)", s->path);
-        if (make(s, folder, err))
+        char *folder = mem_copy_text(s->path);
+        *strrchr(folder, '/') = '\0';
+        int ret = make(s, folder, err);
+        mem_free(folder);
+        if (ret)
             return -1;
     }
     return open_database(s, s->path, err) || check_version(s, err) ? -1 : 0;
 }
 
-int seen_open(struct seen **seen, const char *state_folder, const char *account, bool lock, struct err *err)
+static struct seen *new_seen(const char *state_folder, const char *account, struct err *err)
 {
-    if (!*account || *account == '.' || strchr(account, '/'))
-        return err_set(err, ERR_CONFIG, "the account's name cannot name a file");
+    if (!*account || *account == '.' || strchr(account, '/')) {
+        err_set(err, ERR_CONFIG, "the account's name cannot name a file");
+        return NULL;
+    }
     struct seen *s = mem_alloc(sizeof *s);
     s->lock = -1;
     s->path = mem_alloc(strlen(state_folder) + strlen(account) + sizeof "/.db");
     stpcpy(stpcpy(stpcpy(stpcpy(s->path, state_folder), "/"), account), ".db");
-    if (open_file(s, state_folder, lock, err)) {
+    return s;
+}
+
+int seen_lock(struct seen **seen, const char *state_folder, const char *account, struct seen_quiet *q, bool *quiet,
+              struct err *err)
+{
+    struct seen *s = new_seen(state_folder, account, err);
+    if (!s)
+        return -1;
+    make_folders(state_folder);
+    if (take_lock(s, err)) {
+        seen_close(s);
+        return -1;
+    }
+    *quiet = seen_quiet_read(s->path, q);
+    *seen = s;
+    return 0;
+}
+
+int seen_ready(struct seen *s, struct err *err)
+{
+    if (s->sql)
+        return 0;
+    if (s->lock >= 0)
+        seen_quiet_remove(s->path); /* it may be changed from now on */
+    return open_file(s, err);
+}
+
+int seen_open(struct seen **seen, const char *state_folder, const char *account, bool lock, struct err *err)
+{
+    struct seen_quiet q;
+    struct seen *s = NULL;
+    bool quiet;
+    if (lock ? seen_lock(&s, state_folder, account, &q, &quiet, err) : !(s = new_seen(state_folder, account, err)))
+        return -1;
+    if (seen_ready(s, err)) {
         seen_close(s);
         return -1;
     }
     *seen = s;
     return 0;
+}
+
+void seen_keep_quiet(struct seen *s, const struct seen_quiet *q)
+{
+    s->is_quiet = true;
+    s->quiet = *q;
 }
 
 void seen_close(struct seen *s)
@@ -236,6 +279,8 @@ void seen_close(struct seen *s)
     for (unsigned i = 0; i < SEEN_STATEMENTS; i++)
         sqlite3_finalize(s->statements[i]);
     sqlite3_close(s->sql);
+    if (s->is_quiet)
+        seen_quiet_write(s->path, &s->quiet);
     if (s->lock >= 0)
         close(s->lock);
     mem_free(s->path);

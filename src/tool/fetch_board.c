@@ -13,11 +13,8 @@ enum { DAY_MS = 86400000, DOUBLINGS = 6, PAUSE_MS = 1000 };
 
 static bool board_of(const struct account *a, const char *state, struct seen_board *b)
 {
-    struct seen *s = NULL;
     struct err err;
-    bool there = seen_open(&s, state, a->name, false, &err) == 0 && seen_board_get(s, b, &err) == 0;
-    seen_close(s);
-    return there;
+    return seen_board_of(state, a->name, b, &err) == 0;
 }
 
 /* ---- when */

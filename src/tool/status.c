@@ -33,12 +33,9 @@ struct row {
 
 static void read_row(const struct fetch_accounts *f, const struct account *a, struct row *r)
 {
-    struct seen *s = NULL;
     struct err err = {.kind = ERR_NONE}, wrong;
     *r = (struct row){.account = a};
-    r->known =
-        seen_open(&s, f->all->state_folder, a->name, false, &err) == 0 && seen_board_get(s, &r->board, &err) == 0;
-    seen_close(s);
+    r->known = seen_board_of(f->all->state_folder, a->name, &r->board, &err) == 0;
     r->known = r->known && r->board.checked;
     r->listed = r->known && (r->board.succeeded || r->board.left);
     r->unreadable = !r->known && err.kind != ERR_NONE && err.kind != ERR_GONE;
