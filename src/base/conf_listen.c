@@ -47,13 +47,17 @@ static void wrong(const struct words *w, const char *format, ...)
 static void read_mode(struct words *w, struct span value)
 {
     unsigned mode = 0;
-    bool ok = value.n > 0 && value.n <= 4;
-    for (size_t i = 0; ok && i < value.n; i++) {
-        ok = value.p[i] >= '0' && value.p[i] <= '7';
-        mode = mode * 8 + (unsigned)(value.p[i] - '0');
+    bool octal = value.n > 0;
+    for (size_t i = 0; octal && i < value.n; i++) {
+        octal = value.p[i] >= '0' && value.p[i] <= '7';
+        mode = (mode * 8 + (unsigned)(value.p[i] - '0')) & 0xffff;
     }
-    if (!ok || mode > 0777 || !(mode & 0222))
-        wrong(w, "has a mode that is none of a socket; write it in octal, for instance mode=0660");
+    if (!octal)
+        wrong(w, "has a mode that is no number in octal, whose digits are 0 to 7; write for instance mode=0660");
+    else if (value.n > 4 || mode > 0777)
+        wrong(w, "has a mode beyond 0777; write it in octal, for instance mode=0660");
+    else if (!(mode & 0222))
+        wrong(w, "has a mode with which nobody may write, and nobody could connect; write for instance mode=0660");
     w->l->mode = mode;
     w->mode = true;
 }
@@ -130,7 +134,7 @@ static void read_address(struct words *w, struct span text)
 {
     struct conf_address parsed;
     const char *why = NULL;
-    w->path = text.n && text.p[0] == '/';
+    w->path = text.n && memchr(text.p, '/', text.n);
     if (w->path)
         w->l->address = conf_path_read(text, &why);
     else

@@ -284,7 +284,7 @@ static const struct wrong wrongs[] = {
     {"listen = localhost:110 imap pop3 mode=9 group=1x tls=on lmtp",
      "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has no numeric address; names are not looked up, write for instance 127.0.0.1:110 or [::1]:110\n"
      "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has the unknown word \"imap\"; write ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [mode=MODE] [group=GROUP]\n"
-     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has a mode that is none of a socket; write it in octal, for instance mode=0660\n"
+     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has a mode that is no number in octal, whose digits are 0 to 7; write for instance mode=0660\n"
      "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has a group that is none; write the name or number of one, for instance group=postfix\n"
      "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has the unknown word \"tls=on\"; write ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [mode=MODE] [group=GROUP]\n"
      "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" names two services; write one of pop3, pop3s, lmtp and smtp\n"
@@ -307,12 +307,13 @@ static const struct wrong wrongs[] = {
     {"listen = /run/l", "f:3: error: listen = \"/run/l\" does not say the service; write pop3, pop3s, lmtp or smtp after the address\n"},
     {"listen = /run/../l lmtp", "f:3: error: listen = \"/run/../l lmtp\" has \"..\" in it; write the path without it\n"},
     {"listen = / lmtp", "f:3: error: listen = \"/ lmtp\" is no name of a socket; it may have 107 bytes\n"},
-    {"listen = run/l lmtp", "f:3: error: listen = \"run/l lmtp\" is no ADDRESS:PORT; write for instance 0.0.0.0:110 or [::]:110\n"},
+    {"listen = run/l lmtp", "f:3: error: listen = \"run/l lmtp\" is not absolute; write it from the root, beginning with \"/\"\n"},
     {"listen = /" LONG107 " lmtp", "f:3: error: listen = \"/" LONG107 " lmtp\" is no name of a socket; it may have 107 bytes\n"},
     {"listen = /run/l lmtp mode=660 group=_x", ""},
-    {"listen = /run/l lmtp mode=0888", "f:3: error: listen = \"/run/l lmtp mode=0888\" has a mode that is none of a socket; write it in octal, for instance mode=0660\n"},
-    {"listen = /run/l lmtp mode=0444", "f:3: error: listen = \"/run/l lmtp mode=0444\" has a mode that is none of a socket; write it in octal, for instance mode=0660\n"},
-    {"listen = /run/l lmtp mode=4777", "f:3: error: listen = \"/run/l lmtp mode=4777\" has a mode that is none of a socket; write it in octal, for instance mode=0660\n"},
+    {"listen = /run/l lmtp mode=0888", "f:3: error: listen = \"/run/l lmtp mode=0888\" has a mode that is no number in octal, whose digits are 0 to 7; write for instance mode=0660\n"},
+    {"listen = /run/l lmtp mode=00000000660", "f:3: error: listen = \"/run/l lmtp mode=00000000660\" has a mode beyond 0777; write it in octal, for instance mode=0660\n"},
+    {"listen = /run/l lmtp mode=0444", "f:3: error: listen = \"/run/l lmtp mode=0444\" has a mode with which nobody may write, and nobody could connect; write for instance mode=0660\n"},
+    {"listen = /run/l lmtp mode=4777", "f:3: error: listen = \"/run/l lmtp mode=4777\" has a mode beyond 0777; write it in octal, for instance mode=0660\n"},
     {"listen = /run/l lmtp group=", "f:3: error: listen = \"/run/l lmtp group=\" has a group that is none; write the name or number of one, for instance group=postfix\n"},
     {"listen = /run/l lmtp group=1x", "f:3: error: listen = \"/run/l lmtp group=1x\" has a group that is none; write the name or number of one, for instance group=postfix\n"},
     {"listen = /run/bustia/control.sock lmtp", "f:3: error: listen = /run/bustia/control.sock is the name of the control socket; take another\n"},
