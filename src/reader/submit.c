@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "client/secret.h"
 #include "client/smtp.h"
-#include "reader/ask.h"
 #include "reader/reader.h"
 
 enum { SILENCE_MS = 600000 /* RFC 5321 §4.5.3.2.6: the answer to the final dot may take ten minutes */ };
@@ -35,9 +34,9 @@ static int get_secrets(struct submission *s, struct err *err)
     s->to.user = user;
     if (strcmp(a->smtp_auth, "EXTERNAL") == 0)
         return 0;
-    if (*a->token_command && secret_get_smtp(a, true, ask_possible(), &s->token, err) < 0)
+    if (*a->token_command && secret_get_smtp(a, true, true, &s->token, err) < 0)
         return -1;
-    if (has_password(a) && secret_get_smtp(a, false, ask_possible(), &s->password, err) < 0)
+    if (has_password(a) && secret_get_smtp(a, false, true, &s->password, err) < 0)
         return -1;
     s->to.token = span_of(s->token ? s->token : "");
     s->to.password = span_of(s->password ? s->password : "");

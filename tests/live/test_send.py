@@ -234,6 +234,15 @@ def test_what_was_written_is_kept(tmp_path, word, said, status):
         assert len(server.mails) == 1 and parsed(server.mails[0]).get_content() == "Hello.\n" and drafts(where) == []
 
 
+@pytest.mark.parametrize("word,known", [("greeting", True), ("DATA", True), (".", False)])
+def test_a_server_that_says_nothing(tmp_path, word, known):
+    halt = threading.Event()
+    with MailServer(instead={word: lambda s, a: halt.wait(60) and CUT}) as server:
+        run = send(where := on_server(tmp_path, server), "--to", "b@example.test")
+        halt.set()
+        assert ("not known" in told(run, 75)) != known and run.seconds < 20 and len(drafts(where)) == 1, run
+
+
 def test_nobody_knows_whether_it_was_taken(tmp_path):
     with MailServer(instead={".": lambda s, a: CUT}) as server:
         where = on_server(tmp_path, server)
