@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "fetch/collect_state.h"
 
-enum { LIE_ROOM = 64 * 1024, WORD = 4 * SEEN_UID, LINE = 640 };
+enum { LIE_ROOM = 64 * 1024, WORD = 4 * SEEN_UID, LINE = 640, EMPTY = 2 /* octets: a CRLF */ };
 
 /* Sizes are hints: a server may count each line end as one octet, and what it adds itself not at all. */
 static uint64_t most(const struct plan_row *row)
@@ -148,6 +148,12 @@ int collect_whole(struct collect *c, unsigned at, struct err *err)
         return 0;
     if (!b->begun && begin(c, at, err)) /* a message without an octet */
         return -1;
+    /* It has lost it for a moment: nobody is to delete it now. */
+    if (!b->d.octets && c->listing.rows[at]->size > EMPTY) {
+        const struct pop3_got got = {.text = span_of("an empty message")};
+        collect_drop(c);
+        return collect_refused(c, at, &got, err);
+    }
     digest_finish(b->digest, b->d.sha256);
     b->digest = NULL;
     collect_say_progress(c, c->listing.rows[at], b->d.octets, true);
