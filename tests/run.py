@@ -260,7 +260,7 @@ def step_fuzz(step):
 
 LANES = 2  # files of live tests that run side by side: they mostly wait
 # What takes longest begins first, so that the lanes end together.
-LONGEST = ["beside", "clients", "powercut", "mta_opensmtpd", "processes", "login", "mta_postfix", "lmtp", "slow", "load_delivery"]
+LONGEST = ["beside", "clients", "fetch_servers", "powercut", "mta_opensmtpd", "processes", "login", "mta_postfix", "lmtp", "slow", "load_delivery"]
 
 
 def live_files():

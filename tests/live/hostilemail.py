@@ -1,4 +1,5 @@
 """hostilemail: messages that POP3 may carry and that programs stumble over, always the same; lines end with LF, as in a Maildir."""
+import functools
 import random
 
 import messages
@@ -213,15 +214,22 @@ WHOLE = [empty, line_end, dot, dots_first, no_header, from_first, octets, one_oc
 SHAPES = WITH_HEAD + WHOLE
 
 
-def hostile(count, first=1):
-    """[(shape's name, message)], from the number `first`"""
+@functools.lru_cache(maxsize=8192)
+def message(i):
+    """number i: (its shape's name, its octets)"""
+    r = random.Random(i)
+    shape = SHAPES[i % len(SHAPES)]
+    m = shape(r)
+    if shape in WITH_HEAD:
+        h = head(i, shape.__name__.replace("_", " "))
+        m = (h.replace(b"\n", b"\r\n") if shape is crlf_file else h) + m
+    return shape.__name__, m
+
+
+def hostile(count, first=1, without=()):
+    """so many, from the number `first`, but none of these shapes"""
     out = []
-    for i in range(first, first + count):
-        r = random.Random(i)
-        shape = SHAPES[i % len(SHAPES)]
-        m = shape(r)
-        if shape in WITH_HEAD:
-            h = head(i, shape.__name__.replace("_", " "))
-            m = (h.replace(b"\n", b"\r\n") if shape is crlf_file else h) + m
-        out.append((shape.__name__, m))
+    for i in range(first, first + 2 * count):
+        if SHAPES[i % len(SHAPES)].__name__ not in without and len(out) < count:
+            out.append(message(i))
     return out
