@@ -144,7 +144,7 @@ static void command_leaves_one_behind(void **state)
     command_gives(words, "ended");
 }
 
-/* No input, no terminal, none of our descriptors, no signal that we ignore or block. */
+/* No input, none of our descriptors, no signal that we ignore or block. */
 static void command_surroundings(void **state)
 {
     int fd = open("/dev/null", O_RDONLY); /* inherited by whoever does not close it */
@@ -154,7 +154,6 @@ static void command_surroundings(void **state)
     sigprocmask(SIG_BLOCK, &block, &before);
     void (*old)(int) = signal(SIGPIPE, SIG_IGN);
     command_gives("cat; echo secret", "secret");
-    command_gives("(: </dev/tty) 2>/dev/null && echo terminal || echo none", "none");
     command_gives("ls /proc/self/fd | tr '\\n' ' '", "0 1 2 3 ");
     command_gives("grep -E '^Sig(Blk|Ign)' /proc/self/status | tr -d '\\n' | tr -s '\\t0' ' '", "SigBlk: SigIgn: ");
     signal(SIGPIPE, old);
@@ -400,6 +399,16 @@ static void ask_in_child(const char *secret, const char *words)
     _exit(good ? 0 : 1);
 }
 
+/* The child has a terminal, and its command has none. */
+static void command_in_child(void)
+{
+    char *text = NULL;
+    static const char words[] = "(: </dev/tty) 2>/dev/null && echo terminal || echo none";
+    bool here = open("/dev/tty", O_RDWR | O_CLOEXEC) >= 0;
+    int rc = secret_from_command(words, "password_command", PATIENCE_MS, &text, &err);
+    _exit(here && rc == 0 && strcmp(text, "none") == 0 ? 0 : 1);
+}
+
 static struct terminal begin(const char *secret, const char *words)
 {
     struct terminal t = {.master = posix_openpt(O_RDWR | O_NOCTTY)};
@@ -412,6 +421,8 @@ static struct terminal begin(const char *secret, const char *words)
         setsid();
         if (open(name, O_RDWR) < 0)
             _exit(9);
+        if (!secret && !words)
+            command_in_child();
         ask_in_child(secret, words);
     }
     mem_free(name);
@@ -483,6 +494,13 @@ static void terminal_interrupted(void **state)
     close(t.master);
 }
 
+static void command_has_no_terminal(void **state)
+{
+    struct terminal t = begin(NULL, NULL);
+    assert_int_equal(end(&t), 0);
+    close(t.master);
+}
+
 static void no_terminal(void **state)
 {
     struct terminal t = {.child = fork()};
@@ -535,6 +553,7 @@ int main(void)
         cmocka_unit_test(terminal_asks),
         cmocka_unit_test(terminal_empty),
         cmocka_unit_test(terminal_interrupted),
+        cmocka_unit_test(command_has_no_terminal),
         cmocka_unit_test(no_terminal),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -146,6 +146,13 @@ static void starttls(void **state)
                                 "C USER anna\nS +OK\nC PASS secret\nS +OK\nC CAPA\nS -ERR what\n");
     entered(p, "USER inside TLSv1.3");
     end(p);
+    /* What was said in the clear is forgotten, also where nothing is said in its place. */
+    p = begin(ACCOUNT_STARTTLS,
+              "S +OK hello\n" CAPA(
+                  "S STLS\nS SASL PLAIN\n") "C STLS\nS +OK\nT\nC CAPA\nS -ERR\n"
+                                            "C USER anna\nS +OK\nC PASS secret\nS +OK\nC CAPA\nS -ERR what\n");
+    entered(p, "USER inside TLSv1.3");
+    end(p);
 }
 
 /* Stripped, refused, and answered with more than was asked (RFC 2595 §4); and a server that says we are in already. */
