@@ -136,7 +136,8 @@ static void begin(struct box *b, const struct mailbox_frame *f)
         give_up(b, EX_SOFTWARE);
     key[f->n] = '\0';
     *s = (struct slot){.taken = false};
-    struct store_about about = {.key = *key ? key : NULL, .time = f->time, .wire = f->wire, .uid = s->fate.uid};
+    struct store_about about = {
+        .key = *key ? key : NULL, .time = f->time, .wire = f->wire, .uid = s->fate.uid, .had = &s->fate.had};
     struct err *err = &s->fate.err;
     *err = b->trouble;
     if (b->store && reserve(b, s, f->size, err) == 0) {

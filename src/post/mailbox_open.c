@@ -25,6 +25,7 @@ struct mailbox {
 
 struct out_draft {
     struct mailbox *mailbox;
+    bool *had; /* the owner's, or NULL */
     uint32_t slot;
 };
 
@@ -95,7 +96,7 @@ static int begin(struct out *o, const struct out_about *about, struct out_draft 
     }
     m->taken[f.slot] = true;
     *out = mem_alloc(sizeof **out);
-    **out = (struct out_draft){m, f.slot};
+    **out = (struct out_draft){m, about->had, f.slot};
     return 0;
 }
 
@@ -141,8 +142,11 @@ static void commit(struct out_draft **d, unsigned n, struct err *errs, char (*id
             errs[i] = fates[i].err;
         else
             err_set(&errs[i], before ? ERR_TEMP : ERR_UNKNOWN, "the process that writes the mailbox has ended");
+        bool there = result == 0 && errs[i].kind == ERR_NONE;
         if (ids)
-            snprintf(ids[i], OUT_ID, "%s", result == 0 && errs[i].kind == ERR_NONE ? fates[i].uid : "");
+            snprintf(ids[i], OUT_ID, "%s", there ? fates[i].uid : "");
+        if (d[i]->had)
+            *d[i]->had = there && fates[i].had;
         let_go(d[i]);
     }
 }

@@ -28,6 +28,7 @@ struct mailbox_frame {
 struct mailbox_fate {
     struct err err;
     char uid[STORE_UID];
+    bool had; /* its key was met */
 };
 
 /* All of it through a stream socket, whatever signals come. -1: the other side is gone. */

@@ -35,7 +35,7 @@ static int begin(struct out *o, const struct out_about *about, struct out_draft 
 {
     struct maildir *m = (struct maildir *)o;
     struct out_draft *d = mem_alloc(sizeof *d);
-    struct store_about how = {.key = about->key, .wire = about->wire, .time = about->time, .uid = d->uid};
+    struct store_about how = {.key = about->key, .wire = about->wire, .time = about->time, .uid = d->uid, .had = about->had};
     d->maildir = m;
     if (m->store->ops->begin(m->store, &how, &d->draft, err) < 0) {
         mem_free(d);

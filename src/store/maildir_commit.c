@@ -224,6 +224,8 @@ static unsigned finish(struct batch *b)
     for (unsigned i = 0; i < b->n; i++) {
         struct store_draft *d = b->drafts[i];
         durable += b->errs[i].kind == ERR_NONE;
+        if (d->had)
+            *d->had = d->fate == MAILDIR_HAD;
         if (d->fate != MAILDIR_PLACED)
             maildir_draft_abort(d);
         else

@@ -46,6 +46,7 @@ int maildir_draft_begin(struct maildir_box *m, const struct store_about *about, 
     struct store_draft *d = mem_alloc(sizeof *d);
     d->box = m;
     d->uid = about->uid;
+    d->had = about->had;
     d->strip = about->wire && !about->keep_crlf && !m->wire_ends;
     if (about->key)
         digest_key(about->key, d->key);

@@ -25,6 +25,7 @@ struct store_draft {
     size_t n;
     struct store_count count; /* of what is stored */
     char *uid;                /* the owner's, or NULL: what it is called */
+    bool *had;                /* the owner's, or NULL: its key was met */
     enum maildir_fate fate;
     char key[MAILDIR_KEY + 1]; /* empty: none */
     char name[MAILDIR_MADE];   /* in tmp/, and the first part of that in new/ */

@@ -8,6 +8,7 @@
 struct store_draft {
     struct memory *memory;
     char *key, *uid;
+    bool *had;
     char *text;
     size_t size, room;
     bool strip;
@@ -23,6 +24,7 @@ int memory_begin(struct store *s, const struct store_about *about, struct store_
     **d = (struct store_draft){.memory = m,
                                .key = about->key ? mem_copy_text(about->key) : NULL,
                                .uid = about->uid,
+                               .had = about->had,
                                .strip = about->wire && !about->keep_crlf && !m->wire_ends};
     return 0;
 }
@@ -79,6 +81,8 @@ static void place(struct store_draft *d)
     struct memory_box *b = d->memory->box;
     memory_lock();
     const struct memory_message *there = of_key(b, d->key);
+    if (there && d->had)
+        *d->had = true;
     if (!there) {
         memory_box_add(b, d->text, d->size, d->key);
         d->text = NULL;

@@ -45,6 +45,7 @@ struct store_about {
     int64_t time;   /* s since 1970: when it came, for its place in the list; 0: now */
     char *uid; /* STORE_UID octets that live until commit, which writes there what the message is called (that of the
                   one that is there, if its key was met); NULL: nobody asks */
+    bool *had; /* lives until commit, which makes it true if its key was met; NULL: nobody asks */
 };
 
 /* How full a mailbox is: messages, and their octets as stored. */

@@ -22,6 +22,7 @@ enum { TOGETHER = 64, TOGETHER_OCTETS = 16 << 20 };
 struct written {
     struct out_draft *draft;
     char *key, *name;
+    bool had;
 };
 
 struct import {
@@ -35,7 +36,8 @@ struct import {
     struct written written[TOGETHER];
     unsigned n;
     size_t octets;
-    int status; /* of the first that failed */
+    unsigned had; /* of those that are there: they were before */
+    int status;   /* of the first that failed */
 };
 
 /* The content, and which of several equal ones it is. */
@@ -63,6 +65,12 @@ static void complain(struct import *im, const char *name, const struct err *err)
         im->status = deliver_status(err);
 }
 
+static void count_there(struct import *im, bool had)
+{
+    im->progress.there++;
+    im->had += had;
+}
+
 /* -1: there is no sense in going on. */
 static int commit(struct import *im)
 {
@@ -76,7 +84,7 @@ static int commit(struct import *im)
     for (unsigned i = 0; i < im->n; i++) {
         struct written *w = &im->written[i];
         if (errs[i].kind == ERR_NONE)
-            im->progress.there++;
+            count_there(im, w->had);
         else
             complain(im, w->name, &errs[i]);
         if (errs[i].kind == ERR_NONE && im->journal)
@@ -95,10 +103,10 @@ static int commit(struct import *im)
     return result;
 }
 
-static int begin(struct import *im, const struct import_message *m, const char *key, struct out_draft **d,
+static int begin(struct import *im, const struct import_message *m, const char *key, bool *had, struct out_draft **d,
                  struct err *err)
 {
-    struct out_about about = {.key = key, .time = m->time, .size = m->text.n};
+    struct out_about about = {.key = key, .had = had, .time = m->time, .size = m->text.n};
     if (out_begin(im->out, &about, d, err) < 0)
         return -1;
     if (out_write(im->out, *d, m->text, err) < 0) {
@@ -110,20 +118,25 @@ static int begin(struct import *im, const struct import_message *m, const char *
 
 static int take(struct import *im, const struct import_message *m)
 {
+    struct written *w = &im->written[im->n];
     struct out_draft *d;
     struct err err;
     char *key = key_of(im, m->text);
     if (im->journal && import_journal_has(im->journal, key)) {
-        im->progress.there++;
+        count_there(im, true);
         mem_free(key);
         return 0;
     }
-    if (begin(im, m, key, &d, &err) < 0) {
+    *w = (struct written){.draft = NULL};
+    if (begin(im, m, key, &w->had, &d, &err) < 0) {
         complain(im, m->name, &err);
         mem_free(key);
         return err.kind == ERR_INPUT ? 0 : -1;
     }
-    im->written[im->n++] = (struct written){.draft = d, .key = key, .name = mem_copy_text(m->name)};
+    w->draft = d;
+    w->key = key;
+    w->name = mem_copy_text(m->name);
+    im->n++;
     im->octets += m->text.n;
     return im->n == TOGETHER || im->n == im->out->together || im->octets >= TOGETHER_OCTETS ? commit(im) : 0;
 }
@@ -169,7 +182,8 @@ static int import(struct import *im, const char *path, struct err *err)
         fprintf(stderr, "bustia: %s\n", import_source_note(im->source));
     printf("%u message%s of %s %s in the mailbox of %s", im->progress.there, im->progress.there == 1 ? "" : "s",
            log_escape(span_of(path)), im->progress.there == 1 ? "is" : "are", log_escape(span_of(im->user)));
-    printf(im->progress.failed ? ", %u not\n" : "\n", im->progress.failed);
+    printf(": %u new, %u there already", im->progress.there - im->had, im->had);
+    printf(im->progress.failed ? ", %u not taken\n" : "\n", im->progress.failed);
     return 0;
 }
 

@@ -430,20 +430,23 @@ static void test_commit_tells_the_uid(void **state)
     static const char *const keys[] = {"a", NULL, "b", "a"};
     struct test *t = *state;
     char uids[5][STORE_UID];
+    bool had[5] = {false};
     struct store *s = open_to_deliver(t);
     struct store_draft *d[4];
     struct err errs[4];
     deliver(s, &(struct store_about){.key = "b", .time = 1700000000}, span_of("first\n"));
     for (unsigned i = 0; i < 4; i++)
-        d[i] = draft(s, &(struct store_about){.key = keys[i], .uid = uids[i]}, span_of("text\n"));
+        d[i] = draft(s, &(struct store_about){.key = keys[i], .uid = uids[i], .had = &had[i]}, span_of("text\n"));
     assert_int_equal(s->ops->commit(d, 4, errs), 4);
-    deliver(s, &(struct store_about){.key = "b", .uid = uids[4]}, span_of("again\n"));
+    deliver(s, &(struct store_about){.key = "b", .uid = uids[4], .had = &had[4]}, span_of("again\n"));
     s->ops->close(s);
     struct drop drop;
     s = open_list(t, &drop);
     assert_int_equal(drop.count, 3);
     assert_string_equal(uids[0], uids[3]);
     assert_string_equal(uids[2], uids[4]);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(had[i], i >= 2);
     for (unsigned i = 0; i < 3; i++) {
         unsigned met = 0;
         for (unsigned k = 0; k < 3; k++)
