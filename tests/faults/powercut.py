@@ -16,6 +16,7 @@ import os
 import sys
 
 import block
+import fetched
 import killat
 import mail
 import preload
@@ -29,7 +30,7 @@ def run_block(work, name):
     with block.disk(work):
         s = subject(work + "/dur", name)
         try:
-            return block.block(work, s)
+            return (fetched.cut_power if isinstance(s, fetched.Fetch) else block.block)(work, s)
         finally:
             s.close()
 

@@ -3,6 +3,9 @@
     self:KIND       a writer of writer.py
     bustia:lmtp bustia:smtp bustia:deliver bustia:quit
                     this server, put up by tests/testbed; quit: the messages are laid there durably, and POP3 removes them
+    bustia:fetch bustia:fetch-mailbox
+                    the collector, into a Maildir, and (as root) into a mailbox of this server; fetched.py
+    wrong:fetch     a collector that syncs nothing
     FILE.json       any other server, with these keys:
                       dir     the Maildir (block: below WORK/dur)
                       send    a command that delivers {tag} and exits 0 only if it was acknowledged
@@ -17,6 +20,7 @@ import subprocess
 import sys
 import time
 
+import fetched
 import mail
 import writer
 
@@ -161,6 +165,12 @@ def subject(work, name, env=None):
         return Writer(work, what)
     if kind == "bustia" and what in ("lmtp", "smtp", "deliver", "quit"):
         return Bustia(work, what, env)
+    if name == "bustia:fetch":
+        return fetched.Fetch(work)
+    if name == "wrong:fetch":
+        return fetched.Wrong(work)
+    if name == "bustia:fetch-mailbox":
+        return fetched.Fetch(work, Bustia(work, "deliver"))
     if name.endswith(".json"):
         return Commands(name)
     sys.exit("no subject %s\n%s" % (name, __doc__))

@@ -1,5 +1,7 @@
 """Nothing that was acknowledged is lost when the power goes or a process is killed, and nothing that was removed comes back.
 
+A collector acknowledges with DELE: what it fetched is there then, and once, also after its next run.
+
 tests/faults has the tool; here its mode that needs no rights runs for each way mail comes in, and for QUIT. As root the disk
 itself is cut too, where this machine lets one be mounted."""
 import os
@@ -12,7 +14,8 @@ import pytest
 from bed import TOP
 
 TOOL = [sys.executable, TOP + "/tests/faults/powercut.py"]
-SUBJECTS = ["bustia:lmtp", "bustia:smtp", "bustia:deliver", "bustia:quit"]
+SUBJECTS = ["bustia:lmtp", "bustia:smtp", "bustia:deliver", "bustia:quit", "bustia:fetch",
+            pytest.param("bustia:fetch-mailbox", marks=pytest.mark.root)]
 
 
 def powercut(mode, work, subject):
@@ -63,3 +66,9 @@ def test_finds_what_is_lacking(work, kind, found):
 def test_the_disk_loses_what_was_not_synced(work, kind, lost):
     status, verdict = powercut("block", work, "self:" + kind)
     assert (status, "%d of 8 cuts lost" % lost in verdict) == ((1, True) if lost else (0, False)), verdict
+
+
+@pytest.mark.root
+def test_a_collector_that_syncs_nothing_is_found(work):
+    status, verdict = powercut("block", work, "wrong:fetch")
+    assert status == 1 and re.search(r"FAIL: .*\d lost", verdict), verdict
