@@ -40,7 +40,12 @@ static bool database_is(const char *path, struct note *n)
 /* "…/ACCOUNT.db" is "…/ACCOUNT.quiet"; false: too long. */
 static bool name_of(const char *path, const char *end, char name[SEEN_PATH])
 {
-    return snprintf(name, SEEN_PATH, "%.*s.quiet%s", (int)(strlen(path) - strlen(".db")), path, end) < SEEN_PATH;
+    size_t n = strlen(path) - strlen(".db");
+    if (n + sizeof ".quiet" + strlen(end) > SEEN_PATH)
+        return false;
+    memcpy(name, path, n);
+    stpcpy(stpcpy(name + n, ".quiet"), end);
+    return true;
 }
 
 static void sum_of(const struct note *n, unsigned char sum[DIGEST_SHA256])
