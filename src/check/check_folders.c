@@ -24,7 +24,8 @@ static void check_root(const struct check *k, unsigned i)
     const char *path = k->c->mail_root[i];
     char remedy[PATH_MAX + 200], real[PATH_MAX];
     struct stat st;
-    snprintf(remedy, sizeof remedy, "install -d -o %s -m 0711 %s", k->root ? k->c->mail_user : "$USER", path);
+    snprintf(remedy, sizeof remedy, "install -d%s%s -m 0711 %s", k->root ? " -o " : "", k->root ? k->c->mail_user : "",
+             path);
     if (check_stat(k, k->c->mail_root_line[i], "mail_root =", path, remedy, &st) < 0)
         return;
     check_folder(k, "mail_root", k->c->mail_root_line[i], path, &st);

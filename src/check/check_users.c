@@ -30,7 +30,8 @@ static bool check_db_folder(const struct check *k, const char *folder)
     unsigned line = conf_line(k->c, "users_db");
     char remedy[4096 + 200];
     struct stat st;
-    snprintf(remedy, sizeof remedy, "install -d -o %s -m 0700 %s", k->root ? k->c->auth_user : "$USER", folder);
+    snprintf(remedy, sizeof remedy, "install -d%s%s -m 0700 %s", k->root ? " -o " : "", k->root ? k->c->auth_user : "",
+             folder);
     if (check_stat(k, line, "users_db: the folder", folder, remedy, &st) < 0)
         return false;
     if (st.st_mode & S_IWOTH)

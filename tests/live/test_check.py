@@ -52,7 +52,7 @@ class Place:
     def unfill(self, text):
         for word in ("D", "P", "BUSY"):
             text = text.replace(self.words[word], "{%s}" % word)
-        text = re.sub(r"install -d -o (\$USER|702|%d)" % OWNER, "install -d -o {OWNER}", text)
+        text = re.sub("install -d%s -m" % (" -o (702|%d)" % OWNER if ROOT else ""), "install -d -o {OWNER} -m", text)
         return re.sub(r"(uid|mail_user =) %d\b" % OWNER, r"\1 {ME}", text)
 
     def good(self):
