@@ -129,19 +129,23 @@ static void reload(struct master *m)
     log_info("reload", "%s read", m->file);
 }
 
-static void deadline(void *arg)
+static void end_all(const struct master *m, const char *why)
 {
-    struct master *m = arg;
-    for (struct child *c = m->children; c; c = c->next) {
-        log_warning("stop", "role=%s pid=%d is ended at the deadline", role_name(c->role), (int)c->pid);
+    for (const struct child *c = m->children; c; c = c->next) {
+        log_warning("stop", "role=%s pid=%d %s", role_name(c->role), (int)c->pid, why);
         kill(c->pid, SIGKILL);
     }
+}
+
+static void deadline(void *arg)
+{
+    end_all(arg, "is ended at the deadline");
 }
 
 static void stop(struct master *m)
 {
     if (m->stopping) { /* asked twice: now */
-        deadline(m);
+        end_all(m, "was still waited for, and is ended now: asked to stop again");
         return;
     }
     m->stopping = true;

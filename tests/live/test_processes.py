@@ -362,6 +362,23 @@ def test_term_deadline(own_bed):
     assert len(bed.files(name)) == 3
 
 
+def test_term_again(own_bed):
+    """who cannot wait is told what was waited for"""
+    bed = own_bed()
+    name, password = fill(bed, 0)
+    p = bed.login(name, password)
+    mail = bed.role("mail")
+    pids = [bed.pid] + [q for l in bed.roles().values() for q in l]
+    os.kill(bed.pid, signal.SIGTERM)
+    bed.wait_log("running sessions have")
+    time.sleep(0.3)
+    os.kill(pids[0], signal.SIGTERM)
+    wait_gone(pids, secs=4)
+    bed.wait_log("role=mail pid=%d was still waited for" % mail)
+    assert "deadline" not in bed.log()
+    assert p.rest() == b""
+
+
 # ---- SIGHUP
 
 def hup(bed):
