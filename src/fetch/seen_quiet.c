@@ -40,11 +40,9 @@ static bool database_is(const char *path, struct note *n)
 /* "…/ACCOUNT.db" is "…/ACCOUNT.quiet"; false: too long. */
 static bool name_of(const char *path, const char *end, char name[SEEN_PATH])
 {
-    size_t n = strlen(path) - strlen(".db");
-    if (n + sizeof ".quiet" + strlen(end) > SEEN_PATH)
+    if (strlen(path) + sizeof ".quiet" + strlen(end) > SEEN_PATH)
         return false;
-    memcpy(name, path, n);
-    stpcpy(stpcpy(name + n, ".quiet"), end);
+    stpcpy(stpcpy(stpcpy(name, path) - strlen(".db"), ".quiet"), end);
     return true;
 }
 
