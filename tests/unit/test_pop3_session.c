@@ -652,6 +652,8 @@ static void stalls(void **state)
         assert_int_equal(enter(p), -1);
         if (err.kind != ERR_TEMP)
             fail_msg("row %zu: %s", i, err.text);
+        if (strstr(rows[i].script, "D 20") && !strstr(err.text, "longer than 2 s as a whole"))
+            fail_msg("row %zu: %s", i, err.text);
         pop3_close(p->s);
         peer_end(p->peer); /* a machine that stands still makes it end earlier */
         mem_free(p);
