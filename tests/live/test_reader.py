@@ -342,16 +342,16 @@ BOMBS = {
     "parts": b"Content-Type: multipart/mixed; boundary=\"b\"\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 30000,
     "fields": b"X: y\r\n" * 200000 + b"\r\nx\r\n",
     "one field": b"Subject: " + b"x" * 3000000 + b"\r\n\r\nx\r\n",
-    "addresses": b"To: " + b"a@b,\r\n " * 100000 + b"c@d\r\n\r\nx\r\n",
+    "addresses": b"To: " + b"a@b,\r\n " * 30000 + b"c@d\r\n\r\nx\r\n",
     "comments": b"To: " + b"(" * 100000 + b"\r\n\r\nx\r\n",
-    "words": b"Subject: " + b"=?utf-8?q?a?=\r\n " * 100000 + b"\r\n\r\nx\r\n",
+    "words": b"Subject: " + b"=?utf-8?q?a?=\r\n " * 30000 + b"\r\n\r\nx\r\n",
     "elements": b"Content-Type: text/html\r\n\r\n" + b"<div>" * 300000,
     "tables": b"Content-Type: text/html\r\n\r\n" + b"<table><tr><td>" * 50000 + b"x",
     "entities": b"Content-Type: text/html\r\n\r\n<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\">" + b"".join(
         b"<!ENTITY a%d \"%s\">" % (i, b"&a%d;" % (i - 1) * 10 if i else b"&a;" * 10) for i in range(12)) + b"]><p>&a11;&a11;</p>",
     "attributes": b"Content-Type: text/html\r\n\r\n<p " + b"a=b " * 500000 + b">x</p>",
     "parameters": b"Content-Type: text/plain" + b";\r\n a*%d=x" % 1 * 50000 + b"\r\n\r\nx\r\n",
-    "references": b"References: " + b"<a@b>\r\n " * 100000 + b"\r\n\r\nx\r\n",
+    "references": b"References: " + b"<a@b>\r\n " * 30000 + b"\r\n\r\nx\r\n",
 }
 
 
