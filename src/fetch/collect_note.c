@@ -127,6 +127,13 @@ static bool all_named(const struct collect *c)
 }
 
 /* A message that the listing does not have is not there, unless the listing cannot be all. */
+static bool is_unlisted(const struct collect *c, const struct plan_row *row, bool named)
+{
+    if (*row->uid == '=')
+        return !row->msg && named && !c->unsure;
+    return !row->msg && (!c->unsure || row->state == SEEN_SEEN);
+}
+
 int collect_note_listing(struct collect *c, struct err *err)
 {
     size_t at = 0;
@@ -134,8 +141,8 @@ int collect_note_listing(struct collect *c, struct err *err)
     for (unsigned i = 0; i < c->listing.count; i++)
         if (note_listed(c, c->listing.rows[i], err))
             return -1;
-    for (struct plan_row *row; !c->unsure && (row = listing_next(&c->listing, &at));)
-        if (!row->msg && (*row->uid != '=' || named) && note_unlisted(c, row, err))
+    for (struct plan_row *row; (row = listing_next(&c->listing, &at));)
+        if (is_unlisted(c, row, named) && note_unlisted(c, row, err))
             return -1;
     return c->noting ? seen_forget_gone(c->seen, c->now - (int64_t)SEEN_KEEP_DAYS * DAY, err) : 0;
 }

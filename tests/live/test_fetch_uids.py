@@ -131,9 +131,12 @@ def test_uids_that_are_others_for_a_check(box, how):
         assert fetched(c) == lf(*[text(i) for i in range(4)])
 
 
-def test_what_was_left_and_is_gone_is_not_remembered(box):
-    """a server that lists other uids each time does not fill the state"""
-    with PopServer() as s:
+@pytest.mark.parametrize("junk", [b"", b"x y z\r\n"])
+def test_what_was_left_and_is_gone_is_not_remembered(box, junk):
+    """a server that lists other uids each time does not fill the state, whatever else it lists"""
+    def uidl(session, arg):
+        return b"+OK\r\n" + junk + session.multi([b"%d %s" % (i, m.uid) for i, m in enumerate(session.drop, 1)])
+    with PopServer(instead={"UIDL": uidl}) as s:
         c = box(s, size_limit="1k")
         for check in range(3):
             s.drop = []
