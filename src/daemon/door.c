@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "daemon/door_state.h"
 
-enum { ACCEPT_BATCH = 32, ACCEPT_PAUSE_MS = 100 };
+enum { ACCEPT_BATCH = 32, ACCEPT_PAUSE_MS = 100, AUTH_PATIENCE_MS = 2000 };
 
 static void listen_all(struct door *d, bool on)
 {
@@ -85,6 +85,7 @@ static void stop(void *arg)
         return;
     d->stopping = true;
     loop_timer_stop(d->accept_again);
+    loop_timer_stop(d->auth_lost);
     for (unsigned i = 0; i < d->n_listeners; i++) {
         loop_fd_free(d->listeners[i].source);
         d->listeners[i].source = NULL;
@@ -210,11 +211,24 @@ static void take_worker(struct door *d, const struct talk *t)
 
 /* ---- auth */
 
+/* An auth that has ended is started again, and its channel comes. None comes for one that lives on: only the master can
+ * tell the two apart. */
+static void on_auth_lost(void *arg)
+{
+    struct door *d = arg;
+    if (!d->start.master)
+        return;
+    talk_send(d->start.master, &(struct talk){.type = TALK_AUTH_LOST, .num = {d->auths}, .fd = -1});
+    loop_timer_set(d->auth_lost, AUTH_PATIENCE_MS);
+}
+
 static void auth_closed(void *arg)
 {
     struct door *d = arg;
     chan_free(d->auth);
     d->auth = NULL;
+    if (!d->stopping)
+        loop_timer_set(d->auth_lost, AUTH_PATIENCE_MS);
     door_pop3_auth_gone(d);
     door_smtp_auth_gone(d);
 }
@@ -270,6 +284,8 @@ static void take_auth(struct door *d, int fd)
 {
     if (d->auth)
         auth_closed(d);
+    loop_timer_stop(d->auth_lost);
+    d->auths++;
     d->auth = chan_new(d->loop, fd, &auth_events, d);
 }
 
@@ -318,6 +334,7 @@ int door_run(void)
     d->budget.ceiling = d->start.conf.memory_buffers;
     d->loop = loop_new();
     d->accept_again = loop_timer_new(d->loop, accept_again, d);
+    d->auth_lost = loop_timer_new(d->loop, on_auth_lost, d);
     start_listen(&d->start, d->loop, &master_events, d);
     for (unsigned i = 0; i < d->n_listeners; i++)
         d->listeners[i].source = loop_fd_new(d->loop, d->listeners[i].fd, on_listener, &d->listeners[i]);

@@ -32,6 +32,8 @@ struct door {
     struct start start;
     struct loop *loop;
     struct chan *auth;          /* NULL while there is none */
+    unsigned auths;             /* channels to auth so far */
+    struct loop_timer *auth_lost;
     struct map workers;         /* number → struct door_worker */
     struct map sessions;        /* counter → struct door_session */
     struct map receptions;      /* counter → struct reception: connections over which mail comes in */

@@ -77,6 +77,18 @@ static void reopen_log(struct master *m)
     master_tell_all(m, &(struct talk){.type = TALK_LOG, .num = {m->conf.log}, .fd = m->log_fd});
 }
 
+/* The channel has broken while both live: one of them has said what it must not, or does not read. Nothing would join them
+ * again, and every log-in would be put off for ever. The door is the one that strangers speak to. */
+static void auth_lost(const struct master *m, const struct child *door, const struct talk *t)
+{
+    const struct child *auth = master_find(m, ROLE_AUTH);
+    if (m->stopping || !auth || t->num[0] != door->auths) /* one is on its way, or will be */
+        return;
+    log_error("join", "role=door pid=%d has lost its channel to role=auth pid=%d, which lives: the door is started anew",
+              (int)door->pid, (int)auth->pid);
+    kill(door->pid, SIGKILL);
+}
+
 void master_message(void *arg, const void *p, size_t n, int fd)
 {
     struct child *c = arg;
@@ -90,6 +102,8 @@ void master_message(void *arg, const void *p, size_t n, int fd)
         need(m, c, &t);
     else if (t.type == TALK_LOG_LOST)
         reopen_log(m);
+    else if (t.type == TALK_AUTH_LOST)
+        auth_lost(m, c, &t);
     else if (t.type == TALK_READY)
         log_info("ready", "role=%s pid=%d uid=%u walls=%s", role_name(c->role), (int)c->pid, c->uid, log_quote(t.text[0]));
 }

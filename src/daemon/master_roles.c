@@ -153,6 +153,8 @@ static void join(struct child *fresh, struct talk to_fresh, struct child *other,
     /* Who cannot be told any more ends, and its end of the pair with it. */
     talk_send(fresh->chan, &to_fresh);
     talk_send(other->chan, &to_other);
+    fresh->auths += to_fresh.type == TALK_AUTH;
+    other->auths += to_other.type == TALK_AUTH;
 }
 
 static struct talk about_worker(const struct child *c, uint32_t token)

@@ -19,6 +19,7 @@ struct child {
     uint64_t generation; /* door */
     uint32_t worker, uid, gid; /* mail, deliver */
     uint32_t what;             /* mail, deliver: TALK_FOR_… */
+    unsigned auths;            /* door: the channels to auth that it was told of */
     bool lame;                 /* it could not be told all it needs: it is ended, and nobody waits for it */
     uint64_t started;
     struct child *next;

@@ -81,6 +81,7 @@ static const struct row rows[TALK_TYPES] = {
     [TALK_KICK]       = { "KICK",      C,        A,             FD_NO,   {NAME} },
     [TALK_ROW]        = { "ROW",       A,        C,             FD_NO,   {NAME, ADDRESS} },
     [TALK_DONE]       = { "DONE",      A,        C,             FD_NO,   {0} },
+    [TALK_AUTH_LOST]  = { "AUTH_LOST", D,        M,             FD_NO,   {0} },
 };
 /* clang-format on */
 

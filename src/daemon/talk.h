@@ -85,6 +85,8 @@ enum talk_type {
     TALK_KICK,       /* control → auth; num: token; text: user */
     TALK_ROW,        /* auth → control; id: read, deleted; num: token, uid, flags, seconds; texts: user, address */
     TALK_DONE,       /* auth → control; num: token, count */
+    /* door to master: its channel to auth has broken, and no other has come; num: how many AUTHs it had */
+    TALK_AUTH_LOST,
     TALK_TYPES
 };
 

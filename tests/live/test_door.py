@@ -562,3 +562,24 @@ def test_words_of_auth_that_do_not_fit(door, how):
         give(m)
         d.message(1)
         assert d.hears(1) == ("DELIVER", n, t, COMMIT_NOW)
+
+
+def test_a_channel_to_auth_that_breaks(door):
+    """the master is told, and told again, until there is another"""
+    d = door()
+    for broken in ("end", "bad frame"):
+        if broken == "bad frame":
+            d.auth.send(b"x" * 200)
+        else:
+            d.auth.close()
+        for _ in range(2):
+            name, _, _, num, _ = frames.receive(d.master, 6)
+            assert (name, num[0]) == ("AUTH_LOST", 1 if broken == "end" else 2)
+        d.new_auth()
+        m = d.mail("smtp")
+        m.ok("EHLO x")
+        m.ok("MAIL FROM:<>")
+        m.send(b"RCPT TO:<anna>\r\n")
+        d.recipient(d.asked()[0], 0, NOBODY, 0)
+        assert m.reply().startswith(b"550 5.1.1")
+        m.close()

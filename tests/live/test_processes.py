@@ -1,8 +1,10 @@
 """The roles when one of them dies, when the server is told to stop or to read its files again: who is cut off, who is not."""
 import base64
+import ctypes
 import os
 import resource
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -142,6 +144,34 @@ def test_auth_killed(own_bed):
     while name in bed.tool("who").stdout:
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def sockets(pid):
+    """descriptors here of the sockets of another process, in its order"""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = libc.syscall(434, pid, 0)
+    for n in sorted(int(n) for n in os.listdir("/proc/%d/fd" % pid)):
+        if os.readlink("/proc/%d/fd/%d" % (pid, n)).startswith("socket:"):
+            fd = libc.syscall(438, pidfd, n, 0)
+            assert fd >= 0, os.strerror(ctypes.get_errno())
+            yield fd
+    os.close(pidfd)
+
+
+@pytest.mark.root
+def test_channel_between_door_and_auth_broken(own_bed):
+    """while both live: nothing joins them again but a door that is started anew"""
+    bed = own_bed()
+    name, password = fill(bed, 0)
+    auth, door = bed.role("auth"), bed.role("door")
+    channels = [socket.socket(fileno=fd) for fd in sockets(auth)]
+    channels[-1].shutdown(socket.SHUT_RDWR)  # the master's came first, then control's; the door is started last
+    p = bed.connect()
+    p.ok("USER " + name)
+    assert p.cmd("PASS " + password).startswith(b"-ERR [SYS/TEMP]")
+    bed.wait_log(r"role=door pid=%d has lost its channel to role=auth pid=%d, which lives" % (door, auth))
+    login_again(bed, name, password).quit()
+    assert bed.role("auth") == auth and bed.role("door") != door
 
 
 # ---- mail
