@@ -71,15 +71,17 @@ int probe_run(const char *file, const char *role, const char *others)
         return EX_USAGE;
     }
     struct conf_problems problems = {0};
-    if (conf_load(&c, file, &problems, &err) < 0) {
+    int loaded = conf_load(&c, file, &problems, &err);
+    conf_problems_free(&problems);
+    if (loaded < 0) {
         fprintf(stderr, "bustiad: %s\n", err.text);
+        conf_free(&c);
         return EX_CONFIG;
     }
-    conf_problems_free(&problems);
     struct jail j = {.role = (enum role)r, .root = geteuid() == 0, .uid = geteuid(), .gid = getegid(), .chroot_fd = -1, .files = 1024};
-    if (furnish(&c, &j, paths, &err) < 0 || jail_probe(&j, others, &err) < 0) {
+    bool good = furnish(&c, &j, paths, &err) == 0 && jail_probe(&j, others, &err) == 0;
+    if (!good)
         fprintf(stderr, "bustiad: %s\n", err.text);
-        return EXIT_FAILURE;
-    }
-    return EXIT_SUCCESS;
+    conf_free(&c);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

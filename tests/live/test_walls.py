@@ -296,6 +296,15 @@ def test_probe_fails_where_a_wall_is_missing(bed):
         "open another's mail by ..: expected EACCES or ENOENT: got success: NOT OK"]
 
 
+@pytest.mark.asan
+def test_probe_leaves_nothing_allocated(bed, tmp_path):
+    """told by the build with the sanitizers, which has no walls and says that it cannot be probed"""
+    for role in ROLES:
+        assert "LeakSanitizer" not in probe(bed, role)[1], role
+    p = subprocess.run([bed.programs["bustiad"], "-c", str(tmp_path / "none"), "--probe", "door"], capture_output=True, text=True)
+    assert p.returncode == 78 and "LeakSanitizer" not in p.stderr, p.stderr
+
+
 def test_probe_of_nobody(bed):
     assert probe(bed, "janitor")[0] == 64
 
