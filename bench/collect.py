@@ -128,6 +128,10 @@ class Far:
 
 # ---- the programs
 
+class Failed(Exception):
+    """it ended with an error of its own"""
+
+
 class Program:
     """its words, its configuration below `home`; state and mailbox stay from run to run until `fresh`"""
     package = None
@@ -172,7 +176,7 @@ class Program:
         with open(result) as f:
             r = json.load(f)
         if r["status"] not in (0, 1):
-            sys.exit("%s: status %d\n%s" % (argv, r["status"], r["said"]))
+            raise Failed("%s: status %d\n%s" % (argv, r["status"], r["said"]))
         return r
 
     def drop(self):
@@ -260,12 +264,27 @@ def in_turn(programs, runs):
             yield name, programs[name]
 
 
+ONCE = 60  # s: what takes longer is run once
+
+
+def whole(p, port):
+    """a run from nothing; getmail6 now and then waits in vain for a child of its own, and gives up: another run is the one that counts"""
+    for attempt in range(4):
+        p.fresh()
+        try:
+            return p.run([port])
+        except Failed as e:
+            print("once more: %s" % e, flush=True)
+    sys.exit("it never went through")
+
+
 def far(programs, o):
     out = {"seconds": {}, "cpu": {}}
     with Server(o.messages, 10000) as s, Far(s.port, 40) as f:
         for name, p in in_turn(programs, o.runs):
-            p.fresh()
-            r = p.run([f.port])
+            if out["seconds"].get(name, [0])[0] > ONCE:
+                continue
+            r = whole(p, f.port)
             if p.arrived() != o.messages:
                 sys.exit("%s: %d of %d messages arrived\n%s" % (name, p.arrived(), o.messages, r["said"]))
             for k in out:
