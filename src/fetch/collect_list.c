@@ -88,7 +88,8 @@ static int sizes(struct collect *c, struct err *err)
         needed += needs_size(c->listing.rows[i]);
     if (!needed && !c->no_uids)
         return 0;
-    bool few = !c->no_uids && needed <= FEW && needed < c->listing.count / 4;
+    /* Some know no LIST of one, or answer it in their own way: what failed is not asked so once more. */
+    bool few = !c->no_uids && !c->board.failures && needed <= FEW && needed < c->listing.count / 4;
     return collect_talk(c, few ? ask_few : ask_list, take_list, err) || listing_ready(&c->listing, err) ? -1 : 0;
 }
 

@@ -190,6 +190,15 @@ def test_a_message_that_breaks_the_connection_holds_up_no_other_that_failed(box)
         assert len(c.mails()) == 3
 
 
+def test_a_server_that_answers_list_of_one_in_its_own_way(box):
+    with PopServer([text(i) for i in range(30)], instead={"LIST": lambda s, arg: b"+OK 1234\r\n" if arg else None}) as s:
+        c = box(s)
+        assert c.fetch("one").status == OK
+        s.add(text(30))
+        c.fetch("one")
+        assert c.fetch("one").status == OK and len(c.mails()) == 31
+
+
 def test_a_message_of_which_the_server_sends_nothing_is_not_taken(box):
     """LIST says that there is more, and DELE would be the end of it"""
     with PopServer([text(0), text(1)], instead={"RETR": lambda s, arg: b"+OK\r\n.\r\n" if arg == "1" else None}) as s:
