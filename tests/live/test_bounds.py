@@ -6,6 +6,7 @@ import re
 import resource
 import select
 import socket
+import ssl
 import subprocess
 import time
 
@@ -376,13 +377,14 @@ def pss(bed):
     return total
 
 
-SESSIONS, LONG_AUTH, EXCHANGES, ENDLESS = 500, 1500, 300, 200
+SESSIONS, EXCHANGES, ENDLESS = 500, 300, 200
+LONG_AUTH = {"pop3": 1500, "pop3s": 500}  # over TLS as many as tls_waiting lets wait, in all
 
 
 @pytest.fixture
 def many_files():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    want = 2 * (SESSIONS + LONG_AUTH + EXCHANGES + ENDLESS)
+    want = 2 * (SESSIONS + LONG_AUTH["pop3"] + EXCHANGES + ENDLESS)
     if hard != resource.RLIM_INFINITY and hard < want:
         pytest.skip("RLIMIT_NOFILE is %d" % hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, want), hard))
@@ -391,16 +393,18 @@ def many_files():
 
 
 @pytest.mark.root
-def test_memory_of_all_hostile_peers_together(many_files):
+@pytest.mark.parametrize("port", ["pop3", "pop3s"])
+def test_memory_of_all_hostile_peers_together(many_files, port):
     """Idle connections first, so many of each kind; then all of them turn hostile."""
-    bed = Bed(["connections=10000", "cleartext_networks=127.0.0.0/8"])
+    bed = Bed(["connections=10000", "cleartext_networks=127.0.0.0/8", "tls_waiting=1000"])
     try:
-        hostile(bed)
+        hostile(bed, port)
     finally:
         bed.close()
 
 
-def hostile(bed):
+def hostile(bed, port):
+    long_auth = LONG_AUTH[port]
     pool = bed.target["pool"]
     verifier = crypt.crypt("pw", "$6$rounds=1000$saltsalt")
     with open(bed.dir + "/large", "wb") as f:
@@ -412,14 +416,14 @@ def hostile(bed):
     bed.tool("user", "import", bed.dir + "/many", "--maildir")
     for i in range(SESSIONS):
         os.link(bed.dir + "/large", bed.maildir("m%d" % i) + "/new/1.large")
-    idle = [connect(bed, i) for i in range(LONG_AUTH + EXCHANGES + ENDLESS)]
     logged = []
     for i in range(SESSIONS):
-        p = connect(bed, i)
+        p = connect(bed, i, port)
         p.send("USER m%d\r\nPASS pw\r\n" % i)
         p.line()
         assert p.line().startswith(b"+OK"), i
         logged.append(p)
+    idle = [connect(bed, i, port) for i in range(long_auth + EXCHANGES + ENDLESS)]
     time.sleep(0.5)
     before = pss(bed)
     most = 0
@@ -434,28 +438,28 @@ def hostile(bed):
         p.send("RETR 1\r\n")
     time.sleep(1)
     look("large messages, not read")
-    for p in idle[:LONG_AUTH]:
+    for p in idle[:long_auth]:
         p.send("AUTH PLAIN\r\n")
-    for p in idle[:LONG_AUTH]:
+    for p in idle[:long_auth]:
         p.line()
-    for p in idle[:LONG_AUTH]:
+    for p in idle[:long_auth]:
         p.sock.setblocking(False)
         p.left = b"A" * 16000
         push(p)
     time.sleep(0.5)
-    for p in idle[:LONG_AUTH]:
+    for p in idle[:long_auth]:
         push(p)
     look("responses without end")
-    for p in idle[LONG_AUTH:LONG_AUTH + EXCHANGES]:
+    for p in idle[long_auth:long_auth + EXCHANGES]:
         p.send("AUTH SCRAM-SHA-256 " + base64.b64encode(b"n,,n=m1,r=" + b"r" * 100).decode() + "\r\n")
-    for p in idle[LONG_AUTH:LONG_AUTH + EXCHANGES]:
+    for p in idle[long_auth:long_auth + EXCHANGES]:
         p.line()
     look("exchanges left open")
-    for p in idle[LONG_AUTH + EXCHANGES:]:
+    for p in idle[long_auth + EXCHANGES:]:
         p.sock.setblocking(False)
         p.left = b"x" * 300000
     for _ in range(5):
-        for p in idle[LONG_AUTH + EXCHANGES:]:
+        for p in idle[long_auth + EXCHANGES:]:
             push(p)
         time.sleep(0.1)
     look("endless lines")
@@ -471,11 +475,11 @@ def push(p):
     try:
         while p.left:
             p.left = p.left[p.sock.send(p.left):]
-    except (BlockingIOError, ConnectionError):
+    except (BlockingIOError, ssl.SSLWantWriteError, ConnectionError):
         pass
 
 
-def connect(bed, i):
+def connect(bed, i, port):
     """from several addresses, as the ports of one may run out; with small buffers in the kernel"""
     p = Pop.__new__(Pop)
     p.bed, p.buf, p.left = bed, b"", b""
@@ -483,6 +487,8 @@ def connect(bed, i):
     p.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
     p.sock.bind(("127.0.0.%d" % (2 + i % 8), 0))
     p.sock.settimeout(30)
-    p.sock.connect(("127.0.0.1", bed.ports["pop3"]))
+    p.sock.connect(("127.0.0.1", bed.ports[port]))
+    if port == "pop3s":
+        p.tls()
     p.line()
     return p
