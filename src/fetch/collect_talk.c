@@ -82,12 +82,24 @@ static bool ask_dele(struct collect *c)
     return true;
 }
 
+/* It may be what breaks each session; then what is marked in this one would never be deleted. After a check that came
+ * to its end it is none. */
+static bool is_a_risk(const struct collect *c, const struct plan_row *row)
+{
+    return row->failures > 1 && !row->whole && c->delete_count && c->board.failures;
+}
+
 static bool ask_message(struct collect *c, unsigned at)
 {
     struct plan_row *row = c->listing.rows[at];
     if (row->take == PLAN_LEAVE || row->take == PLAN_DISCARD || row->tried || (c->round == 0 && row->failures))
         return false;
     row->tried = true;
+    if (is_a_risk(c, row)) {
+        collect_say(c, EVENT_SKIPPED, row, "failed %u times; tried again in a check that deletes nothing",
+                    row->failures);
+        return false;
+    }
     if (row->take == PLAN_HEADERS)
         pop3_client_top(&c->session->machine, row->msg, 0);
     else
