@@ -462,7 +462,7 @@ static void impostor(void **state)
         {"S + dj1BQUFB\n", "not well formed", ERR_INPUT},      /* v=AAAA */
         {"S +\n", "not well formed", ERR_INPUT},
         {"S + !\n", "base64", ERR_INPUT},
-        {"N 5 +OK\n", "not asked for", ERR_INPUT},
+        {"W +OK|+OK|+OK|+OK|+OK|\n", "not asked for", ERR_INPUT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char script[500];
