@@ -96,8 +96,7 @@ static bool ask_message(struct collect *c, unsigned at)
         return false;
     row->tried = true;
     if (is_a_risk(c, row)) {
-        collect_say(c, EVENT_SKIPPED, row, "failed %u times; tried again in a check that deletes nothing",
-                    row->failures);
+        collect_say(c, EVENT_SKIPPED, row, "failed %u times; tried again next time", row->failures);
         return false;
     }
     if (row->take == PLAN_HEADERS)

@@ -199,6 +199,23 @@ def test_a_server_that_answers_list_of_one_in_its_own_way(box):
         assert c.fetch("one").status == OK and len(c.mails()) == 31
 
 
+def test_a_message_that_breaks_the_connection_does_not_keep_what_is_to_go(box):
+    """some checks reach QUIT"""
+    def cut(session, arg):
+        if arg == "1":
+            session.server.cut = session.sent + 30
+    with PopServer([text(i, 2000) for i in range(4)], capa=[c for c in CAPA if c != "PIPELINING"], instead={"RETR": cut}) as s:
+        c = box(s, delete="now")
+        for _ in range(5):
+            s.cut = None
+            c.fetch("one")
+        assert len(c.mails()) == 3 and s.left() == [text(0, 2000)]
+        s.cut, s.instead = None, {}
+        for _ in range(2):
+            c.fetch("one")
+        assert len(c.mails()) == 4 and s.left() == []
+
+
 def test_a_message_of_which_the_server_sends_nothing_is_not_taken(box):
     """LIST says that there is more, and DELE would be the end of it"""
     with PopServer([text(0), text(1)], instead={"RETR": lambda s, arg: b"+OK\r\n.\r\n" if arg == "1" else None}) as s:
@@ -229,6 +246,15 @@ def test_a_uid_is_no_part_of_a_command_that_a_person_may_copy(box):
         assert c.fetch("one").status == OK
         mails = sorted(c.mails())
         assert b"--whole ';reboot;'\\''#' one" in mails[0] and b"--whole '--moved' one" in mails[1], mails
+
+
+def test_a_message_that_is_refused_goes_to_quarantine_also_where_each_check_deletes(box):
+    with PopServer([text(i) for i in range(4)], capa=[c for c in CAPA if c != "PIPELINING"]) as s:
+        c = command(box(s, attempts="3", delete="now"), "[ $1 != 0 ] || exit 65")
+        for i in range(4):
+            c.fetch("one")
+            s.add(text(4 + i))
+        assert [r[0] for r in rows(c).values()].count(QUARANTINED) == 1
 
 
 # ---- an account
