@@ -19,7 +19,7 @@ static void make_key(const struct collect *c, const struct collect_draft *d, cha
     char tail[64];
     uint64_t size = *row->uid == '=' ? 0 : row->size; /* a uid of the content needs none */
     int n = snprintf(tail, sizeof tail, "%u %" PRIu64 " %s", row->turn, size, d->headers ? "headers" : "whole");
-    const struct span parts[] = {span_of(c->account->name), span_of(c->maildrop), span_of(row->uid), {tail, (size_t)n}};
+    const struct span parts[] = {span_of(c->maildrop), span_of(row->uid), {tail, (size_t)n}};
     for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
         digest_add(digest, parts[i].p, parts[i].n);
         digest_add(digest, "", 1); /* parts cannot run into each other */

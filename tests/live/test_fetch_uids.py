@@ -107,6 +107,21 @@ def test_a_uid_that_had_a_message_which_was_left(box, kind):
         assert len(fetched(c)) == had + 1
 
 
+# ---- of an account
+
+
+def test_an_account_that_has_another_name_now(box):
+    """it has no state under that name, and the Maildir knows the messages all the same"""
+    with PopServer([text(i) for i in range(5)]) as s:
+        c = box(s)
+        assert len(fetched(c)) == 5
+        c.text = c.text.replace("account = one", "account = two")
+        c.save()
+        assert c.fetch("two").status == OK and len(c.mails()) == 5
+        s.add(text(5))
+        assert c.fetch("two").status == OK and len(c.mails()) == 6
+
+
 # ---- not to be used for a check
 
 
