@@ -38,11 +38,11 @@ static bool database_is(const char *path, struct note *n)
 }
 
 /* "…/ACCOUNT.db" is "…/ACCOUNT.quiet"; false: too long. */
-static bool name_of(const char *path, const char *end, char name[SEEN_PATH])
+static bool name_of(const char *path, char name[SEEN_PATH])
 {
-    if (strlen(path) + sizeof ".quiet" + strlen(end) > SEEN_PATH)
+    if (strlen(path) + sizeof ".quiet" > SEEN_PATH)
         return false;
-    stpcpy(stpcpy(stpcpy(name, path) - strlen(".db"), ".quiet"), end);
+    strcpy(stpcpy(name, path) - strlen(".db"), ".quiet");
     return true;
 }
 
@@ -68,32 +68,33 @@ bool seen_quiet_read(const char *path, struct seen_quiet *q)
 {
     char name[SEEN_PATH];
     struct note n, now = {.inode = 0};
-    if (!name_of(path, "", name) || !read_note(name, &n) || !database_is(path, &now) || n.inode != now.inode ||
+    if (!name_of(path, name) || !read_note(name, &n) || !database_is(path, &now) || n.inode != now.inode ||
         n.size != now.size || n.seconds != now.seconds || n.nanoseconds != now.nanoseconds)
         return false;
     *q = n.quiet;
     return true;
 }
 
+/* Over what was there: who reads it meanwhile reads the whole of one of them, or none. */
 void seen_quiet_write(const char *path, const struct seen_quiet *q)
 {
-    char name[SEEN_PATH], fresh[SEEN_PATH];
+    char name[SEEN_PATH];
     struct note n = {.quiet = *q};
     memcpy(n.magic, magic, sizeof magic);
-    if (!name_of(path, "", name) || !name_of(path, ".new", fresh) || !database_is(path, &n))
+    if (!name_of(path, name) || !database_is(path, &n))
         return;
     sum_of(&n, n.sum);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    bool whole = fd >= 0 && write(fd, &n, sizeof n) == (ssize_t)sizeof n;
-    if (fd >= 0)
-        close(fd);
-    if (whole ? rename(fresh, name) : fd >= 0)
-        (void)unlink(fresh);
+    int fd = open(name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return;
+    if (write(fd, &n, sizeof n) != (ssize_t)sizeof n)
+        (void)unlink(name);
+    close(fd);
 }
 
 void seen_quiet_remove(const char *path)
 {
     char name[SEEN_PATH];
-    if (name_of(path, "", name))
+    if (name_of(path, name))
         (void)unlink(name);
 }
