@@ -68,7 +68,7 @@ static int quit(struct collect *c, struct err *err)
         return collect_note_gone(c, err);
     if (!c->delete_next)
         return 0;
-    *err = unknown;
+    *err = c->trouble.kind == ERR_NONE ? unknown : c->trouble; /* nothing else will tell that */
     return -1;
 }
 

@@ -107,6 +107,13 @@ def test_some_bad_messages_at_the_beginning_hold_up_no_others(box):
         assert taken(c) == list(range(4, i + 1))
 
 
+def test_a_quit_without_an_answer_does_not_hide_what_was_wrong(box):
+    with PopServer([text(i) for i in range(20)], capa=[c for c in CAPA if c != "PIPELINING"], instead={"QUIT": lambda s, arg: b""}) as s:
+        c = command(box(s, delete="now"), "[ $1 -lt 5 ] || { echo the disk is full >&2; exit 75; }")
+        r = c.fetch("one")
+        assert r.status == FOR_NOW and "the disk is full" in r.out.split("then:")[1], r
+
+
 def lmtp_that_ends(heard):
     """it takes messages and says nothing of them"""
     def serve(s):
