@@ -18,17 +18,26 @@ import pytest
 from bed import wire
 from collecting import Collecting
 from hostilemail import hostile
-from realservers import REAL, STLS, TLS, Ours, authority
+from realserver import STLS, TLS, authority
+from realservers import REAL, Ours
 
 pytestmark = pytest.mark.root
 
 COUNT = 1000
 NEW = 25
-NAMES = ["ours", *REAL]
 
 
 @pytest.fixture(scope="module")
-def servers(peer, tmp_path_factory):
+def tell(request):
+    """prints, whether or not the test passes"""
+    def line(text):
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print("\n" + text)
+    return line
+
+
+@pytest.fixture(scope="module")
+def servers(peer, tmp_path_factory, tell):
     """all of them, running"""
     pair = authority(str(tmp_path_factory.mktemp("authority")))
     running = {}
@@ -36,7 +45,7 @@ def servers(peer, tmp_path_factory):
         running["ours"] = Ours(pair)
         for name, kind in REAL.items():
             running[name] = kind(peer, pair)
-        print("\n" + "".join("%-10s %s\n" % (s.name, s.version) for s in running.values()))
+        tell("servers: " + ", ".join("%s %s" % (s.name, s.version) for s in running.values()))
         yield running
     finally:
         for s in running.values():
@@ -205,7 +214,7 @@ def delivered(collector, server, expected):
 # ---- the tests
 
 @pytest.mark.parametrize("name,access", [("bustia", TLS), ("bustia", STLS), ("mpop", TLS)])
-def test_leaving(servers, collect, name, access):
+def test_leaving(servers, collect, tell, name, access):
     """all come; then what has come meanwhile, though all messages have other numbers; then nothing"""
     c = collect(name, access)
     mails = each(servers, lambda s: mails_for(s, c, COUNT))
@@ -219,7 +228,7 @@ def test_leaving(servers, collect, name, access):
         return {n: delivered(c, s, expected[n]) for n, s in servers.items()}
 
     first = run(dict.fromkeys(servers, COUNT))
-    print("\n%s, %s: %d messages at each of %d servers in %.1f s" % (name, access, COUNT, len(servers), c.seconds))
+    tell("%s, %s: %d messages at each of %d servers in %.1f s" % (name, access, COUNT, len(servers), c.seconds))
 
     def change(s):
         """each third goes, by another client's hand"""
