@@ -8,6 +8,8 @@
 #include "base/conf_value.h"
 #include "base/mem.h"
 
+enum { HOUR_MS = 3600 * 1000 };
+
 struct fit {
     const struct account *a; /* one of */
     const struct accounts *all;
@@ -151,9 +153,25 @@ static void fit_auth(const struct fit *f)
 
 /* ---- what is fetched, what is left */
 
+static void fit_soon(const struct fit *f)
+{
+    char time[32] = "";
+    FILE *to = fmemopen(time, sizeof time, "w");
+    if (!to)
+        return;
+    conf_time_print(f->a->remove_after, to);
+    fclose(to);
+    conf_problem_add(f->p, line_of(f, "delete"), false,
+                     "account %s deletes what it has delivered %s after it was first seen; if that is too soon write "
+                     "for instance delete = 14d",
+                     f->a->name, time);
+}
+
 static void fit_left(const struct fit *f)
 {
     const struct account *a = f->a;
+    if (a->remove && a->remove_after && a->remove_after < HOUR_MS && !is_wrong(f, "delete"))
+        fit_soon(f);
     if (own(f, "keep_newest") && a->keep_newest && a->remove && !a->remove_after && !is_wrong(f, "delete"))
         conf_problem_add(f->p, line_of(f, "keep_newest"), false,
                          "keep_newest says nothing with delete = now, which leaves nothing");

@@ -100,7 +100,9 @@ static bool address_read(const struct conf_option *o, void *base, struct span va
     return checked(o, base, value, address_wrong, why);
 }
 
-/* ---- delete = never | now | TIME, kept in `remove` and `remove_after` */
+/* ---- delete = never | now | TIME, kept in `remove` and `remove_after`
+ *
+ * Other collectors count days where no unit stands, other options of ours seconds: here nobody's guess deletes mail. */
 
 enum { YEARS = 3650 }; /* days: a time that is longer is a mistake */
 
@@ -111,6 +113,14 @@ static bool delete_read(const struct conf_option *o, void *base, struct span val
     struct account *a = base;
     uint64_t ms = 0;
     bool never = span_is(value, "never"), now = span_is(value, "now");
+    uint64_t bare;
+    if (span_number(value, &bare)) {
+        int n = value.n < 20 ? (int)value.n : 20;
+        if (bare == 0)
+            return conf_say(why, "has no unit; write now, or never");
+        snprintf(why, CONF_WHY, "has no unit; write %.*sd, or %.*ss if seconds are meant", n, value.p, n, value.p);
+        return false;
+    }
     if (!never && !now && !conf_time_read(value, &ms))
         return conf_say(why, "is neither never nor now nor a time; write for instance 14d");
     if (ms > YEARS * 86400000ull)

@@ -73,7 +73,7 @@ static const struct conf_option table[] = {
     {"window", &CONF_KIND_NUMBER, AT(window), "0", .least = 0, .most = 1000, .said = "0, as many as are of use",
      .about = "How many commands may be under way at once, where the server announces PIPELINING. 1: one after another."},
 
-    {"delete", &ACCOUNT_KIND_DELETE, AT(remove), "never", .examples = "14d",
+    {"delete", &ACCOUNT_KIND_DELETE, AT(remove), "never", .said = "never", .examples = "14d",
      .group = "What is fetched, and what is left on the server",
      .about = "When a message that was delivered is deleted on the server: never, now, or so long after it was first seen there."},
     {"keep_newest", &CONF_KIND_NUMBER, AT(keep_newest), "0", .least = 0, .most = 1000000000, .said = "0, any number",

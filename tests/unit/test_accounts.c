@@ -271,7 +271,14 @@ static const struct {
                      "SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN, LOGIN, APOP or USER)\n"},
     {"netrc = maybe", "f:5: error: netrc = \"maybe\" is neither yes nor no\n"},
     {"connect_timeout = 2h", "f:5: error: connect_timeout = \"2h\" is too large; it goes from 100ms to 1h\n"},
-    {"delete = 14", ""},
+    {"delete = 14", "f:5: error: delete = \"14\" has no unit; write 14d, or 14s if seconds are meant\n"},
+    {"delete = 0", "f:5: error: delete = \"0\" has no unit; write now, or never\n"},
+    {"delete = 14s", "f:5: warning: account work deletes what it has delivered 14s after it was first seen; if that is "
+                     "too soon write for instance delete = 14d\n"},
+    {"delete = 59m", "f:5: warning: account work deletes what it has delivered 59m after it was first seen; if that is "
+                     "too soon write for instance delete = 14d\n"},
+    {"delete = 1h", ""},
+    {"delete = now", ""},
     {"delete = 14w", "f:5: error: delete = \"14w\" is neither never nor now nor a time; write for instance 14d\n"},
     {"delete = 3651d", "f:5: error: delete = \"3651d\" is too long; write at most 3650d, or never\n"},
     {"delete =", "f:5: error: delete has no value; write delete = never|now|TIME, or take the line out\n"},
@@ -636,6 +643,7 @@ static void sample(void **state)
     fclose(to);
     assert_told(
         text, "f: error: there is no account here; write account = NAME, and below it its server, user and deliver\n");
+    assert_non_null(strstr(text, "# never|now|TIME; default: never\n#delete = 14d\n"));
     /* Each line that shows an option is read, the first of those that show the same one. */
     char *live = mem_alloc(n + 1), *at = live, *line = text, last[64] = "";
     for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
