@@ -82,6 +82,38 @@ static void fit_name(const struct fit *f)
 
 /* ---- the server */
 
+/* A port that is known for the other way to begin TLS: one side would wait for the other, or take TLS for a command. */
+static void fit_port(const struct fit *f, const char *option, enum account_tls tls, unsigned port, unsigned begins_tls,
+                     unsigned begins_clear)
+{
+    const struct account *a = f->a;
+    const char *way = strcmp(option, "server") == 0 ? "tls" : "smtp_tls";
+    if (is_wrong(f, way) || is_wrong(f, option))
+        return;
+    if (port == begins_tls && tls != ACCOUNT_TLS)
+        conf_problem_add(f->p, line_of(f, option), false,
+                         "account %s: on port %u TLS begins at once; write %s = implicit, or the port %u", a->name,
+                         port, way, begins_clear);
+    if (port == begins_clear && tls == ACCOUNT_TLS)
+        conf_problem_add(f->p, line_of(f, option), false,
+                         "account %s: on port %u nothing begins with TLS; write %s = starttls, or the port %u", a->name,
+                         port, way, begins_tls);
+}
+
+static void fit_ports(const struct fit *f)
+{
+    char *host;
+    unsigned port;
+    account_server(f->a, &host, &port);
+    if (*host)
+        fit_port(f, "server", f->a->tls, port, ACCOUNT_PORT_POP3S, ACCOUNT_PORT_POP3);
+    mem_free(host);
+    account_smtp_server(f->a, &host, &port);
+    if (*host)
+        fit_port(f, "smtp_server", f->a->smtp_tls, port, ACCOUNT_PORT_SUBMITS, ACCOUNT_PORT_SUBMIT);
+    mem_free(host);
+}
+
 static void fit_tls(const struct fit *f)
 {
     static const char *const options[] = {"tls_ca", "tls_fingerprint", "tls_cert"};
@@ -285,6 +317,7 @@ void accounts_fit(const struct accounts *a, const accounts_wrong *wrong, struct 
         struct fit f = {&a->account[i], a, wrong[i], p};
         fit_name(&f);
         fit_missing(&f);
+        fit_ports(&f);
         fit_tls(&f);
         fit_password(&f);
         fit_auth(&f);

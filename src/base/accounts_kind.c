@@ -46,8 +46,10 @@ static const char *server_wrong(const char *text)
     mem_free(host);
     if (ok)
         return NULL;
+    if (*text == '"' || *text == '\'')
+        return account_quoted;
     return strstr(text, "://")
-               ? "is an address of the web; write the name of the host alone, for instance pop.example.org"
+               ? "has a scheme before the host; write the host alone, for instance pop.example.org"
                : "is no HOST or HOST:PORT; write for instance pop.example.org, pop.example.org:1995 or [::1]:995";
 }
 
@@ -81,11 +83,15 @@ static const char *fingerprint_wrong(const char *text)
                                 "`openssl x509 -noout -fingerprint -sha256` print it";
 }
 
+/* The whole line that openssl prints may stand there: "sha256 Fingerprint=AA:BB:…". */
 static bool fingerprint_read(const struct conf_option *o, void *base, struct span value, unsigned line,
                              char why[CONF_WHY])
 {
+    static const char before[] = "sha256 Fingerprint=";
+    enum { N = sizeof before - 1 };
     (void)line;
-    return checked(o, base, value, fingerprint_wrong, why);
+    bool printed = value.n > N && span_is_nocase((struct span){value.p, N}, before);
+    return checked(o, base, printed ? span_from(value, N) : value, fingerprint_wrong, why);
 }
 
 /* Of an envelope: it goes between "<" and ">". */
@@ -155,7 +161,9 @@ static bool deliver_refuse(const char *text, const char *wrong, enum account_way
     const char *names[ACCOUNT_WAYS + 1] = {NULL};
     for (unsigned i = 0; i < ACCOUNT_WAYS; i++)
         names[i] = account_way_name(i);
-    const char *near = way < ACCOUNT_WAYS ? NULL : conf_nearest((struct span){text, strcspn(text, ":")}, names);
+    const char *near = way < ACCOUNT_WAYS || wrong == account_quoted
+                           ? NULL
+                           : conf_nearest((struct span){text, strcspn(text, ":")}, names);
     if (near)
         snprintf(why, CONF_WHY, "%s; did you mean \"%s:\"?", wrong, near);
     return near ? false : conf_say(why, wrong);

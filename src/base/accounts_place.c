@@ -1,5 +1,5 @@
 /* accounts_place: where a person's files are (XDG Base Directory), hosts with ports, and destinations taken apart. */
-#include "base/accounts.h"
+#include "base/accounts_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,12 +47,16 @@ char *accounts_state_folder(void)
     return xdg("XDG_STATE_HOME", "/.local/state", "/bustia");
 }
 
+const char account_quoted[] = "begins with a quote; leave out the quotes";
+
 char *account_path(const char *text, const char **why)
 {
     const char *home = folder_of("HOME");
     if (text[0] != '~') {
         char *path = conf_path_read(span_of(text), why);
-        if (!path && *text != '/')
+        if (!path && (*text == '"' || *text == '\''))
+            *why = account_quoted;
+        else if (!path && *text != '/')
             *why = "is not absolute; write it from the root \"/\", or from the home folder \"~/\"";
         return path;
     }
@@ -203,6 +207,8 @@ const char *account_deliver(const char *deliver, enum account_way *way, const ch
     case ACCOUNT_WAYS:
         break;
     }
+    if (*deliver == '"' || *deliver == '\'')
+        return account_quoted;
     return "names no way to deliver; write maildir:PATH, mailbox:USER, lmtp:HOST:PORT, lmtp:/SOCKET, smtp:HOST:PORT or "
            "command:WORDS";
 }

@@ -145,6 +145,14 @@ static const struct conf_option table[] = {
 _Static_assert(sizeof table / sizeof *table <= ACCOUNT_OPTIONS && (int)ACCOUNT_OPTIONS <= (int)CONF_OPTIONS,
                "struct account has a line for each");
 
+#define NO_PASSWORD "no password stands in this file; name password_file, password_command or netrc"
+static const struct conf_other others[] = {
+    {"password", NO_PASSWORD},
+    {"passwd", NO_PASSWORD},
+    {"pass", NO_PASSWORD},
+    {"smtp_password", "no password stands in this file; name smtp_password_file or smtp_password_command"},
+    {NULL, NULL}};
+
 const struct conf_schema conf_schema_accounts = {
     table, sizeof table / sizeof *table, "bustia-accounts(5)",
     "# accounts: whose mail `bustia fetch` collects. bustia-accounts(5) explains it; `bustia check --accounts` checks "
@@ -152,7 +160,8 @@ const struct conf_schema conf_schema_accounts = {
     "#\n"
     "# Options before the first account hold for all of them. To begin, take away the \"#\" before account, server,\n"
     "# user, one of the passwords, and deliver. Every other option stands here with its default or an example.\n"
-    "# A line is NAME = VALUE; a \"#\" at its start or after a blank begins a comment.\n"};
+    "# A line is NAME = VALUE; a \"#\" at its start or after a blank begins a comment.\n",
+    others};
 
 unsigned account_line(const struct account *a, const char *option)
 {

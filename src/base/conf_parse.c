@@ -23,6 +23,15 @@ static const char *nearest_option(const struct conf_schema *s, struct span word)
     return conf_nearest(word, names);
 }
 
+/* What is said of a name that other programs have. */
+static const char *other_option(const struct conf_schema *s, struct span word)
+{
+    for (const struct conf_other *o = s->others; o && o->name; o++)
+        if (span_is_nocase(word, o->name))
+            return o->said;
+    return NULL;
+}
+
 /* ---- one line */
 
 static bool blank(char c)
@@ -58,8 +67,10 @@ static bool has_control(struct span s)
 
 static void unknown_option(const struct conf_reader *r, struct span name)
 {
-    const char *near = nearest_option(r->schema, name);
-    if (near)
+    const char *near = nearest_option(r->schema, name), *other = other_option(r->schema, name);
+    if (other)
+        conf_problem_add(r->p, r->line, true, "unknown option %s; %s", log_quote(name), other);
+    else if (near)
         conf_problem_add(r->p, r->line, true, "unknown option %s; did you mean \"%s\"?", log_quote(name), near);
     else
         conf_problem_add(r->p, r->line, true, "unknown option %s; %s lists those that there are", log_quote(name),

@@ -37,11 +37,16 @@ struct conf_option {
     const char *about;
 };
 
+struct conf_other {
+    const char *name, *said; /* said: what to do instead */
+};
+
 struct conf_schema {
     const struct conf_option *table;
     unsigned count;     /* at most CONF_OPTIONS */
     const char *manual; /* "bustia.conf(5)" */
     const char *head;   /* of the sample: comments */
+    const struct conf_other *others; /* names that people look for and that are none here, up to one that is NULL; or NULL */
 };
 extern const struct conf_schema conf_schema_server, conf_schema_accounts;
 unsigned conf_find(const struct conf_schema *s, struct span name); /* s->count: no such option */

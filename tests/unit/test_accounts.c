@@ -247,6 +247,11 @@ static void what_is_said_for_all(void **state)
 
 /* ---- what is wrong with one value */
 
+#define FINGERPRINT                                                                                                    \
+    "AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:"                                                                 \
+    "AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB"
+#define NO_PASSWORD "no password stands in this file; name password_file, password_command or netrc"
+
 static const struct {
     const char *line; /* the fifth */
     const char *said;
@@ -266,6 +271,22 @@ static const struct {
     {"tls_fingerprint = 00:11", "f:5: error: tls_fingerprint = \"00:11\" is no SHA-256 fingerprint, which has 64 "
                                 "hexadecimal digits; `bustia fetch "
                                 "--test` and `openssl x509 -noout -fingerprint -sha256` print it\n"},
+    {"tls_fingerprint = sha256 Fingerprint=" FINGERPRINT, ""},
+    {"tls_fingerprint = SHA256 Fingerprint=" FINGERPRINT, ""},
+    {"tls_fingerprint = MD5 Fingerprint=00:11", "f:5: error: tls_fingerprint = \"MD5 Fingerprint=00:11\" is no SHA-256 "
+                                                "fingerprint, which has 64 hexadecimal digits; `bustia fetch --test` "
+                                                "and `openssl x509 -noout -fingerprint -sha256` print it\n"},
+    {"tls_fingerprint = sha256 Fingerprint=", "f:5: error: tls_fingerprint = \"sha256 Fingerprint=\" is no SHA-256 "
+                                              "fingerprint, which has 64 hexadecimal digits; `bustia fetch --test` and "
+                                              "`openssl x509 -noout -fingerprint -sha256` print it\n"},
+    {"password = secret", "f:5: error: unknown option \"password\"; " NO_PASSWORD "\n"},
+    {"Passwd = secret", "f:5: error: unknown option \"Passwd\"; " NO_PASSWORD "\n"},
+    {"pass = secret", "f:5: error: unknown option \"pass\"; " NO_PASSWORD "\n"},
+    {"smtp_password = secret", "f:5: error: unknown option \"smtp_password\"; no password stands in this file; name "
+                               "smtp_password_file or smtp_password_command\n"},
+    {"password_file = \"~/p\"",
+     "f:5: error: password_file = \"\\x22~/p\\x22\" begins with a quote; leave out the quotes\n"},
+    {"tls_ca = '/ca'", "f:5: error: tls_ca = \"'/ca'\" begins with a quote; leave out the quotes\n"},
     {"auth = PLIAN", "f:5: error: auth = \"PLIAN\" has the unknown word \"PLIAN\"; did you mean \"PLAIN\"? (EXTERNAL, "
                      "OAUTHBEARER, XOAUTH2, "
                      "SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN, LOGIN, APOP or USER)\n"},
@@ -286,7 +307,7 @@ static const struct {
     {"attempts = 0", "f:5: error: attempts = \"0\" is too small; it goes from 1 to 1000\n"},
     {"deliver_to = <a@b>", "f:5: error: deliver_to = \"<a@b>\" is no address; write for instance anna@example.org\n"},
     {"interval = 31d", "f:5: error: interval = \"31d\" is too large; it goes from 1s to 30d\n"},
-    {"smtp_server = smtps://x", "f:5: error: smtp_server = \"smtps://x\" is an address of the web; write the name of "
+    {"smtp_server = smtps://x", "f:5: error: smtp_server = \"smtps://x\" has a scheme before the host; write "
                                 "the host alone, for instance pop.example.org\n"},
     {"smtp_server = x:0", "f:5: error: smtp_server = \"x:0\" is no HOST or HOST:PORT; write for instance "
                           "pop.example.org, pop.example.org:1995 or [::1]:995\n"},
@@ -317,6 +338,8 @@ static const struct {
     {"mailidr:/x", "names no way to deliver; write maildir:PATH, mailbox:USER, lmtp:HOST:PORT, lmtp:/SOCKET, "
                    "smtp:HOST:PORT or command:WORDS; did "
                    "you mean \"maildir:\"?"},
+    {"'maildir:/Mail'", "begins with a quote; leave out the quotes"},
+    {"maildir:'/Mail'", "begins with a quote; leave out the quotes"},
     {"maildir:Mail", "is not absolute; write it from the root \"/\", or from the home folder \"~/\""},
     {"mailbox:", "is no mailbox:USER; write the name of one user of the server"},
     {"mailbox:a b", "is no mailbox:USER; write the name of one user of the server"},
@@ -362,6 +385,21 @@ static const struct {
      "would come twice; take one of "
      "them out\n"},
     {GOOD "account = home\nserver = pop.example.org:996\nuser = anna\ndeliver = maildir:/m/\n", ""},
+    {"account = a\nserver = pop3s://h\nuser = b\ndeliver = maildir:/m\n",
+     "f:2: error: server = \"pop3s://h\" has a scheme before the host; write the host alone, for instance "
+     "pop.example.org\n"},
+    {"account = a\nserver = localhost:995\nuser = b\ndeliver = maildir:/m\ntls = none\n",
+     "f:2: warning: account a: on port 995 TLS begins at once; write tls = implicit, or the port 110\n"},
+    {"account = a\nserver = h:995\nuser = b\ndeliver = maildir:/m\ntls = starttls\n",
+     "f:2: warning: account a: on port 995 TLS begins at once; write tls = implicit, or the port 110\n"},
+    {"account = a\nserver = h:110\nuser = b\ndeliver = maildir:/m\n",
+     "f:2: warning: account a: on port 110 nothing begins with TLS; write tls = starttls, or the port 995\n"},
+    {"account = a\nserver = h:995\nuser = b\ndeliver = maildir:/m\n", ""},
+    {"account = a\nserver = h:110\nuser = b\ndeliver = maildir:/m\ntls = starttls\n", ""},
+    {GOOD "smtp_server = h:587\n",
+     "f:5: warning: account work: on port 587 nothing begins with TLS; write smtp_tls = starttls, or the port 465\n"},
+    {GOOD "smtp_server = h:465\nsmtp_tls = starttls\n",
+     "f:5: warning: account work: on port 465 TLS begins at once; write smtp_tls = implicit, or the port 587\n"},
     {GOOD "tls_cert = /c\n", "f:5: error: tls_cert has no tls_key beside it; name its private key\n"},
     {GOOD "tls_key = /c\n", "f:5: error: tls_key has no tls_cert beside it; name its certificate\n"},
     {GOOD "tls = none\ntls_ca = /c\n", "f:5: warning: account work speaks to pop.example.org without TLS: whoever is "
@@ -398,7 +436,8 @@ static const struct {
      "implicit\n"},
     {HEAD "deliver = smtp:mail.example.org\ndeliver_to = anna@example.org\ndeliver_tls = starttls\n", ""},
     {HEAD "deliver = smtp:localhost\ndeliver_to = anna@example.org\n", ""},
-    {HEAD "deliver = smtp:localhost\ndeliver_to = anna@example.org\ndeliver_tls = starttls\ndeliver_tls_ca = /ca\n", ""},
+    {HEAD "deliver = smtp:localhost\ndeliver_to = anna@example.org\ndeliver_tls = starttls\ndeliver_tls_ca = /ca\n",
+     ""},
     {HEAD "deliver = smtp:localhost\ndeliver_to = anna@example.org\ndeliver_tls_ca = /ca\n",
      "f:6: warning: deliver_tls_ca says nothing without smtp and deliver_tls\n"},
     {"delete = now\n" HEAD "deliver = command:procmail\n",
