@@ -49,10 +49,13 @@ static void abort_draft(struct out_draft *d)
 
 /* ---- the end */
 
+/* Only of what is wrong with a message's own octets is it said that this message will never be taken. */
 static enum err_kind kind_of(int status)
 {
     bool for_ever = status >= EX_USAGE && status <= EX_CONFIG && status != EX_TEMPFAIL;
-    return status == EX_NOUSER ? ERR_GONE : for_ever ? ERR_INPUT : ERR_TEMP;
+    if (status == EX_DATAERR || status == EX_PROTOCOL)
+        return ERR_INPUT;
+    return status == EX_NOUSER ? ERR_GONE : for_ever ? ERR_PERM : ERR_TEMP;
 }
 
 static void judge(const struct command_end *end, unsigned limit_ms, struct err *err)
