@@ -27,7 +27,7 @@ struct account {
     char *user;
     char *auth;                    /* ways to log in that are allowed: SASL mechanisms, APOP, USER; "": the best, without APOP */
     char *password_command, *password_file, *token_command;
-    uint64_t connect_timeout, silence_timeout; /* ms */
+    uint64_t connect_timeout, silence_timeout, check_timeout; /* ms; check_timeout 0: none */
     uint64_t window;               /* commands ahead; 0: as many as the machine allows */
     /* what is fetched, what is left */
     uint64_t remove_after;         /* with `remove`: ms since we first saw it; 0: at once */

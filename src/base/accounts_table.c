@@ -70,6 +70,9 @@ static const struct conf_option table[] = {
     {"silence_timeout", &CONF_KIND_TIME, AT(silence_timeout), "60s", .least = 100, .most = HOUR,
      .about = "How long the server may be silent until it is given up; so is one that in ten times as long gives or takes less than "
               "4 kB of what it was asked for."},
+    {"check_timeout", &CONF_KIND_TIME, AT(check_timeout), "6h", .least = 0, .most = 30 * DAY, .said = "6h; 0: none",
+     .about = "How long a check may take as a whole, once it is logged in. What it has delivered by then is delivered; the next check goes on "
+              "from there."},
     {"window", &CONF_KIND_NUMBER, AT(window), "0", .least = 0, .most = 1000, .said = "0, as many as are of use",
      .about = "How many commands may be under way at once, where the server announces PIPELINING. 1: one after another."},
 
@@ -78,12 +81,12 @@ static const struct conf_option table[] = {
      .about = "When a message that was delivered is deleted on the server: never, now, or so long after it was first seen there."},
     {"keep_newest", &CONF_KIND_NUMBER, AT(keep_newest), "0", .least = 0, .most = 1000000000, .said = "0, any number",
      .about = "How many messages, the newest, stay on the server at most; older ones that were delivered are deleted there even "
-              "where delete would leave them."},
+              "where delete would leave them. Those that were not delivered (marked, too large, in quarantine) stay, and are not counted."},
     {"size_limit", &CONF_KIND_SIZE, AT(size_limit), "0", .least = 0, .most = 64 * GIGA, .said = "0, none",
      .about = "How large a message may be to be fetched; what becomes of larger ones says oversize."},
     {"oversize", &CONF_KIND_WORD, AT(oversize), "skip", .words = oversize_words,
      .about = "skip: larger messages are left on the server, until `bustia fetch --whole` asks for them. headers: their headers "
-              "are delivered. delete: they are deleted on the server and nobody gets to see them."},
+              "are delivered, as a message that says so. delete: they are deleted on the server and nobody gets to see them."},
     {"attempts", &CONF_KIND_NUMBER, AT(attempts), "5", .least = 1, .most = 1000,
      .about = "How often a message is tried that cannot be fetched or delivered; then it is put into quarantine as it is, and the others "
               "go on."},
@@ -95,7 +98,7 @@ static const struct conf_option table[] = {
      .group = "Where it goes",
      .about = "maildir: a Maildir, made if its parent folder is there. mailbox: a user of the Bustia server on this machine. lmtp and "
               "smtp: another program that takes mail, for deliver_to. command: run by sh -c with the message on its standard "
-              "input; 0 means taken, 64 to 74 and 76 to 78 never, anything else not now."},
+              "input; 0 means taken, 65 and 76 never, anything else not now."},
     {"deliver_from", &ACCOUNT_KIND_ADDRESS, AT(deliver_from), "", .said = "none: nobody is told of what cannot be delivered",
      .examples = "anna@example.org",
      .about = "The sender that lmtp and smtp are told; bounces go to him."},

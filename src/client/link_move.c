@@ -1,6 +1,7 @@
 /* link_move: bytes both ways, with few calls of the system. */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -161,6 +162,14 @@ static int keep_pace(struct link *l, const struct pace *before, struct err *err)
                     l->slow_octets, l->slow_ms / 1000);
 }
 
+static int silent(struct link *l, struct err *err)
+{
+    char what[120];
+    snprintf(what, sizeof what, "the server does not go on: nothing in %u s%s", (l->to.silence_ms + 999) / 1000,
+             l->read || l->tls ? "" : "; it may await TLS from the beginning");
+    return link_late(l, err, what);
+}
+
 int link_move(struct link *l, struct err *err)
 {
     const struct pace before = {clock_ms(), l->read, l->sent};
@@ -178,7 +187,7 @@ int link_move(struct link *l, struct err *err)
             return err_set(err, ERR_LIMIT, "nothing is to be sent, and there is no room for what comes");
         short what = waited && link_past(l, until) ? 0 : link_poll(l, events, until);
         if (!what)
-            return link_late(l, err, "the server does not go on");
+            return silent(l, err);
         look = what & ~POLLOUT;
     }
     return err_set(err, l->why.kind, "%s", l->why.text);

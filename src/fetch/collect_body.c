@@ -50,6 +50,12 @@ static void add(struct collect *c, struct span piece)
     }
 }
 
+/* Of a header that stands alone. */
+static void put(void *arg, struct span out)
+{
+    add(arg, out);
+}
+
 /* Nobody wants it: what the server sends is passed over, or there is too much of it. */
 static int pass(struct collect *c, struct span piece, struct err *err)
 {
@@ -71,10 +77,13 @@ int collect_piece(struct collect *c, unsigned at, struct span piece, struct err 
     b->d.octets += piece.n;
     c->octets += piece.n;
     digest_add(b->digest, piece.p, piece.n);
-    add(c, piece);
+    if (b->d.headers)
+        heading_add(&b->heading, piece, put, c);
+    else
+        add(c, piece);
     collect_say_progress(c, c->listing.rows[at], b->d.octets, false);
-    if (b->d.octets <= b->most)
-        return 0;
+    if (b->d.octets <= b->most) /* those that are whole do not wait for a large one */
+        return collect_due(c) ? collect_commit(c, err) : 0;
     c->broken = true;
     return err_set(err, ERR_INPUT, "the server sends more of message %u than the %llu octets that it said",
                    c->listing.rows[at]->msg, (unsigned long long)c->listing.rows[at]->size);
@@ -104,6 +113,7 @@ static void add_notice(struct collect *c, const struct plan_row *row)
 {
     char line[LINE], uid[WORD];
     quote(row->uid, uid);
+    heading_end(&c->body.heading, put, c);
     int n = snprintf(line, sizeof line,
                      "[The rest of this message, %llu octets in all, is still on the server. To fetch it:\r\n"
                      "bustia fetch --whole %s %s]\r\n",

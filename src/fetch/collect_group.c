@@ -55,12 +55,13 @@ int collect_draft(struct collect *c, struct err *err)
     const struct out_about about = {.key = key, .uid = row->uid, .wire = true, .size = row->size};
     if (out_begin(c->out, &about, &b->d.draft, &b->failed) < 0)
         b->d.draft = NULL;
-    collect_waited(c);
     return 0;
 }
 
-static bool is_due(const struct collect *c)
+bool collect_due(const struct collect *c)
 {
+    if (!c->group_count)
+        return false;
     unsigned together = c->out->together < COLLECT_TOGETHER ? c->out->together : COLLECT_TOGETHER;
     return c->group_count >= together || c->group_octets >= COLLECT_GROUP_OCTETS ||
            clock_ms() - c->group_since >= COLLECT_GROUP_MS;
@@ -73,7 +74,7 @@ int collect_add(struct collect *c, struct err *err)
     c->group[c->group_count++] = c->body.d;
     c->group_octets += c->body.d.octets;
     c->body.d.draft = NULL;
-    return is_due(c) ? collect_commit(c, err) : 0;
+    return collect_due(c) ? collect_commit(c, err) : 0;
 }
 
 /* ---- committing */
@@ -152,6 +153,5 @@ int collect_commit(struct collect *c, struct err *err)
     if (collect_noted(c, err))
         return -1;
     after_note(c, n);
-    collect_waited(c);
     return 0;
 }

@@ -53,6 +53,10 @@ static int log_in(struct collect *c, struct err *err)
     mem_free(host);
     int ret = pop3_open(&c->session, c->account, c->job->ask, &limits, err);
     collect_logged_in(c);
+    if (ret == 0 && c->account->check_timeout) {
+        c->session->link->to.whole_ms = c->account->check_timeout;
+        c->session->link->ends_at = clock_ms() + c->account->check_timeout;
+    }
     return ret;
 }
 

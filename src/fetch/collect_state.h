@@ -18,6 +18,7 @@
 #include "base/digest.h"
 #include "client/pop3.h"
 #include "fetch/collect.h"
+#include "fetch/heading.h"
 #include "fetch/listing.h"
 #include "post/out.h"
 #include "post/spool.h"
@@ -30,8 +31,6 @@ enum {
     COLLECT_REFUSALS = 20,         /* so many messages in a row that are refused, each for its own reason, neither */
     COLLECT_DELAY_MAX = 24 * 3600, /* s: no LOGIN-DELAY beyond it is obeyed */
     COLLECT_EXPIRE_MAX = 36500,    /* days: beyond it is never */
-    COLLECT_SILENCES = 4,          /* in so many times silence_timeout */
-    COLLECT_PACE = 4096,           /* so many octets come at least, or an answer */
     COLLECT_PASS = 256 * 1024      /* octets of messages that nobody wants: then the connection is cut */
 };
 #define COLLECT_MESSAGE_MAX (2ULL << 30) /* octets of a message whose size the server does not say */
@@ -50,6 +49,7 @@ struct collect_body {
     struct collect_draft d;
     struct digest *digest;
     struct spool spool;
+    struct heading heading;
     struct err failed; /* the destination does not want it, or cannot have it now */
     uint64_t most;     /* octets: more is a lie */
     bool begun, spooled;
@@ -96,8 +96,6 @@ struct collect {
     unsigned *deletes;       /* rows to be deleted, of which delete_next were asked */
     unsigned delete_count, delete_next, delete_room;
     unsigned list_next;
-    unsigned long long paced;    /* octets that had come when */
-    unsigned long long paced_at; /* the connection's time was set last, ms; 0: never */
     struct collect_uids {
         char *p; /* of each: number, octets, uid */
         size_t n, room;
@@ -130,7 +128,7 @@ struct collect {
 /* ---- collect_board.c */
 /* Opens the state as the job needs it, and asks whether it is time. `c->early` is set, with 0: it is too early. */
 int collect_begin(struct collect *c, struct err *err);
-int collect_open(struct collect *c, struct err *err); /* what was only locked */
+int collect_open(struct collect *c, struct err *err);            /* what was only locked */
 void collect_logged_in(struct collect *c);                       /* what the server announced counts from now on */
 void collect_board(struct collect *c, const struct err *result); /* noted, as far as that can be */
 
@@ -139,16 +137,15 @@ int collect_list(struct collect *c, struct err *err); /* into listing, with a pl
 
 /* ---- collect_quiet.c */
 void collect_listed(struct collect *c, uint32_t msg, struct span uid);
-void collect_list_again(struct collect *c);  /* into listing */
-bool collect_is_quiet(struct collect *c);    /* all is as the last check left it */
-void collect_keep_quiet(struct collect *c);  /* if nothing is to be done next time either */
+void collect_list_again(struct collect *c); /* into listing */
+bool collect_is_quiet(struct collect *c);   /* all is as the last check left it */
+void collect_keep_quiet(struct collect *c); /* if nothing is to be done next time either */
 
 /* ---- collect_talk.c */
 /* Asks as long as `ask` does (it returns false when there is nothing to ask now) until all is answered; `take` is given
  * BODY and GOT. */
 int collect_talk(struct collect *c, bool (*ask)(struct collect *c),
                  int (*take)(struct collect *c, enum pop3_client_want want, struct err *err), struct err *err);
-void collect_waited(struct collect *c); /* the time that went by was not the server's */
 int collect_fetch(struct collect *c, struct err *err);
 void collect_delete(struct collect *c, unsigned at); /* to be asked */
 void collect_stop(struct collect *c, const struct err *why);
@@ -166,6 +163,7 @@ int collect_same(struct collect *c, bool *same, struct err *err);
 /* A draft of body.d for its row; body.failed says why there is none. -1: the state failed. */
 int collect_draft(struct collect *c, struct err *err);
 int collect_add(struct collect *c, struct err *err); /* body.d; commits if the group is full or old */
+bool collect_due(const struct collect *c);           /* the group is full or old */
 int collect_commit(struct collect *c, struct err *err);
 
 /* ---- collect_fail.c; -1 only when the state fails */
@@ -181,7 +179,8 @@ void collect_doubts_end(struct collect *c);
 /* ---- collect_note.c; each is durable after collect_noted */
 int collect_note(struct collect *c, struct plan_row *row, int64_t gone, const unsigned char sha256[32], const char *id,
                  const char *reason, struct err *err);
-int collect_note_uid(struct collect *c, const struct plan_row *row, const char *now, struct err *err); /* it has another */
+int collect_note_uid(struct collect *c, const struct plan_row *row, const char *now,
+                     struct err *err); /* it has another */
 int collect_noted(struct collect *c, struct err *err);
 int collect_note_deletes(struct collect *c, struct err *err); /* before QUIT */
 int collect_note_gone(struct collect *c, struct err *err);    /* after an answer to QUIT */

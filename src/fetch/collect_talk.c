@@ -1,35 +1,15 @@
 /* collect: what is asked, and whose answer it is. Messages are asked for as far ahead as the server allows; between
  * them DELE for those that are noted. */
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "fetch/collect_state.h"
 
 enum { WORDS = 120 /* octets of the server's that are told */ };
 
-/* A server that is never silent and never done: some octets have to come, or an answer has. */
-static void pace(struct collect *c, bool answer)
-{
-    struct link *l = c->session->link;
-    if (!l->to.silence_ms || (!answer && c->paced_at && l->read - c->paced < COLLECT_PACE))
-        return;
-    c->paced = l->read;
-    c->paced_at = clock_ms();
-    l->to.whole_ms = (unsigned long long)l->to.silence_ms * COLLECT_SILENCES;
-    l->ends_at = c->paced_at + l->to.whole_ms;
-}
-
-void collect_waited(struct collect *c)
-{
-    if (c->session && !c->broken)
-        pace(c, true);
-}
-
 int collect_talk(struct collect *c, bool (*ask)(struct collect *c),
                  int (*take)(struct collect *c, enum pop3_client_want want, struct err *err), struct err *err)
 {
     struct pop3_client *m = &c->session->machine;
-    pace(c, true);
     for (;;) {
         enum pop3_client_want want;
         if (pop3_next(c->session, &want, err) < 0 || want == POP3_CLIENT_WANT_CLOSE) {
@@ -38,7 +18,6 @@ int collect_talk(struct collect *c, bool (*ask)(struct collect *c),
             c->broken = true;
             return -1;
         }
-        pace(c, want == POP3_CLIENT_WANT_GOT && !m->got.row);
         if (want == POP3_CLIENT_WANT_GOT || want == POP3_CLIENT_WANT_BODY) {
             if (take(c, want, err))
                 return -1;

@@ -188,12 +188,10 @@ int listing_ready(struct listing *l, struct err *err)
     return 0;
 }
 
-/* What has another size now is another message under its uid, where that may be: after a DELE that was never settled,
- * or after the uid was gone. Of what was left unfetched no digest could tell. */
+/* What has another size now is another message under its uid, where that may be: after the uid was gone. Of what was
+ * left unfetched no digest could tell. */
 static void has_another(struct plan_row *row)
 {
-    if (row->state == SEEN_DELETED)
-        row->was_gone = true;
     if (!row->was_gone || (row->state != SEEN_MARKED && row->state != SEEN_HEADERS))
         return;
     row->state = SEEN_NEW;

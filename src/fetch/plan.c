@@ -47,8 +47,9 @@ static struct decision take_of(const struct account *a, const struct plan_row *r
         return open_for(a, row, (struct decision){PLAN_FETCH, row->failures ? PLAN_AGAIN : PLAN_NEW});
     case SEEN_FETCHED:
         return (struct decision){PLAN_FETCH, PLAN_AGAIN};
+    case SEEN_DELETED: /* it is there still, or another has its uid: nothing is deleted unseen */
+        return (struct decision){PLAN_COMPARE, row->was_gone ? PLAN_BACK : PLAN_UNSETTLED};
     case SEEN_DELIVERED:
-    case SEEN_DELETED:
         if (row->was_gone) /* the same again is left in peace whatever its size: only its content can tell */
             return (struct decision){PLAN_COMPARE, PLAN_BACK};
         return (struct decision){PLAN_LEAVE, PLAN_KNOWN};
@@ -64,8 +65,8 @@ static struct decision take_of(const struct account *a, const struct plan_row *r
     case SEEN_STATES:
         break;
     }
-    return open_for(a, row,
-                    has_uid(row) ? (struct decision){PLAN_FETCH, PLAN_NEW} : (struct decision){PLAN_COMPARE, PLAN_NO_UID});
+    return open_for(
+        a, row, has_uid(row) ? (struct decision){PLAN_FETCH, PLAN_NEW} : (struct decision){PLAN_COMPARE, PLAN_NO_UID});
 }
 
 /* ---- may it go */
@@ -93,8 +94,6 @@ static void decide_removal(const struct account *a, int64_t now, struct plan_row
         row->remove_why = PLAN_NOT_NEWEST;
     else
         row->remove = false;
-    if (row->remove && row->state == SEEN_DELETED)
-        row->remove_why = PLAN_UNSETTLED;
 }
 
 void plan_make(const struct account *a, int64_t now, struct plan_row *const *rows, unsigned count)
@@ -136,7 +135,8 @@ static void why_text(const struct account *a, int64_t now, const struct plan_row
         [PLAN_MARKED] = "marked as seen",
         [PLAN_QUARANTINED] = "in quarantine",
         [PLAN_NOW] = "the account leaves nothing on the server",
-        [PLAN_UNSETTLED] = "deleted before, and the server did not say that it is gone",
+        [PLAN_UNSETTLED] =
+            "deleted before, and the server did not say that it is gone: its content tells whether it is the same",
     };
     char size[24], limit[24];
     if (why == PLAN_AGAIN)

@@ -18,7 +18,7 @@ enum plan_why {
     PLAN_AGAIN,       /* it failed, or whether it arrived is not known */
     PLAN_WHOLE,       /* a person asked for all of it */
     PLAN_NO_UID,      /* only its content can tell whether it is known */
-    PLAN_BACK,        /* its uid was gone and is listed again, or its DELE was never settled and its size is another */
+    PLAN_BACK,        /* its uid was gone and is listed again */
     PLAN_KNOWN,
     PLAN_MARKED,
     PLAN_TOO_LARGE,

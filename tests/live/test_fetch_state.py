@@ -1,11 +1,15 @@
 """What becomes of each message, from one check to the next: whatever a server's uids, answers and endings, and whatever the destination
 says, nothing is lost and nothing comes twice."""
+import email
 import os
 import sqlite3
 import stat
+import subprocess
+import time
 
 import pytest
 
+import collecting
 from collecting import Collecting
 from popserver import CAPA, PopServer
 
@@ -189,13 +193,15 @@ def test_quit_is_not_answered(box, update):
         assert len(fetched(c)) == 8 and s.left() == []
 
 
-def test_quit_is_not_answered_and_the_uid_is_given_on(box):
+@pytest.mark.parametrize("size", [0, 500])
+def test_quit_is_not_answered_and_the_uid_is_given_on(box, size):
+    """of the same size, too: nothing is deleted unseen"""
     with PopServer([(text(1), b"1")], instead={"QUIT": quit_unheard}) as s:
         c = box(s, delete="now")
         assert c.fetch("one").status == FOR_NOW and s.left() == []
         s.instead = {}
-        s.add(text(2, 500), b"1")
-        assert fetched(c) == sorted(lf(m) for m in (text(1), text(2, 500))) and s.left() == []
+        s.add(text(2, size), b"1")
+        assert fetched(c) == sorted(lf(m) for m in (text(1), text(2, size))) and s.left() == []
 
 
 def test_quit_is_refused(box):
@@ -266,6 +272,36 @@ def test_too_large_headers_then_whole(box):
         r = c.fetch("--whole", "big", "one")
         assert r.status == OK and sorted(c.mails())[2] == lf(big) and s.left() == []
 
+
+def test_headers_of_a_multipart_are_text(box):
+    big = b"Subject: m\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed;\r\n boundary=b\r\nTo: a@b\r\n\r\n--b\r\n\r\n" + text(1, 50000) + b"--b--\r\n"
+    with PopServer([(big, b"big")]) as s:
+        c = box(s, size_limit="10k", oversize="headers")
+        m = email.message_from_bytes(fetched(c)[0])
+        assert m["To"] == "a@b" and m["X-Bustia-Content-Type"] and not m.is_multipart()
+        assert "--whole big one" in m.get_payload()
+
+
+def stalls(session, arg):
+    if arg == "3":
+        session.send(b"+OK\r\nSubject: large\r\n\r\n" + b"x" * 70 + b"\r\n")
+        for _ in range(100):
+            time.sleep(0.1)
+            session.send(b"y" * 70 + b"\r\n")
+        session.send(b".\r\n")
+        return b""
+
+
+def test_what_is_whole_does_not_wait_for_a_large_one(box):
+    with PopServer([text(0), text(1), text(2, 8000)], instead={"RETR": stalls}) as s:
+        c = box(s)
+        p = subprocess.Popen([collecting.BUSTIA, "fetch", "-a", c.file, "one"], env=c.environment, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 8
+        while len(c.mails()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert p.poll() is None and len(c.mails()) == 2
+        p.terminate()
+        p.wait(10)
 
 def test_too_large_is_deleted_where_the_account_says_so(box):
     with PopServer([text(0), text(1, 50000)]) as s:
@@ -381,6 +417,23 @@ def test_what_broke_the_connection_comes_last(box):
         assert c.fetch("one").status == FOR_NOW and len(c.mails()) == 5
         s.cut, s.instead = None, {}
         assert len(fetched(c)) == 6
+
+
+# ---- time
+
+
+def drip(session, arg):
+    session.send(b"+OK\r\n")
+    for i in range(1, 100000):
+        session.send(b"%d uid-%060d\r\n" % (i, i) * 20)
+        time.sleep(0.1)
+
+
+def test_a_check_has_an_end_whatever_comes(box):
+    with PopServer([text(0)], instead={"UIDL": drip}) as s:
+        c = box(s, check_timeout="3s")
+        r = c.fetch("one")
+        assert r.status == FOR_NOW and "longer than 3 s as a whole" in r.out and r.seconds < 2 * 3, r
 
 
 # ---- pauses

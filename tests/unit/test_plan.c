@@ -60,7 +60,7 @@ static const struct one ones[] = {
     {"leave headers", &leave, ROW(SEEN_HEADERS), PLAN_LEAVE, PLAN_TOO_LARGE, KEEP},
     {"leave marked", &leave, ROW(SEEN_MARKED), PLAN_LEAVE, PLAN_MARKED, KEEP},
     {"leave quarantined", &leave, ROW(SEEN_QUARANTINED), PLAN_LEAVE, PLAN_QUARANTINED, KEEP},
-    {"leave deleted: the account was changed", &leave, ROW(SEEN_DELETED), PLAN_LEAVE, PLAN_KNOWN, KEEP},
+    {"leave deleted: the account was changed", &leave, ROW(SEEN_DELETED), PLAN_COMPARE, PLAN_UNSETTLED, KEEP},
     {"leave no uid", &leave, ROW(SEEN_NEW, .uid = ""), PLAN_COMPARE, PLAN_NO_UID, KEEP},
     {"leave a uid of two", &leave, ROW(SEEN_NEW, .twice = true), PLAN_COMPARE, PLAN_NO_UID, KEEP},
     /* at once: what is delivered, or will be */
@@ -72,7 +72,7 @@ static const struct one ones[] = {
     {"now headers", &now_all, ROW(SEEN_HEADERS), PLAN_LEAVE, PLAN_TOO_LARGE, KEEP},
     {"now marked", &now_all, ROW(SEEN_MARKED), PLAN_LEAVE, PLAN_MARKED, KEEP},
     {"now quarantined", &now_all, ROW(SEEN_QUARANTINED), PLAN_LEAVE, PLAN_QUARANTINED, KEEP},
-    {"now deleted", &now_all, ROW(SEEN_DELETED), PLAN_LEAVE, PLAN_KNOWN, PLAN_UNSETTLED},
+    {"now deleted: not unseen", &now_all, ROW(SEEN_DELETED), PLAN_COMPARE, PLAN_UNSETTLED, KEEP},
     {"now no uid: once it is known", &now_all, ROW(SEEN_NEW, .uid = ""), PLAN_COMPARE, PLAN_NO_UID, KEEP},
     /* a uid that came back: only its content tells, until then it stays */
     {"back delivered", &now_all, ROW(SEEN_DELIVERED, .was_gone = true), PLAN_COMPARE, PLAN_BACK, KEEP},
@@ -87,8 +87,7 @@ static const struct one ones[] = {
      KEEP},
     {"14 days to the second", &after_14, ROW(SEEN_DELIVERED, .first = NOW - 14 * DAYS), PLAN_LEAVE, PLAN_KNOWN,
      PLAN_OLD},
-    {"14 days deleted", &after_14, ROW(SEEN_DELETED, .first = NOW - 20 * DAYS), PLAN_LEAVE, PLAN_KNOWN, PLAN_UNSETTLED},
-    {"14 days deleted, too young now", &after_14, ROW(SEEN_DELETED), PLAN_LEAVE, PLAN_KNOWN, KEEP},
+    {"14 days deleted", &after_14, ROW(SEEN_DELETED, .first = NOW - 20 * DAYS), PLAN_COMPARE, PLAN_UNSETTLED, KEEP},
     {"14 days failed long", &after_14, ROW(SEEN_SEEN, .first = NOW - 20 * DAYS), PLAN_FETCH, PLAN_NEW, PLAN_OLD},
     {"14 days marked", &after_14, ROW(SEEN_MARKED, .first = NOW - 20 * DAYS), PLAN_LEAVE, PLAN_MARKED, KEEP},
     {"14 days, a clock that was wrong", &after_14, ROW(SEEN_DELIVERED, .first = NOW + DAYS), PLAN_LEAVE, PLAN_KNOWN,
@@ -124,7 +123,7 @@ static const struct one ones[] = {
     {"whole marked", &leave, ROW(SEEN_MARKED, .whole = true), PLAN_FETCH, PLAN_WHOLE, KEEP},
     {"whole quarantined", &now_all, ROW(SEEN_QUARANTINED, .whole = true), PLAN_FETCH, PLAN_WHOLE, PLAN_NOW},
     {"whole delivered: never twice", &leave, ROW(SEEN_DELIVERED, .whole = true), PLAN_LEAVE, PLAN_KNOWN, KEEP},
-    {"whole deleted: never twice", &now_all, ROW(SEEN_DELETED, .whole = true), PLAN_LEAVE, PLAN_KNOWN, PLAN_UNSETTLED},
+    {"whole deleted: never twice", &now_all, ROW(SEEN_DELETED, .whole = true), PLAN_COMPARE, PLAN_UNSETTLED, KEEP},
 };
 
 static void one_by_one(void **state)
@@ -166,7 +165,7 @@ static void nothing_goes_that_is_not_here(void **state)
         a.remove_after = removal > 1 ? 14ULL * DAYS * 1000 : 0;
         struct plan_row *rows[] = {&row};
         plan_make(&a, NOW, rows, 1);
-        bool delivered = (row.state == SEEN_DELIVERED || row.state == SEEN_DELETED) && row.take == PLAN_LEAVE;
+        bool delivered = row.state == SEEN_DELIVERED && row.take == PLAN_LEAVE;
         bool discarded = row.take == PLAN_DISCARD && large && oversize == ACCOUNT_DELETE && row.state <= SEEN_SEEN;
         if (row.remove)
             assert_true(delivered || discarded || row.take == PLAN_FETCH);
