@@ -111,6 +111,8 @@ int conf_load(struct conf *c, const char *path, struct conf_problems *p, struct 
 
 /* The known name that `word` was probably meant to be, NULL if none is near. `names` ends with NULL. */
 const char *conf_nearest(struct span word, const char *const *names);
+/* Of a command line's options, without "=" and what is behind it; a single letter is no near miss of another. */
+const char *conf_nearest_option(const char *word, const char *const *names);
 
 /* Does `path` lie in `folder` (or is it)? By their names; both absolute. */
 bool conf_path_below(const char *path, const char *folder);

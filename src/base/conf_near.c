@@ -1,6 +1,8 @@
 /* conf_near: the known word that was probably meant. */
 #include "base/conf.h"
 
+#include <string.h>
+
 enum { WORD_MAX = 48 };
 
 static unsigned min3(unsigned a, unsigned b, unsigned c)
@@ -51,4 +53,10 @@ const char *conf_nearest(struct span word, const char *const *names)
         }
     }
     return best;
+}
+
+const char *conf_nearest_option(const char *word, const char *const *names)
+{
+    struct span name = {word, strcspn(word, "=")};
+    return name.n > 3 ? conf_nearest(name, names) : NULL;
 }

@@ -77,6 +77,19 @@ static const char notes[] =
     "ACCOUNT: of the accounts file, or maildir:PATH for a folder. MESSAGE: a number of `bustia list`, or a uid, which "
     "stays the same when messages come and go (uid:TEXT where it could be taken for a number).";
 
+static int count_words(const struct command *c, int argc, char **argv, struct err *err)
+{
+    if (argc == 0)
+        return err_set(err, ERR_USAGE, "%s wants an account: one of the accounts file, or maildir:PATH", c->word);
+    if (argc < c->least)
+        return err_set(err, ERR_USAGE, "%s wants a message behind \"%.64s\": a number of `bustia list`, or a uid",
+                       c->word, argv[0]);
+    if (argc > c->most)
+        return err_set(err, ERR_USAGE, "%s does not want so many words; \"%.100s\" is one too many", c->word,
+                       argv[c->most]);
+    return 0;
+}
+
 static int run(const struct command *c, int argc, char **argv, struct err *err)
 {
     struct reader r = {.accounts = NULL};
@@ -86,8 +99,8 @@ static int run(const struct command *c, int argc, char **argv, struct err *err)
         if (options[i].of & c->bit)
             rows[count++] = (struct option_row){options[i].name, options[i].kind, (char *)&r + options[i].at};
     int result = options_take(rows, count, &argc, argv, err);
-    if (result == 0 && (argc < c->least || argc > c->most))
-        result = err_set(err, ERR_USAGE, "%s", c->usage);
+    if (result == 0)
+        result = count_words(c, argc, argv, err);
     if (result == 0)
         result = c->run(&r, argc, argv, err);
     reader_end(&r);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/conf.h"
 #include "base/mem.h"
 
 static const struct option_row *row_of(const struct option_row *rows, unsigned count, const char *word,
@@ -32,6 +33,18 @@ static void give(const struct option_row *row, const char *text)
     }
 }
 
+static int no_option(const struct option_row *rows, unsigned count, const char *word, struct err *err)
+{
+    const char **names = mem_alloc((count + 1) * sizeof(char *));
+    for (unsigned i = 0; i < count; i++)
+        names[i] = rows[i].name;
+    names[count] = NULL;
+    const char *near = conf_nearest_option(word, names);
+    mem_free(names);
+    return err_set(err, ERR_USAGE, "there is no option \"%.100s\"%s%s%s", word, near ? "; did you mean " : "",
+                   near ? near : "", near ? "?" : "");
+}
+
 int options_take(const struct option_row *rows, unsigned count, int *argc, char **argv, struct err *err)
 {
     int kept = 0;
@@ -47,7 +60,7 @@ int options_take(const struct option_row *rows, unsigned count, int *argc, char 
             continue;
         const struct option_row *row = row_of(rows, count, argv[i], &text);
         if (!row)
-            return err_set(err, ERR_USAGE, "there is no option %.100s", argv[i]);
+            return no_option(rows, count, argv[i], err);
         if (row->kind != OPTION_FLAG && !text) {
             if (i + 1 == *argc)
                 return err_set(err, ERR_USAGE, "%s needs a word behind it", row->name);

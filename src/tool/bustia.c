@@ -56,7 +56,7 @@ static const struct command commands[] = {
     {"delete",  "ACCOUNT MESSAGE …",                     "takes messages off the server",           false, tool_reader},
     {"send",    "ACCOUNT …",                             "hands a message to the account's SMTP server", false, tool_reader},
     {"check",   "[--server|--accounts] [FILE]",          "all that is wrong with a configuration",  false, tool_check},
-    {"conf",    "[--accounts] [--sample|--manual]",      "a configuration as it is read, a sample, the manual's list",
+    {"conf",    "[--accounts [FILE]|-a FILE] [--sample|--manual]", "a configuration as it is read, a sample, the manual's list",
                                                                                                     false, tool_conf},
     {"help",    "",                                      "this list",                               false, run_help},
     {"version", "",                                      "the version of this program",             false, run_version},

@@ -123,6 +123,7 @@ static int check(const struct tool *t, enum which which, const char *file)
 
 int tool_check(const struct tool *t, int argc, char **argv)
 {
+    static const char *const options[] = {"--server", "--accounts", NULL};
     const char *file = NULL;
     bool server = false, accounts = false;
     for (int i = 1; i < argc; i++) {
@@ -130,12 +131,14 @@ int tool_check(const struct tool *t, int argc, char **argv)
             server = true;
         else if (strcmp(argv[i], "--accounts") == 0)
             accounts = true;
-        else if (argv[i][0] == '-' || file)
-            return tool_usage(usage);
+        else if (argv[i][0] == '-')
+            return tool_no_option(usage, argv[i], options);
+        else if (file)
+            return tool_wrong(usage, "one file is checked at a time, and %s is another one", argv[i]);
         else
             file = argv[i];
     }
     if (server && accounts)
-        return tool_usage(usage);
+        return tool_wrong(usage, "--server and --accounts exclude each other; without them both are checked");
     return check(t, server ? THE_SERVER : accounts ? THE_ACCOUNTS : WHAT_IS_THERE, file);
 }

@@ -7,7 +7,7 @@
 #include "base/accounts.h"
 #include "base/mem.h"
 
-static const char usage[] = "conf [--accounts] [--sample|--manual]";
+static const char usage[] = "conf [--accounts [FILE]|-a FILE] [--sample|--manual]";
 
 static int ended(int status, struct conf_problems *problems, const char *file)
 {
@@ -31,11 +31,12 @@ static int effective(const struct tool *t)
     return ended(status, &problems, t->file);
 }
 
-static int effective_accounts(void)
+/* `named`: the file, or NULL for the usual one. */
+static int effective_accounts(const char *named)
 {
     struct conf_problems problems = {0};
     struct err err;
-    char *file = accounts_file();
+    char *file = named ? mem_copy_text(named) : accounts_file();
     if (!file) {
         err_set(&err, ERR_CONFIG, "neither HOME nor BUSTIA_ACCOUNTS says where the accounts are");
         return tool_fail(&err);
@@ -51,25 +52,64 @@ static int effective_accounts(void)
     return status;
 }
 
+struct words {
+    const char *file; /* of accounts */
+    bool accounts, sample, manual;
+};
+
+static bool *flag_of(struct words *w, const char *word)
+{
+    return strcmp(word, "--accounts") == 0 ? &w->accounts
+           : strcmp(word, "--sample") == 0 ? &w->sample
+           : strcmp(word, "--manual") == 0 ? &w->manual
+                                           : NULL;
+}
+
+static int take(struct words *w, int argc, char **argv)
+{
+    static const char *const options[] = {"--accounts", "--sample", "--manual", "-a", NULL};
+    for (int i = 1; i < argc; i++) {
+        bool *flag = flag_of(w, argv[i]), a = strcmp(argv[i], "-a") == 0;
+        if (a && i + 1 == argc)
+            return tool_wrong(usage, "-a wants a word: the file of accounts");
+        w->accounts |= a;
+        i += a;
+        if (flag)
+            *flag = true;
+        else if (!a && argv[i][0] == '-')
+            return tool_no_option(usage, argv[i], options);
+        else if (w->file)
+            return tool_wrong(usage, "one file is printed at a time, and %s is another one", argv[i]);
+        else
+            w->file = argv[i];
+    }
+    return EX_OK;
+}
+
+static int fit(const struct words *w)
+{
+    if (w->sample && w->manual)
+        return tool_wrong(usage, "--sample and --manual exclude each other");
+    if (w->file && !w->accounts)
+        return tool_wrong(usage, "a file stands behind --accounts; bustia -c FILE conf prints one of the server");
+    if (w->file && (w->sample || w->manual))
+        return tool_wrong(usage, "--sample and --manual are the same for every file; name none");
+    return EX_OK;
+}
+
 int tool_conf(const struct tool *t, int argc, char **argv)
 {
-    bool accounts = false, sample = false, manual = false;
-    for (int i = 1; i < argc; i++) {
-        bool *flag = strcmp(argv[i], "--accounts") == 0 ? &accounts
-                     : strcmp(argv[i], "--sample") == 0 ? &sample
-                     : strcmp(argv[i], "--manual") == 0 ? &manual
-                                                        : NULL;
-        if (!flag)
-            return tool_usage(usage);
-        *flag = true;
-    }
-    if (sample && manual)
-        return tool_usage(usage);
-    if (sample)
-        (accounts ? accounts_sample : conf_sample)(stdout);
-    else if (manual)
-        (accounts ? accounts_manual : conf_manual)(stdout);
+    struct words w = {NULL};
+    int status = take(&w, argc, argv);
+    if (status == EX_OK)
+        status = fit(&w);
+    if (status != EX_OK)
+        return status;
+    if (w.sample)
+        (w.accounts ? accounts_sample : conf_sample)(stdout);
+    else if (w.manual)
+        (w.accounts ? accounts_manual : conf_manual)(stdout);
     else
-        return accounts ? effective_accounts() : effective(t);
+        return w.accounts ? effective_accounts(w.file) : effective(t);
     return EX_OK;
 }

@@ -37,8 +37,7 @@ int tool_fetch(const struct tool *t, int argc, char **argv)
     struct err err;
     if (fetch_options_read(&o, argc, argv, &err) == 0)
         return run(t, &o);
-    fprintf(stderr, "bustia: %s\n", err.text);
-    return tool_usage(fetch_usage);
+    return tool_wrong(fetch_usage, "%s", err.text);
 }
 
 /* What is marked is never fetched: the accounts are named one by one. */
@@ -47,10 +46,11 @@ int tool_mark_seen(const struct tool *t, int argc, char **argv)
     struct fetch_options o;
     struct err err;
     if (fetch_options_read(&o, argc, argv, &err) < 0)
-        fprintf(stderr, "bustia: %s\n", err.text);
-    else if (o.count && !o.watch && !o.whole && (o.what == COLLECT_FETCH || o.what == COLLECT_MARK_SEEN)) {
-        o.what = COLLECT_MARK_SEEN;
-        return run(t, &o);
-    }
-    return tool_usage(mark_seen_usage);
+        return tool_wrong(mark_seen_usage, "%s", err.text);
+    if (o.watch || o.whole || (o.what != COLLECT_FETCH && o.what != COLLECT_MARK_SEEN))
+        return tool_wrong(mark_seen_usage, "mark-seen fetches nothing: it goes with --json, --quiet and names");
+    if (!o.count)
+        return tool_wrong(mark_seen_usage, "what is marked is never fetched: name the accounts whose mail is meant");
+    o.what = COLLECT_MARK_SEEN;
+    return run(t, &o);
 }

@@ -4,6 +4,9 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/conf.h"
+#include "base/log.h"
+
 const char fetch_usage[] =
     "fetch [--test|--plan|--mark-seen|--watch] [--json] [--quiet] [--exit-new] [--moved] [--whole UID] "
     "[-a FILE] [ACCOUNT…]";
@@ -41,12 +44,22 @@ static const struct option *option_of(const char *word)
     return NULL;
 }
 
+static int no_option(const char *word, struct err *err)
+{
+    const char *names[OPTIONS + 1] = {NULL};
+    for (unsigned i = 0; i < OPTIONS; i++)
+        names[i] = options[i].name;
+    const char *near = conf_nearest_option(word, names);
+    return err_set(err, ERR_USAGE, "there is no option %.100s%s%s%s", log_quote(span_of(word)),
+                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 /* Takes `word`, an option, and if it has one its argument: returns how many words that were, -1: wrong. */
 static int take(struct fetch_options *o, int argc, char **argv, int i, struct err *err)
 {
     const struct option *option = option_of(argv[i]);
     if (!option)
-        return err_set(err, ERR_USAGE, "fetch has no option %.60s", argv[i]);
+        return no_option(argv[i], err);
     char *at = (char *)o + option->offset;
     if (option->kind == FLAG)
         *(bool *)at = true;

@@ -157,6 +157,7 @@ static int show(const struct fetch_accounts *f, bool json)
 int tool_status(const struct tool *t, int argc, char **argv)
 {
     static const char usage[] = "status [--json] [-a FILE] [ACCOUNT…]";
+    static const char *const options[] = {"--json", "-a", NULL};
     struct fetch_accounts f;
     struct err err;
     const char *file = NULL;
@@ -167,8 +168,10 @@ int tool_status(const struct tool *t, int argc, char **argv)
             json = true;
         else if (strcmp(argv[i], "-a") == 0 && i + 1 < argc)
             file = argv[++i];
+        else if (strcmp(argv[i], "-a") == 0)
+            return tool_wrong(usage, "-a wants a word: the file of accounts");
         else if (argv[i][0] == '-')
-            return tool_usage(usage);
+            return tool_no_option(usage, argv[i], options);
         else
             argv[1 + names++] = argv[i];
     }

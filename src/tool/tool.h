@@ -20,5 +20,9 @@ typedef int tool_fn(const struct tool *t, int argc, char **argv);
 int tool_fail(const struct err *err);
 /* "usage: bustia TEXT" to stderr; EX_USAGE. */
 int tool_usage(const char *text);
+/* What is wrong, in a sentence, and then the same. */
+int tool_wrong(const char *usage, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* `word` is no option; `names`, up to one that is NULL, are those that there are. */
+int tool_no_option(const char *usage, const char *word, const char *const *names);
 
 #endif

@@ -422,6 +422,10 @@ def test_conf_prints_the_accounts_as_they_are_read(home):
     assert p.stdout.count("interval = 10m\n") == 2 and "delete = 14d\n" in p.stdout
     home.write(p.stdout)
     assert home.run("conf", "--accounts").stdout == p.stdout
+    file = home.put("other", account("c"), 0o600)
+    for words in (["--accounts", file], ["-a", file], ["--accounts", "-a", file]):
+        p = home.run("conf", *words)
+        assert p.returncode == 0 and "account = c\n" in p.stdout and "account = a\n" not in p.stdout
     home.write(account(delete="sometimes"))
     p = home.run("conf", "--accounts")
     assert p.returncode == 78 and p.stdout == "" and ":6: error: " in p.stderr

@@ -287,14 +287,22 @@ def test_the_running_server_has_its_ports(own_bed):
 # ---- who asks for what
 
 def test_usage():
-    for words in (["--server", "--accounts"], ["--no"], ["a", "b"]):
+    for words, said in ((["--server", "--accounts"], "--server and --accounts exclude each other; without them both are checked"),
+                        (["--no"], 'there is no option "--no"'),
+                        (["--acounts"], 'there is no option "--acounts"; did you mean --accounts?'),
+                        (["a", "b"], "one file is checked at a time, and b is another one")):
         p = run("check", *words)
         assert p.returncode == 64
-        assert p.stderr == "usage: bustia check [--server|--accounts] [FILE]\n"
-    for words in (["--sample", "--manual"], ["--no"], ["a"]):
+        assert p.stderr == "bustia: %s\nusage: bustia check [--server|--accounts] [FILE]\n" % said
+    for words, said in ((["--sample", "--manual"], "--sample and --manual exclude each other"),
+                        (["--account"], 'there is no option "--account"; did you mean --accounts?'),
+                        (["--accounts", "a", "-a", "b"], "one file is printed at a time, and b is another one"),
+                        (["--accounts", "--sample", "a"], "--sample and --manual are the same for every file; name none"),
+                        (["-a"], "-a wants a word: the file of accounts"),
+                        (["a"], "a file stands behind --accounts; bustia -c FILE conf prints one of the server")):
         p = run("conf", *words)
         assert p.returncode == 64
-        assert p.stderr == "usage: bustia conf [--accounts] [--sample|--manual]\n"
+        assert p.stderr == "bustia: %s\nusage: bustia conf [--accounts [FILE]|-a FILE] [--sample|--manual]\n" % said
 
 
 def test_file_by_option_environment_and_word(place):

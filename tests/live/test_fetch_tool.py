@@ -104,7 +104,8 @@ def test_an_account_that_is_not_enabled(collecting):
         assert c.fetch("one").status == WELL and len(c.mails()) == 5
 
 
-USES = [(["--wath"], "no option"), (["--plan", "--test"], "exclude"), (["--whole"], "wants a word"), (["--whole", "u"], "one account"),
+USES = [(["--wath"], 'no option "--wath"; did you mean --watch?'), (["--plann"], 'no option "--plann"; did you mean --plan?'),
+        (["-x"], 'no option "-x"\n'), (["--plan", "--test"], "exclude"), (["--whole"], "wants a word"), (["--whole", "u"], "one account"),
         (["--watch", "--plan"], "--watch"), (["--moved"], "named"), (["onne"], 'did you mean "one"'), (["-a"], "wants a word")]
 
 
@@ -210,7 +211,12 @@ def test_a_test_says_what_it_found(collecting):
 def test_what_is_marked_is_never_fetched(collecting):
     with PopServer(MAILS[:4]) as s:
         c = collecting.account(s.port, delete="now")
-        assert c.bustia("mark-seen", "-a", c.file).status == USAGE
+        run = c.bustia("mark-seen", "-a", c.file)
+        assert run.status == USAGE and run.out.startswith("bustia: what is marked is never fetched: name the accounts whose mail is meant\nusage: "), run
+        run = c.bustia("mark-seen", "--plan", "-a", c.file, "one")
+        assert run.status == USAGE and run.out.startswith("bustia: mark-seen fetches nothing: it goes with "), run
+        run = c.bustia("status", "--jsn")
+        assert run.status == USAGE and run.out.startswith('bustia: there is no option "--jsn"; did you mean --json?\nusage: bustia status '), run
         run = c.bustia("mark-seen", "-a", c.file, "one")
         assert (run.status, run.out.splitlines()[-1]) == (WELL, "one: 4 messages taken as seen")
         s.add(MAILS[4])

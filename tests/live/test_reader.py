@@ -426,7 +426,16 @@ def test_usage(tmp_path):
     where = Collecting(tmp_path)
     where.account(1, name="work")
     assert 'did you mean "work"?' in told(where.bustia("list", "-a", where.file, "wrok"), 64)
-    assert "usage: bustia show" in told(where.bustia("show", "-a", where.file, "work"), 64)
+    for words, said in ((["show"], "show wants an account: one of the accounts file, or maildir:PATH"),
+                        (["delete", "--yes"], "delete wants an account: one of the accounts file, or maildir:PATH"),
+                        (["headers", "work"], 'headers wants a message behind "work": a number of `bustia list`, or a uid'),
+                        (["show", "work", "1", "2"], 'show does not want so many words; "2" is one too many'),
+                        (["list", "--uid", "work"], 'there is no option "--uid"; did you mean --uids?'),
+                        (["send", "--subjct=x", "work"], 'there is no option "--subjct=x"; did you mean --subject?'),
+                        (["list", "-x", "work"], 'there is no option "-x"')):
+        out = told(where.bustia(*words, "-a", where.file), 64)
+        assert out.startswith("bustia: %s\nusage: bustia %s [" % (said, words[0])) and out.count("usage:") == 1, out
+        assert out.count("ACCOUNT [" if words[0] in ("list", "send") else "ACCOUNT MESSAGE") == 1, out
     assert "usage: bustia list" in told(where.bustia("list", "--help"))
     assert "cannot" in told(where.bustia("list", "-a", where.file + "x", "work"), 78)
     where.text += "account = broken\nserver = \n"
