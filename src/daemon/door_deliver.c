@@ -37,6 +37,8 @@ static bool decide(struct reception *r)
         m->delivered += v == SMTP_OK ? (r->service == CONF_SMTP ? m->n_rcpts : 1) : 0;
         if (v != SMTP_OK && !m->why)
             m->why = transaction_word(v);
+        if (v != SMTP_OK)
+            reception_not_delivered(r, m->decided - 1, v);
         smtp_server_delivered(&r->smtp, v, m->id, conn_out(r->conn));
     }
     if (m->decided < m->n_groups)

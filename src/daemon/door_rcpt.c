@@ -5,7 +5,6 @@
  * never a refusal. */
 #include "daemon/door_reception.h"
 
-#include "base/log.h"
 #include "base/mem.h"
 
 enum { PATIENCE_MS = 60000 }; /* with auth and the rooms: a sender waits five minutes (RFC 5321 §4.5.3.2.3) */
@@ -33,9 +32,6 @@ static void answer(struct reception *r, enum smtp_verdict v)
         accept_rcpt(m, &r->smtp.rcpt);
         r->recipients++;
     } else {
-        char to[SMTP_ADDRESS_TEXT];
-        smtp_address_text(&r->smtp.rcpt, to);
-        log_debug("recipient", "id=%s to=%s why=%s", m->id, log_quote_text(to), transaction_word(v));
         drop_targets(m);
         r->refused++;
     }

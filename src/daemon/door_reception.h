@@ -88,6 +88,7 @@ struct reception {
     struct loop_timer *timer; /* what is due in this step */
     uint64_t started;
     unsigned messages, recipients, refused; /* for the log */
+    unsigned refusals;                      /* of whatever kind; the first few have a line of their own */
 };
 
 /* ---- door_smtp.c */
@@ -107,6 +108,11 @@ struct talk transaction_says(const struct reception *r, enum talk_type type);
 /* ---- door_rcpt.c */
 bool reception_ask(struct reception *r); /* RCPT. true: answered at once */
 void reception_rcpt_failed(struct reception *r); /* auth is gone, or too slow */
+
+/* ---- door_refused.c */
+enum { REFUSALS_SHOWN = 10 };
+void reception_refused(void *r, enum smtp_at at, const char *reply); /* logs it; the machine's on_refused */
+void reception_not_delivered(struct reception *r, unsigned rcpt, enum smtp_verdict v); /* the same, by its mailboxes */
 
 /* ---- door_left.c */
 void door_left_add(struct door *d, struct transaction *m, struct map *holders); /* its message; takes the map over */

@@ -18,12 +18,15 @@ static void reception_end(struct reception *r, const char *how)
 {
     struct door *d = r->door;
     const struct smtp_peer *peer = &r->smtp.peer;
+    char not_shown[32] = "";
+    if (r->refusals > REFUSALS_SHOWN)
+        snprintf(not_shown, sizeof not_shown, " not_shown=%u", r->refusals - REFUSALS_SHOWN);
     log_info(
         "reception",
-        "service=%s addr=%s tls=%s helo=%s%s%s messages=%u recipients=%u refused=%u errors=%u time=%.3f end=%s%s%s",
+        "service=%s addr=%s tls=%s helo=%s%s%s messages=%u recipients=%u refused=%u errors=%u%s time=%.3f end=%s%s%s",
         conf_service_name(r->service), r->address, conn_is_tls(r->conn) ? "yes" : "no", log_quote_text(peer->helo),
         *peer->address ? " for=" : "", *peer->address ? log_quote_text(peer->address) : "", r->messages, r->recipients,
-        r->refused, r->smtp.count.errors, (double)(clock_ms() - r->started) / 1000, how,
+        r->refused, r->smtp.count.errors, not_shown, (double)(clock_ms() - r->started) / 1000, how,
         *conn_trouble(r->conn) ? " why=" : "", *conn_trouble(r->conn) ? log_quote_text(conn_trouble(r->conn)) : "");
     if (smtp_server_guesses(&r->smtp))
         log_warning("reception", "service=%s addr=%s%s%s tried names: unknown=%u", conf_service_name(r->service),
@@ -313,6 +316,8 @@ void door_smtp_begin(struct door *d, int fd, const struct door_listener *from)
     r->conn = conn_new(d->loop, fd, &limits, &events, r);
     struct smtp_offer o = offer(r);
     smtp_server_init(&r->smtp, &o, conn_out(r->conn));
+    r->smtp.on_refused = reception_refused;
+    r->smtp.owner = r;
     reception_drive(r);
 }
 

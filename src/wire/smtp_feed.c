@@ -126,8 +126,8 @@ void smtp_server_mail(struct smtp_server *m, enum smtp_verdict v, struct buf *ou
         m->state = STATE_MAIL;
         smtp_ok(m, out, "250 2.1.0 The sender is noted");
     } else {
+        smtp_refuse_at(m, out, SMTP_AT_MAIL, v);
         m->mail = (struct smtp_mail){0};
-        smtp_refuse(m, out, v);
     }
 }
 
@@ -152,9 +152,9 @@ void smtp_server_rcpt(struct smtp_server *m, enum smtp_verdict v, struct buf *ou
     m->mail.refused++;
     m->count.unknown += v == SMTP_NOBODY || v == SMTP_NOT_OURS || v == SMTP_DISABLED;
     if (smtp_server_guesses(m) && m->mail.recipients == 0)
-        smtp_end_guesses(m, out);
+        smtp_end_guesses(m, out, SMTP_AT_RCPT);
     else
-        smtp_refuse(m, out, v);
+        smtp_refuse_at(m, out, SMTP_AT_RCPT, v);
 }
 
 void smtp_server_message(struct smtp_server *m, enum smtp_verdict v, struct buf *out)
@@ -171,7 +171,7 @@ void smtp_server_message(struct smtp_server *m, enum smtp_verdict v, struct buf 
         smtp_ok(m, out, "354 Send the message, and a line with a dot alone");
     } else {
         m->step = STEP_COMMAND;
-        smtp_refuse(m, out, v);
+        smtp_refuse_at(m, out, SMTP_AT_MESSAGE, v);
     }
 }
 

@@ -67,46 +67,52 @@ static bool take_path(struct span *rest, const char *head, struct smtp_address *
     return smtp_address_take(rest, a) && (rest->n == 0 || *rest->p == ' ');
 }
 
+static void mistake(struct smtp_server *m, struct buf *out, enum smtp_at at, const char *reply)
+{
+    smtp_err(m, out, "%s", reply);
+    smtp_tell(m, at, reply);
+}
+
 void smtp_do_mail(struct smtp_server *m, struct span rest, struct buf *out)
 {
     struct smtp_mail mail = {0};
     if (smtp_server_guesses(m)) {
-        smtp_end_guesses(m, out);
+        smtp_end_guesses(m, out, SMTP_AT_MAIL);
         return;
     }
     if (!take_path(&rest, "FROM:", &mail.from)) {
-        smtp_err(m, out, "501 5.1.7 That is no sender: MAIL FROM:<address>");
+        mistake(m, out, SMTP_AT_MAIL, "501 5.1.7 That is no sender: MAIL FROM:<address>");
         return;
     }
     if (!take_parameters(m, rest, &mail, out))
         return;
-    if (mail.from.utf8 && !mail.utf8) { /* RFC 6531 §3.5 */
-        smtp_err(m, out, "550 5.6.7 This address needs SMTPUTF8");
-        return;
-    }
-    if (mail.size > m->offer.size_max) {
-        smtp_refuse(m, out, SMTP_TOO_LARGE);
-        return;
-    }
     m->mail = mail;
-    m->step = STEP_MAIL;
+    if (mail.from.utf8 && !mail.utf8) { /* RFC 6531 §3.5 */
+        mistake(m, out, SMTP_AT_MAIL, "550 5.6.7 This address needs SMTPUTF8");
+    } else if (mail.size > m->offer.size_max) {
+        smtp_refuse_at(m, out, SMTP_AT_MAIL, SMTP_TOO_LARGE);
+    } else {
+        m->step = STEP_MAIL;
+        return;
+    }
+    m->mail = (struct smtp_mail){0};
 }
 
 void smtp_do_rcpt(struct smtp_server *m, struct span rest, struct buf *out)
 {
     struct smtp_address to;
-    if (!take_path(&rest, "TO:", &to) || (!*to.local && !*to.domain))
-        smtp_err(m, out, "501 5.1.3 That is no recipient: RCPT TO:<address>");
+    bool taken = take_path(&rest, "TO:", &to) && (*to.local || *to.domain);
+    m->rcpt = taken ? to : (struct smtp_address){0};
+    if (!taken)
+        mistake(m, out, SMTP_AT_RCPT, "501 5.1.3 That is no recipient: RCPT TO:<address>");
     else if (rest.n)
-        smtp_err(m, out, "555 5.5.4 RCPT takes no parameters here");
+        mistake(m, out, SMTP_AT_RCPT, "555 5.5.4 RCPT takes no parameters here");
     else if (to.utf8 && !m->mail.utf8)
-        smtp_err(m, out, "553 5.6.7 This address needs SMTPUTF8");
+        mistake(m, out, SMTP_AT_RCPT, "553 5.6.7 This address needs SMTPUTF8");
     else if (m->mail.recipients + m->mail.refused >= m->offer.recipients_max || /* each costs as much to ask about */
              smtp_server_guesses(
                  m)) /* those that are here get the message now, and the sender brings the others again */
-        smtp_refuse(m, out, SMTP_TOO_MANY);
-    else {
-        m->rcpt = to;
+        smtp_refuse_at(m, out, SMTP_AT_RCPT, SMTP_TOO_MANY);
+    else
         m->step = STEP_RCPT;
-    }
 }

@@ -107,7 +107,7 @@ static bool run_chunk(struct smtp_server *m, struct buf *in, struct buf *out, en
         if (m->refused == SMTP_OK)
             smtp_ok(m, out, "250 2.0.0 %llu octets so far", (unsigned long long)m->mail.octets);
         else
-            smtp_refuse(m, out, judge(m));
+            smtp_refuse_at(m, out, SMTP_AT_MESSAGE, judge(m));
         return true;
     }
     if (s.n == 0) {
@@ -152,6 +152,8 @@ static unsigned answers_due(const struct smtp_server *m)
 /* Writes what is decided and has room. true: all is answered. */
 static bool answer(struct smtp_server *m, struct buf *out)
 {
+    if (m->step == STEP_REFUSED && m->answered == 0 && smtp_room(out))
+        smtp_tell(m, SMTP_AT_MESSAGE, smtp_verdict_reply(judge(m))); /* once, however many are answered */
     while (m->answered < m->decided && smtp_room(out)) {
         enum smtp_verdict v = m->step == STEP_REFUSED ? judge(m) : (enum smtp_verdict)m->verdicts[m->answered];
         m->answered++;

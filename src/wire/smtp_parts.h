@@ -47,8 +47,12 @@ void smtp_ok(struct smtp_server *m, struct buf *out, const char *format, ...) __
 void smtp_err(struct smtp_server *m, struct buf *out, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* What a verdict other than OK is told. Not a mistake of the client's. */
 void smtp_refuse(struct smtp_server *m, struct buf *out, enum smtp_verdict v);
+/* The same, and the owner learns of it. */
+void smtp_refuse_at(struct smtp_server *m, struct buf *out, enum smtp_at at, enum smtp_verdict v);
+/* The owner learns of a reply that was given. */
+void smtp_tell(const struct smtp_server *m, enum smtp_at at, const char *reply);
 /* "421" to who tries names, and the end. */
-void smtp_end_guesses(struct smtp_server *m, struct buf *out);
+void smtp_end_guesses(struct smtp_server *m, struct buf *out, enum smtp_at at);
 /* "503" by what is missing or in the way. */
 void smtp_err_order(struct smtp_server *m, struct buf *out);
 void smtp_greet(struct smtp_server *m, struct buf *out);

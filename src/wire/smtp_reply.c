@@ -54,11 +54,20 @@ void smtp_err(struct smtp_server *m, struct buf *out, const char *format, ...)
     va_end(args);
 }
 
-void smtp_end_guesses(struct smtp_server *m, struct buf *out)
+void smtp_tell(const struct smtp_server *m, enum smtp_at at, const char *reply)
 {
+    if (m->on_refused)
+        m->on_refused(m->owner, at, reply);
+}
+
+void smtp_end_guesses(struct smtp_server *m, struct buf *out, enum smtp_at at)
+{
+    static const char reply[] = "421 4.7.0 Too many recipients that are not here";
     m->count.errors++;
-    buf_add_text(out, "421 4.7.0 Too many recipients that are not here\r\n");
+    buf_add_text(out, reply);
+    buf_add_text(out, "\r\n");
     m->step = STEP_CLOSE;
+    smtp_tell(m, at, reply);
 }
 
 /* ---- verdicts */
@@ -86,11 +95,22 @@ bool smtp_verdict_permanent(enum smtp_verdict v)
     return (unsigned)v < SMTP_VERDICTS && verdicts[v][0] == '5';
 }
 
+const char *smtp_verdict_reply(enum smtp_verdict v)
+{
+    return verdicts[(unsigned)v < SMTP_VERDICTS ? v : SMTP_TEMP];
+}
+
 void smtp_refuse(struct smtp_server *m, struct buf *out, enum smtp_verdict v)
 {
     m->count.errors++;
-    buf_add_text(out, verdicts[v < SMTP_VERDICTS ? v : SMTP_TEMP]);
+    buf_add_text(out, smtp_verdict_reply(v));
     buf_add_text(out, "\r\n");
+}
+
+void smtp_refuse_at(struct smtp_server *m, struct buf *out, enum smtp_at at, enum smtp_verdict v)
+{
+    smtp_refuse(m, out, v);
+    smtp_tell(m, at, smtp_verdict_reply(v));
 }
 
 static const char *const in_the_way[STATES] = {

@@ -69,6 +69,10 @@ enum smtp_verdict {
 };
 
 bool smtp_verdict_permanent(enum smtp_verdict v); /* 5yz: the sender is not to come again with it */
+const char *smtp_verdict_reply(enum smtp_verdict v); /* the reply to it, without CRLF */
+
+/* What a refusal is about. */
+enum smtp_at { SMTP_AT_MAIL, SMTP_AT_RCPT, SMTP_AT_MESSAGE };
 
 enum smtp_want {
     SMTP_WANT_INPUT,
@@ -118,6 +122,10 @@ struct smtp_server {
     struct smtp_address rcpt; /* WANT_RCPT */
     struct span piece;        /* WANT_PIECE: borrowed from `in` until the answer */
     bool tls_busy;            /* the owner's, at any time: STARTTLS is put off (454) */
+    /* The owner's, set after init; NULL: nobody asks. A sender, a recipient or a message was refused with this reply;
+     * what the owner says in smtp_server_delivered he knows himself. mail.from and rcpt say whose it is ("": unknown). */
+    void (*on_refused)(void *owner, enum smtp_at at, const char *reply);
+    void *owner;
     struct {                  /* for the log */
         unsigned messages, commands, errors;
         unsigned unknown; /* recipients that are not here: nobody, not ours, disabled */

@@ -337,3 +337,37 @@ def test_who_tries_names_is_sent_away(own_bed):
     m.quit()
     bed.wait_log(r"addr=127\.0\.0\.2 tried names: unknown=21")
     assert bed.log().count("tried names") == 1
+
+
+def test_what_is_refused_is_in_the_log(own_bed):
+    """whose address it was, who sent it and what he was told; ten of a connection, then a count; what a peer says forges no line"""
+    bed = own_bed("message_size=64k")
+    m = bed.mail("smtp")
+    m.ok("MAIL FROM:<ann@example.org>")
+    m.cmd("RCPT TO:<nobody@localhost>")
+    m.cmd("RCPT TO:<eve@elsewhere.example>")
+    m.cmd("RCPT TO:<no recipient>")
+    m.cmd('RCPT TO:<"x\\" reply=z">')
+    m.ok("RCPT TO:<t1>")
+    m.data(b"x: y\r\n\r\n" + b"0123456789\r\n" * 7000)
+    assert m.reply().startswith(b"552 5.3.4")
+    assert m.cmd("MAIL FROM:<ann@example.org> SIZE=1000000").startswith(b"552 5.3.4")
+    m.quit()
+    head = r"refused: at=%s service=smtp addr=127\.0\.0\.1 "
+    for at, rest in [("rcpt", r'id=\S+ from="ann@example\.org" to="nobody@localhost" reply="550 5\.1\.1 [^"]*"\n'),
+                     ("rcpt", r'id=\S+ from="ann@example\.org" to="eve@elsewhere\.example" reply="550 5\.7\.1 [^"]*"\n'),
+                     ("rcpt", r'id=\S+ from="ann@example\.org" to="" reply="501 5\.1\.3 [^"]*"\n'),
+                     ("rcpt", r'id=\S+ from="ann@example\.org" to="\S*\\x22 reply=z\S*" reply="550 5\.1\.1 [^"]*"\n'),
+                     ("message", r'from="ann@example\.org" reply="552 5\.3\.4 [^"]*"\n'),
+                     ("mail", r'from="ann@example\.org" reply="552 5\.3\.4 [^"]*"\n')]:
+        bed.wait_log(head % at + rest)
+    assert "not_shown" not in bed.log()
+    at = len(bed.log())
+    m = bed.mail("lmtp")
+    m.ok("MAIL FROM:<>")
+    for i in range(14):
+        m.cmd("RCPT TO:<gone%d>" % i)
+    m.quit()
+    bed.wait_log(r"reception: service=lmtp .* refused=14 errors=14 not_shown=4 time=", start=at)
+    shown = [line for line in bed.log()[at:].splitlines() if " refused: " in line]
+    assert len(shown) == 10 and 'from="" to="gone9"' in shown[9]
