@@ -36,6 +36,12 @@ def test_demo(tmp_path):
         assert listing.count(b"\n") == 60
         assert fifth == wire(messages.message(5)) and second == wire(messages.message(2))
         assert int(seventh) == len(wire(messages.message(7)))
+        reader, fetch = [line for line in lines if line.endswith("-a %s/accounts" % folder) or line.endswith("-a %s/accounts demo" % folder)]
+        assert " list " in reader and " fetch " in fetch
+        rows = subprocess.run(reader, shell=True, check=True, capture_output=True, text=True)
+        assert rows.stdout.count("\n") == 25 and "the newest 25 of 61" in rows.stderr
+        assert "61 new, 61 left" in subprocess.run(fetch, shell=True, check=True, capture_output=True, text=True).stdout
+        assert len(os.listdir(folder + "/collected/new")) == 61 and os.path.exists(folder + "/state/bustia/demo.db")
         who = re.search(r"^ +(\S+/bustia -c \S+ who)$", text, re.M).group(1)
         subprocess.run(who, shell=True, check=True, capture_output=True)
     finally:
