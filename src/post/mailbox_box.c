@@ -16,6 +16,7 @@ struct slot {
     struct store_draft *draft;  /* NULL: fate.err says why */
     bool taken, counted;        /* it has a part of the mailbox's room */
     uint64_t written, reserved; /* octets so far; of that room */
+    struct err full;            /* there is no room, but it may be there already: nothing of it is written */
     struct mailbox_fate fate;
 };
 
@@ -128,6 +129,20 @@ static struct slot *slot_of(struct box *b, const struct mailbox_frame *f, bool t
     return &b->slots[f->slot];
 }
 
+/* true: it may go on, perhaps for the question alone whether it is there already. */
+static bool has_room(struct box *b, struct slot *s, const struct mailbox_frame *f, struct store_about *about,
+                     struct err *err)
+{
+    if (reserve(b, s, f->size, err) == 0)
+        return true;
+    if (err->kind != ERR_LIMIT || !f->ask_first || !about->key)
+        return false;
+    s->full = *err;
+    about->only_known = true;
+    *err = (struct err){.kind = ERR_NONE};
+    return true;
+}
+
 static void begin(struct box *b, const struct mailbox_frame *f)
 {
     char key[MAILBOX_KEY_MAX + 1];
@@ -140,7 +155,7 @@ static void begin(struct box *b, const struct mailbox_frame *f)
         .key = *key ? key : NULL, .time = f->time, .wire = f->wire, .uid = s->fate.uid, .had = &s->fate.had};
     struct err *err = &s->fate.err;
     *err = b->trouble;
-    if (b->store && reserve(b, s, f->size, err) == 0) {
+    if (b->store && has_room(b, s, f, &about, err)) {
         if (b->store->ops->begin(b->store, &about, &s->draft, err) < 0)
             release(b, s);
         s->taken = s->draft != NULL;
@@ -158,7 +173,7 @@ static void write_pieces(struct box *b, const struct mailbox_frame *f)
         if (mailbox_receive(b->fd, b->piece, n) < 0)
             give_up(b, EX_IOERR);
         left -= n;
-        if (!s->draft)
+        if (!s->draft || s->full.kind != ERR_NONE)
             continue;
         s->written += n;
         if ((s->written > s->reserved && reserve(b, s, s->written, &s->fate.err) < 0) ||
@@ -195,7 +210,7 @@ static void commit(struct box *b, const struct mailbox_frame *f)
     if (b->store && n)
         b->store->ops->commit(drafts, n, errs);
     for (unsigned i = 0; i < n; i++) {
-        ready[i]->fate.err = errs[i];
+        ready[i]->fate.err = errs[i].kind == ERR_GONE && ready[i]->full.kind != ERR_NONE ? ready[i]->full : errs[i];
         release(b, ready[i]);
     }
     b->used_known = false;

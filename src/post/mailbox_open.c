@@ -79,6 +79,7 @@ static int begin(struct out *o, const struct out_about *about, struct out_draft 
     struct mailbox_frame f = {.what = MAILBOX_BEGIN,
                               .n = (uint32_t)strnlen(key, MAILBOX_KEY_MAX + 1),
                               .wire = about->wire,
+                              .ask_first = about->ask_first,
                               .time = about->time,
                               .size = about->size};
     if (f.n > MAILBOX_KEY_MAX)

@@ -20,7 +20,7 @@ enum mailbox_what {
 
 struct mailbox_frame {
     uint32_t what, slot, n;
-    bool wire;
+    bool wire, ask_first;
     int64_t time;
     uint64_t size;
 };

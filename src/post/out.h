@@ -19,6 +19,7 @@ struct out_draft;
 
 struct out_about {
     const char *key; /* store_about's, or NULL */
+    bool ask_first;  /* with `key`: no room is told by commit, and only if the key is not there already */
     bool *had;       /* lives until commit, which makes it true if the key was met, where one can ask; or NULL */
     const char *uid; /* what it is called where it comes from, or NULL: only told on */
     int64_t time;    /* when it came, s since 1970; 0: now */

@@ -89,6 +89,15 @@ static void look_for_keys(struct batch *b)
     mem_free(b->keyed);
 }
 
+static void drop_unknown(struct batch *b)
+{
+    struct err err;
+    err_set(&err, ERR_GONE, "no message has this key");
+    for (unsigned i = 0; i < b->n; i++)
+        if (b->drafts[i]->only_known && b->drafts[i]->fate == MAILDIR_WAITING)
+            discard(b, i, &err);
+}
+
 /* The one of this batch, already placed, that has the key of the i-th; NULL: none. */
 static const struct store_draft *had_before(const struct batch *b, unsigned i)
 {
@@ -250,6 +259,7 @@ unsigned maildir_draft_commit(struct store_draft **d, unsigned n, struct err *er
         return finish(&b);
     }
     look_for_keys(&b);
+    drop_unknown(&b);
     place_and_record(&b);
     maildir_unlock(b.box);
     sync_all(&b);

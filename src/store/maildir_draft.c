@@ -47,6 +47,7 @@ int maildir_draft_begin(struct maildir_box *m, const struct store_about *about, 
     d->box = m;
     d->uid = about->uid;
     d->had = about->had;
+    d->only_known = about->only_known;
     d->strip = about->wire && !about->keep_crlf && !m->wire_ends;
     if (about->key)
         digest_key(about->key, d->key);

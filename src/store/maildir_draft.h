@@ -20,6 +20,7 @@ struct store_draft {
     int fd;     /* in tmp/, until it is ready */
     bool ready; /* synced and closed */
     bool strip; /* CRLF becomes LF */
+    bool only_known; /* it goes no further than to the question whether its key is there */
     struct ends ends;
     char *buf; /* what is not written yet, until it is ready */
     size_t n;

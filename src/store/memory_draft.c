@@ -11,7 +11,7 @@ struct store_draft {
     bool *had;
     char *text;
     size_t size, room;
-    bool strip;
+    bool strip, only_known;
     struct ends ends;
 };
 
@@ -25,6 +25,7 @@ int memory_begin(struct store *s, const struct store_about *about, struct store_
                                .key = about->key ? mem_copy_text(about->key) : NULL,
                                .uid = about->uid,
                                .had = about->had,
+                               .only_known = about->only_known,
                                .strip = about->wire && !about->keep_crlf && !m->wire_ends};
     return 0;
 }
@@ -76,19 +77,21 @@ static const struct memory_message *of_key(const struct memory_box *b, const cha
     return NULL;
 }
 
-static void place(struct store_draft *d)
+static void place(struct store_draft *d, struct err *err)
 {
     struct memory_box *b = d->memory->box;
     memory_lock();
     const struct memory_message *there = of_key(b, d->key);
     if (there && d->had)
         *d->had = true;
-    if (!there) {
+    if (!there && d->only_known)
+        err_set(err, ERR_GONE, "no message has this key");
+    else if (!there) {
         memory_box_add(b, d->text, d->size, d->key);
         d->text = NULL;
         there = &b->messages[b->count - 1];
     }
-    if (d->uid)
+    if (there && d->uid)
         memory_uid(there, d->uid);
     memory_unlock();
 }
@@ -100,11 +103,10 @@ unsigned memory_commit(struct store_draft **d, unsigned n, struct err *errs)
         const struct memory_words *w = &d[i]->memory->words;
         errs[i] = (struct err){0};
         if (memory_act(w, MEMORY_COMMIT, &errs[i]) == 0) {
-            place(d[i]);
-            if (w->unknown)
+            place(d[i], &errs[i]);
+            if (errs[i].kind == ERR_NONE && w->unknown)
                 err_set(&errs[i], ERR_UNKNOWN, "memory: whether it was delivered is unknown on request");
-            else
-                durable++;
+            durable += errs[i].kind == ERR_NONE;
         }
         memory_abort(d[i]);
     }

@@ -40,6 +40,7 @@ enum { STORE_UID = 71 }; /* a uid of at most 70 octets (RFC 1939 §7), and a NUL
 /* What is known of a message before its octets. */
 struct store_about {
     const char *key; /* one key committed twice = one message, as long as the first is there; NULL: a fresh one */
+    bool only_known; /* nothing is stored: commit says whether its key is there (ERR_NONE) or not (ERR_GONE) */
     bool wire; /* it is written in lines that end with CRLF, as it came by SMTP; false: as stored, kept to the octet */
     bool keep_crlf; /* with `wire`: it is stored with all of its CRLF, for other programs (store_keeps_crlf) */
     int64_t time;   /* s since 1970: when it came, for its place in the list; 0: now */

@@ -17,7 +17,11 @@
 #include "tool/import_progress.h"
 #include "tool/import_source.h"
 
-enum { TOGETHER = 64, TOGETHER_OCTETS = 16 << 20 };
+enum {
+    TOGETHER = 64,
+    TOGETHER_OCTETS = 16 << 20,
+    FULL = 20 /* as many in a row that do not fit: the mailbox is full for all */
+};
 
 struct written {
     struct out_draft *draft;
@@ -36,8 +40,9 @@ struct import {
     struct written written[TOGETHER];
     unsigned n;
     size_t octets;
-    unsigned had; /* of those that are there: they were before */
-    int status;   /* of the first that failed */
+    unsigned had;              /* of those that are there: they were before */
+    unsigned unfit, unfit_row; /* there was no room for them; in a row */
+    int status;                /* of the first that failed */
 };
 
 /* The content, and which of several equal ones it is. */
@@ -69,6 +74,25 @@ static void count_there(struct import *im, bool had)
 {
     im->progress.there++;
     im->had += had;
+    im->unfit_row = 0;
+}
+
+/* A smaller one may fit. -1: there is no sense in going on. */
+static int refused(struct import *im, const char *name, const struct err *err)
+{
+    complain(im, name, err);
+    if (err->kind == ERR_LIMIT) {
+        im->unfit++;
+        im->unfit_row++;
+    }
+    return err->kind == ERR_INPUT || err->kind == ERR_LIMIT ? 0 : -1;
+}
+
+/* Soon enough to stop where all that is to come would be refused. */
+static bool is_due(const struct import *im)
+{
+    return im->n == TOGETHER || im->n == im->out->together || im->octets >= TOGETHER_OCTETS ||
+           (im->unfit_row && im->unfit_row + im->n >= FULL);
 }
 
 /* -1: there is no sense in going on. */
@@ -85,12 +109,10 @@ static int commit(struct import *im)
         struct written *w = &im->written[i];
         if (errs[i].kind == ERR_NONE)
             count_there(im, w->had);
-        else
-            complain(im, w->name, &errs[i]);
+        else if (refused(im, w->name, &errs[i]) < 0)
+            result = -1;
         if (errs[i].kind == ERR_NONE && im->journal)
             import_journal_add(im->journal, w->key);
-        if (errs[i].kind != ERR_NONE && errs[i].kind != ERR_INPUT)
-            result = -1;
         mem_free(w->key);
         mem_free(w->name);
     }
@@ -100,13 +122,13 @@ static int commit(struct import *im)
     }
     im->n = 0;
     im->octets = 0;
-    return result;
+    return im->unfit_row >= FULL ? -1 : result;
 }
 
 static int begin(struct import *im, const struct import_message *m, const char *key, bool *had, struct out_draft **d,
                  struct err *err)
 {
-    struct out_about about = {.key = key, .had = had, .time = m->time, .size = m->text.n};
+    struct out_about about = {.key = key, .ask_first = true, .had = had, .time = m->time, .size = m->text.n};
     if (out_begin(im->out, &about, d, err) < 0)
         return -1;
     if (out_write(im->out, *d, m->text, err) < 0) {
@@ -129,16 +151,15 @@ static int take(struct import *im, const struct import_message *m)
     }
     *w = (struct written){.draft = NULL};
     if (begin(im, m, key, &w->had, &d, &err) < 0) {
-        complain(im, m->name, &err);
         mem_free(key);
-        return err.kind == ERR_INPUT ? 0 : -1;
+        return refused(im, m->name, &err);
     }
     w->draft = d;
     w->key = key;
     w->name = mem_copy_text(m->name);
     im->n++;
     im->octets += m->text.n;
-    return im->n == TOGETHER || im->n == im->out->together || im->octets >= TOGETHER_OCTETS ? commit(im) : 0;
+    return is_due(im) ? commit(im) : 0;
 }
 
 static void run(struct import *im)
@@ -158,7 +179,12 @@ static void run(struct import *im)
     if (commit(im) < 0)
         going = -1;
     import_progress_clear(&im->progress);
-    if (going < 0)
+    if (im->unfit_row >= FULL)
+        fprintf(stderr,
+                "bustia: the import stopped: %u messages in a row did not fit, so the mailbox seems full; make room or "
+                "raise the quota, and run it again: nothing comes twice\n",
+                im->unfit_row);
+    else if (going < 0)
         fputs("bustia: the import stopped; run it again to go on where it is, nothing comes twice\n", stderr);
 }
 
@@ -183,7 +209,9 @@ static int import(struct import *im, const char *path, struct err *err)
     printf("%u message%s of %s %s in the mailbox of %s", im->progress.there, im->progress.there == 1 ? "" : "s",
            log_escape(span_of(path)), im->progress.there == 1 ? "is" : "are", log_escape(span_of(im->user)));
     printf(": %u new, %u there already", im->progress.there - im->had, im->had);
-    printf(im->progress.failed ? ", %u not taken\n" : "\n", im->progress.failed);
+    if (im->unfit)
+        printf(", %u did not fit", im->unfit);
+    printf(im->progress.failed > im->unfit ? ", %u not taken\n" : "\n", im->progress.failed - im->unfit);
     return 0;
 }
 

@@ -104,8 +104,8 @@ def test_over_quota_is_told(bed, way, tmp_path):
     bed.tool("quota", "recount", name)
 
 
-def test_an_import_stops_at_the_quota(bed, way, tmp_path):
-    """also within what is put together"""
+def test_an_import_takes_what_the_quota_permits(bed, way, tmp_path):
+    """also within what is put together; what is there already takes no room"""
     name = fresh(bed, "t23")
     source = str(tmp_path / "source")
     folder_of(source, [b"Subject: %d\n\n" % i + b"x" * 200 + b"\n" for i in range(8)])
@@ -114,11 +114,51 @@ def test_an_import_stops_at_the_quota(bed, way, tmp_path):
     bed.tool("quota", "set", name, "none", "3")
     bed.tool("quota", "recount", name)
     try:
+        for new, there in ((3, 0), (0, 3)):
+            status, said = run(bed, "import", name, source, **state(way, tmp_path))
+            assert status == 69 and "3 messages" in said, said
+            assert "%d new, %d there already, 5 did not fit\n" % (new, there) in said and "stopped" not in said, said
+            assert len(bed.files(name)) == 3
+        bed.tool("quota", "set", name, "none", "none")
         status, said = run(bed, "import", name, source, **state(way, tmp_path))
-        assert status == 69 and "3 messages" in said, said
-        assert len(bed.files(name)) == 3
+        assert status == 0 and "5 new, 3 there already\n" in said, said
     finally:
         bed.tool("quota", "set", name, "none", "none")
+
+
+def test_an_import_passes_over_what_does_not_fit(bed, way, tmp_path):
+    """those that come after it are tried; a mailbox that has room for none is not asked for ever, and a later run goes on"""
+    name = fresh(bed, "t24")
+    source = str(tmp_path / "source")
+    small = [b"Subject: %d\n\n" % i + b"x" * 200 + b"\n" for i in range(70)]
+    folder_of(source, small[:6] + [b"Subject: big\n\n" + b"0123456789\n" * 20000] + small[6:])
+    readable(tmp_path)
+    subprocess.run(["chmod", "-R", "a+rX", source], check=True)
+    bed.tool("quota", "set", name, "100k", "none")
+    bed.tool("quota", "recount", name)
+    kw = state(way, tmp_path)
+    try:
+        status, said = run(bed, "import", name, source, **kw)
+        assert status == 69 and "70 new, 0 there already, 1 did not fit\n" in said and "6.eml" in said, said
+        bed.tool("quota", "set", name, "1M", "none")
+        status, said = run(bed, "import", name, source, **kw)
+        assert status == 0 and "1 new, 70 there already\n" in said, said
+        bed.tool("quota", "set", name, "none", "71")
+        more = [b"Subject: more %d\n\n" % i for i in range(300)]
+        for i, m in enumerate(more):
+            with open("%s/more%d.eml" % (source, i), "wb") as f:
+                f.write(m)
+            os.chmod("%s/more%d.eml" % (source, i), 0o644)
+        status, said = run(bed, "import", name, source, **kw)
+        refused = int(said.split(" there already, ")[1].split(" did not fit")[0])
+        assert status == 69 and 20 <= refused < 100 and "seems full" in said, said
+        assert "0 new, 71 there already" in said and len(bed.files(name)) == 71
+        bed.tool("quota", "set", name, "none", "none")
+        status, said = run(bed, "import", name, source, **kw)
+        assert status == 0 and "300 new, 71 there already\n" in said, said
+    finally:
+        bed.tool("quota", "set", name, "none", "none")
+        fresh(bed, name)
 
 
 def mbox_of(path, messages):

@@ -456,6 +456,27 @@ static void test_commit_tells_the_uid(void **state)
     shut(s, &drop);
 }
 
+/* A question alone: nothing is stored, whatever the answer. */
+static void test_only_what_is_known(void **state)
+{
+    static const char *const keys[] = {"a", "b", "c"};
+    struct test *t = *state;
+    bool had[3] = {false};
+    struct store *s = open_to_deliver(t);
+    struct store_draft *d[3];
+    struct err errs[3];
+    assert_int_equal(deliver_key(s, "a", "a\n"), 1);
+    for (unsigned i = 0; i < 3; i++)
+        d[i] = draft(s, &(struct store_about){.key = keys[i], .only_known = i < 2, .had = &had[i]}, span_of(""));
+    assert_int_equal(s->ops->commit(d, 3, errs), 2);
+    assert_int_equal(errs[0].kind, ERR_NONE);
+    assert_int_equal(errs[1].kind, ERR_GONE);
+    assert_int_equal(errs[2].kind, ERR_NONE);
+    assert_true(had[0] && !had[1] && !had[2]);
+    s->ops->close(s);
+    assert_int_equal(count(t), 2);
+}
+
 /* ---- used */
 
 static void expect_used(struct store *s, bool afresh, uint64_t octets, uint64_t messages)
@@ -579,6 +600,7 @@ int main(void)
         PROMISE(one_key_one_message),
         PROMISE(one_key_in_one_commit),
         PROMISE(commit_tells_the_uid),
+        PROMISE(only_what_is_known),
         PROMISE(used),
         PROMISE(used_after_removing),
         PROMISE(trouble_leaves_nothing),
