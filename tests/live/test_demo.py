@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -11,17 +12,33 @@ import messages
 from bed import TOP, wire
 
 
-@pytest.mark.skipif("BUSTIA_BUILD" in os.environ, reason="the demo is of the ordinary build")
-def test_demo(tmp_path):
-    out = tmp_path / "out"
+pytestmark = pytest.mark.skipif("BUSTIA_BUILD" in os.environ, reason="the demo is of the ordinary build")
+
+
+def start(out):
+    """the process, once it has said how to try it"""
     with out.open("wb") as f:
         p = subprocess.Popen([TOP + "/demo"], stdout=f, stderr=f, stdin=subprocess.DEVNULL, start_new_session=True,
                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    end = time.monotonic() + 120
+    while "Ctrl-C ends it" not in out.read_text(errors="replace"):
+        if p.poll() is not None or time.monotonic() > end:
+            end_it(p)
+            pytest.fail(out.read_text(errors="replace"))
+        time.sleep(0.2)
+    return p
+
+
+def end_it(p):
+    if p.poll() is None:
+        os.killpg(p.pid, signal.SIGINT)
+    return p.wait(timeout=60)
+
+
+def test_demo(tmp_path):
+    out = tmp_path / "out"
+    p = start(out)
     try:
-        end = time.monotonic() + 120
-        while "Ctrl-C ends it" not in out.read_text(errors="replace"):
-            assert p.poll() is None and time.monotonic() < end, out.read_text(errors="replace")
-            time.sleep(0.2)
         text = out.read_text()
         folder = re.search(r"configuration and log are in (\S+),", text).group(1)
         lines = [line.strip() for line in text.splitlines()]
@@ -45,6 +62,69 @@ def test_demo(tmp_path):
         who = re.search(r"^ +(\S+/bustia -c \S+ who)$", text, re.M).group(1)
         subprocess.run(who, shell=True, check=True, capture_output=True)
     finally:
-        os.killpg(p.pid, signal.SIGINT)
-        p.wait(timeout=60)
+        end_it(p)
+    assert not os.path.exists(folder)
+
+
+def refused(*ports, **kw):
+    p = subprocess.run([TOP + "/demo", *map(str, ports)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=180, **kw)
+    assert p.returncode not in (0, None) and "is running" not in p.stdout, p.stdout
+    return p.returncode, p.stderr
+
+
+def test_a_port_that_is_taken_is_named(bed):
+    """also where a POP3 server answers there: it is not ours"""
+    taken = bed.ports["pop3"]
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        free = s.getsockname()[1]
+    for ports in [(taken,), (free, taken)]:
+        assert refused(*ports) == (69, "demo: port %d of 127.0.0.1 is taken by another server, or you may not use it\n" % taken)
+    assert refused("pop3") == (64, "demo: pop3 is no port\n")
+
+
+def test_who_answers_at_the_port_is_not_taken_for_ours(tmp_path):
+    """another POP3 server takes the port just before ours wants it (while the certificate is made), and says yes to all"""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    server = tmp_path / "server.py"
+    server.write_text("""
+import os, socketserver
+class Yes(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(b"+OK ready\\r\\n")
+        for line in self.rfile:
+            self.wfile.write(b"+OK\\r\\n" + (b".\\r\\n" if line[:4].upper() in (b"CAPA", b"LIST") else b""))
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+s = socketserver.ThreadingTCPServer(("127.0.0.1", %d), Yes)
+if os.fork() == 0:
+    os.setsid()
+    os.closerange(0, 3)
+    open(%r, "w").write(str(os.getpid()))
+    s.serve_forever()
+""" % (port, str(tmp_path / "pid")))
+    openssl = tmp_path / "openssl"
+    openssl.write_text('#!/bin/sh\n/usr/bin/python3 %s\nPATH=${PATH#*:}\nexec openssl "$@"\n' % server)
+    openssl.chmod(0o755)
+    try:
+        status, said = refused(port, env=dict(os.environ, PATH="%s:%s" % (tmp_path, os.environ["PATH"])))
+        assert status == 1 and "demo: the server did not start" in said and "in use" in said
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+def test_a_server_that_ends_is_told(tmp_path):
+    out = tmp_path / "out"
+    p = start(out)
+    try:
+        folder = re.search(r"configuration and log are in (\S+),", out.read_text()).group(1)
+        with open(folder + "/log") as f:
+            pid = int(re.search(r" start: bustiad \S+ pid=(\d+)", f.read()).group(1))
+        os.kill(pid, signal.SIGKILL)
+        assert p.wait(timeout=60) == 128 + signal.SIGKILL
+        assert "the server has ended by itself (status 137)" in out.read_text()
+    finally:
+        end_it(p)
     assert not os.path.exists(folder)
