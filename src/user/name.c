@@ -3,6 +3,8 @@
 #include "user/name.h"
 
 #include <stdint.h>
+
+#include "base/log.h"
 #include <string.h>
 
 /* Code points that no name and no address has, with what people call them. */
@@ -25,7 +27,7 @@ static const struct range {
     {0x3000, 0x3000, "a space"},
     {0xD800, 0xDFFF, "half a character (a surrogate)"},
     {0xFEFF, 0xFEFF, "an invisible character"},
-    {0xFFF9, 0xFFFF, "no character"},
+    {0xFFF9, 0xFFFF, "a code point that is no character"},
 };
 
 /* The length of the sequence that begins with a byte, its bits, and the least value that needs that length. */
@@ -61,16 +63,24 @@ static unsigned code_point(struct span s, uint32_t *value)
     return v >= least && v <= 0x10FFFF ? n : 0;
 }
 
+/* In quotes, cut where a sentence would be. */
+static const char *shown(struct span text)
+{
+    enum { MOST = 100 };
+    return log_quote((struct span){text.p, text.n < MOST ? text.n : MOST});
+}
+
 int users_check_text(struct span text, const char *what, struct err *err)
 {
     for (struct span rest = text; rest.n;) {
         uint32_t c;
         unsigned n = code_point(rest, &c);
         if (n == 0)
-            return err_set(err, ERR_INPUT, "%s must be UTF-8", what);
+            return err_set(err, ERR_INPUT, "%s must be UTF-8: %s", what, shown(text));
         for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
             if (c >= refused[i].first && c <= refused[i].last)
-                return err_set(err, ERR_INPUT, "%s (U+%04X) in %s", refused[i].what, (unsigned)c, what);
+                return err_set(err, ERR_INPUT, "%s may not have %s (U+%04X) in it: %s", what, refused[i].what,
+                               (unsigned)c, shown(text));
         rest = span_from(rest, n);
     }
     return 0;
@@ -85,6 +95,6 @@ int users_check_name(struct span name, struct err *err)
     if (span_is(name, ".") || span_is(name, ".."))
         return err_set(err, ERR_INPUT, "\".\" and \"..\" are no users' names");
     if (memchr(name.p, '/', name.n))
-        return err_set(err, ERR_INPUT, "a slash (U+002F) in a user's name");
+        return err_set(err, ERR_INPUT, "a user's name may not have a slash (U+002F) in it: %s", shown(name));
     return users_check_text(name, "a user's name", err);
 }
