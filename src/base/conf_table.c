@@ -161,7 +161,8 @@ const struct conf_schema conf_schema_server = {
     table, sizeof table / sizeof *table, "bustia.conf(5)",
     "# bustia.conf: the configuration of bustiad(8). bustia.conf(5) explains it; `bustia check` checks it.\n"
     "#\n"
-    "# Every option stands here with its default. To change one, take away the \"#\" before it.\n"
+    "# Every option stands here with its default, but for \"listen\" and \"hostname\": their defaults are said above\n"
+    "# their lines, which are examples. To change an option, take away the \"#\" before it.\n"
     "# A line is NAME = VALUE; a \"#\" at its start or after a blank begins a comment.\n"};
 
 unsigned conf_line(const struct conf *c, const char *name)

@@ -357,6 +357,16 @@ def test_sample_can_be_checked(place):
     assert told(place, path, run("check", "--server", path)) == ""
 
 
+def test_sample_shows_the_defaults(tmp_path):
+    """but for what it says: with every "#" taken away it configures what an empty file does"""
+    sample = run("conf", "--sample").stdout
+    assert 'but for "listen" and "hostname"' in sample
+    (tmp_path / "none").write_text("")
+    (tmp_path / "all").write_text("".join(o + "\n" for o in re.findall(r"(?m)^#(\w+ =.*)$", sample) if not re.match("listen|hostname", o)))
+    shown = [run("-c", str(tmp_path / name), "conf") for name in ("none", "all")]
+    assert shown[0].stdout == shown[1].stdout != "" and shown[0].returncode == shown[1].returncode == 0, shown
+
+
 def test_output_that_is_lost_is_no_success():
     with open("/dev/full", "w") as full:
         p = subprocess.run([BUSTIA, "conf", "--sample"], stdout=full, stderr=subprocess.PIPE, text=True)
