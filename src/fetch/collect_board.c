@@ -52,21 +52,31 @@ static int open_to_note(struct collect *c, struct err *err)
     return 0;
 }
 
+/* As `bustia status` says it. */
+static const char *span_text(int64_t s, char out[32])
+{
+    const char *unit = s < 100 ? "s" : s < 6000 ? "min" : "h";
+    snprintf(out, 32, "%" PRId64 " %s", s < 100 ? s : s < 6000 ? s / 60 : s / 3600, unit);
+    return out;
+}
+
 /* LOGIN-DELAY (RFC 2449 §6.7) binds also a person; a back-off is ours. A clock that was put back keeps nobody out. */
 static int is_time(struct collect *c, struct err *err)
 {
     int64_t wait = c->board.not_before - c->now;
     int64_t pause = c->now < c->board.checked ? 0 : c->board.next - c->now;
     bool delayed = wait > 0 && wait <= COLLECT_DELAY_MAX;
+    char span[32];
     if (c->job->by_hand && delayed)
-        return err_set(err, ERR_LIMIT, "the server wants no log-in for another %" PRId64 " s (LOGIN-DELAY)", wait);
+        return err_set(err, ERR_LIMIT, "the server wants no log-in for another %s (LOGIN-DELAY)",
+                       span_text(wait, span));
     if (c->job->by_hand || (!delayed && pause <= 0))
         return 0;
     if (!delayed && c->board.failures == 0)
         return 0; /* whoever starts the checks keeps their interval */
-    snprintf(c->early, sizeof c->early, "not checked: %s in %" PRId64 " s",
+    snprintf(c->early, sizeof c->early, "not checked: %s in %s",
              delayed ? "the server allows the next log-in (LOGIN-DELAY)" : "the last check failed, the next is due",
-             delayed ? wait : pause);
+             span_text(delayed ? wait : pause, span));
     collect_say(c, EVENT_STEP, NULL, "%s", c->early);
     return 0;
 }

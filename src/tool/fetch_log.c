@@ -7,9 +7,11 @@
 static void done(const struct fetch_line *l, const struct event *e)
 {
     char numbers[160];
-    snprintf(numbers, sizeof numbers,
-             "account=%s result=%s fetched=%" PRIu32 " deleted=%" PRIu32 " failed=%" PRIu32 " left=%" PRIu32, l->name,
-             fetch_result_name(fetch_result(e)), e->fetched, e->deleted, e->failed, e->left);
+    int n = snprintf(numbers, sizeof numbers,
+                     "account=%s result=%s fetched=%" PRIu32 " deleted=%" PRIu32 " failed=%" PRIu32, l->name,
+                     fetch_result_name(fetch_result(e)), e->fetched, e->deleted, e->failed);
+    if (e->err.kind == ERR_NONE && n > 0 && (size_t)n < sizeof numbers) /* else it is not known */
+        snprintf(numbers + n, sizeof numbers - (size_t)n, " left=%" PRIu32, e->left);
     if (e->err.kind != ERR_NONE)
         log_warning("check", "%s error=\"%s\"", numbers, e->err.text);
     else

@@ -26,6 +26,7 @@ struct once_account {
     struct fetch_line line;
     struct fetch_board board;
     bool asks, past_login;
+    bool whole_met; /* something was said of the message that --whole names */
 };
 
 struct once {
@@ -91,7 +92,8 @@ static void check(struct once *o, struct once_account *a)
                               .conf_file = o->conf_file,
                               .what = o->options->what,
                               .ask = a->asks,
-                              .by_hand = o->options->what != COLLECT_FETCH || o->options->count || isatty(STDOUT_FILENO),
+                              .by_hand =
+                                  o->options->what != COLLECT_FETCH || o->options->count || isatty(STDOUT_FILENO),
                               .moved = o->options->moved,
                               .whole = o->options->whole};
     if (given(a->account->notice_command)) /* else nobody is told */
@@ -132,8 +134,20 @@ static void on_event(void *arg, void *tag, const struct event *e)
     struct once *o = arg;
     struct once_account *a = tag;
     fetch_show_event(o->show, &a->line, e, clock_ms());
+    a->whole_met = a->whole_met || (o->options->whole && strcmp(e->uid, o->options->whole) == 0);
     if (e->kind != EVENT_STEP && e->kind != EVENT_FOUND)
         past_login(a);
+}
+
+/* Whoever names a message and hears nothing of it would wonder. */
+static void tell_whole(struct once *o, struct once_account *a, const struct event *done)
+{
+    struct event e = {.kind = EVENT_SKIPPED};
+    if (!o->options->whole || a->whole_met || o->options->what != COLLECT_FETCH || done->err.kind != ERR_NONE)
+        return;
+    snprintf(e.uid, sizeof e.uid, "%s", o->options->whole);
+    snprintf(e.text, sizeof e.text, "it was delivered whole before, and is not fetched again");
+    fetch_show_event(o->show, &a->line, &e, clock_ms());
 }
 
 static void on_ended(void *arg, void *tag, const struct event *done)
@@ -142,6 +156,7 @@ static void on_ended(void *arg, void *tag, const struct event *done)
     struct once_account *a = tag;
     if (!a->line.name) /* its turn never came */
         fetch_show_begin(o->show, &a->line, a->account->name, clock_ms());
+    tell_whole(o, a, done);
     fetch_show_event(o->show, &a->line, done, clock_ms());
     fetch_sum_add(&o->sum, done);
     if (o->options->what == COLLECT_FETCH && !o->signo && given(a->account->notice_command))
@@ -184,7 +199,8 @@ static void begin(struct once *o)
     for (unsigned i = 0; i < o->count; i++) {
         struct once_account *a = &o->account[i];
         *a = (struct once_account){.once = o, .account = o->accounts->chosen[i]};
-        a->asks = o->terminal_fd >= 0 && would_ask(a->account) && !fetch_accounts_wrong(o->accounts, a->account, &wrong.err);
+        a->asks =
+            o->terminal_fd >= 0 && would_ask(a->account) && !fetch_accounts_wrong(o->accounts, a->account, &wrong.err);
         asks += a->asks;
     }
     if (asks)
