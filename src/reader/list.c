@@ -66,7 +66,7 @@ static int put_row(void *arg, enum apart_kind kind, struct span what, struct err
     mem_free(date);
     mem_free(from);
     mem_free(subject);
-    return output_line(o) < 0 ? err_set(err, ERR_TEMP, "the output cannot be written") : 0;
+    return output_line(o) < 0 ? err_set(err, ERR_NONE, "nobody reads on") : 0;
 }
 
 /* ---- which ones */
@@ -123,13 +123,8 @@ static int list(struct heads *h, struct reader *r, struct source *s, struct list
     l->marks = marks;
     output_open(&l->out);
     int result = l->count ? apart_run(h->apart, put_row, l, err) : 0;
-    struct err closing;
-    if (output_close(&l->out, &closing) < 0 && result == 0) {
-        *err = closing;
-        result = -1;
-    }
     mem_free(marks);
-    return result;
+    return output_close(&l->out, result, err);
 }
 
 int reader_list(struct reader *r, int argc, char **argv, struct err *err)

@@ -2,6 +2,7 @@
 #include "reader/output.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +103,14 @@ int output_line(struct output *o)
     return look(o, (struct span){"\n", 1});
 }
 
-int output_close(struct output *o, struct err *err)
+static bool nobody_reads(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
+/* true: all of it was written, or nobody wants more. */
+static bool finish(struct output *o)
 {
     terminal_end(&o->terminal, o->to);
     release(o, false);
@@ -113,7 +121,17 @@ int output_close(struct output *o, struct err *err)
         while (waitpid(o->pager, NULL, 0) < 0 && errno == EINTR)
             ;
         signal(SIGINT, SIG_DFL);
-        return 0; /* who leaves the pager early has seen enough */
+        return true;
     }
-    return failed ? err_set(err, ERR_TEMP, "the output cannot be written: %s", strerror(error)) : 0;
+    bool enough = failed && nobody_reads();
+    errno = error;
+    return !failed || enough;
+}
+
+int output_close(struct output *o, int result, struct err *err)
+{
+    bool well = finish(o);
+    if (result < 0 && err->kind != ERR_NONE)
+        return result;
+    return well ? 0 : err_set(err, ERR_TEMP, "the output cannot be written: %s", strerror(errno));
 }

@@ -25,7 +25,8 @@ int output_text(struct output *o, struct span text);
 int output_octets(struct output *o, struct span octets);
 /* A line of ours, whose foreign parts are clean (terminal_line, terminal_cell): begun by writing to o->to. */
 int output_line(struct output *o);
-/* All is written, and the pager has ended. -1: it could not be written. */
-int output_close(struct output *o, struct err *err);
+/* All is written, and the pager has ended. -1: it could not be written. Who leaves the pager, or reads no more of a
+ * pipe, has seen enough: that is no error, and `result` is -1 with ERR_NONE where the writing ended for it. */
+int output_close(struct output *o, int result, struct err *err);
 
 #endif

@@ -13,21 +13,6 @@ static int put_text(void *arg, enum apart_kind kind, struct span what, struct er
     return err_set(err, ERR_NONE, "nobody reads on");
 }
 
-/* Who leaves the pager has seen enough. */
-static int closed(struct output *o, int result, struct err *err)
-{
-    struct err closing = {.kind = ERR_NONE};
-    bool left = o->pager > 0;
-    int end = output_close(o, &closing);
-    if (result < 0 && err->kind == ERR_NONE)
-        result = left ? 0 : err_set(err, ERR_TEMP, "the output cannot be written");
-    if (end < 0 && result == 0) {
-        *err = closing;
-        result = -1;
-    }
-    return result;
-}
-
 /* `octets`: as they are, unless somebody sits there. */
 static int put_spool(const struct spool *s, uint64_t at, bool octets, struct output *o, struct err *err)
 {
@@ -54,7 +39,7 @@ int reader_show(struct reader *r, int argc, char **argv, struct err *err)
     if (result == 0) {
         output_open(&out);
         result = r->raw ? put_spool(&o.spool, 0, true, &out, err) : apart_run(o.apart, put_text, &out, err);
-        result = closed(&out, result, err);
+        result = output_close(&out, result, err);
     }
     one_end(&o);
     return result;
@@ -76,7 +61,7 @@ int reader_headers(struct reader *r, int argc, char **argv, struct err *err)
         result = err_set(err, ERR_TEMP, "its head cannot be had");
     if (result == 0) {
         output_open(&out);
-        result = closed(&out, put_spool(&o.spool, sizeof(uint32_t), false, &out, err), err);
+        result = output_close(&out, put_spool(&o.spool, sizeof(uint32_t), false, &out, err), err);
     }
     one_end(&o);
     return result;

@@ -1,5 +1,6 @@
 /* bustia: what a person starts: one table of subcommands. */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -148,10 +149,17 @@ static int run(struct tool *t, int argc, char **argv)
     return EX_USAGE;
 }
 
+/* Whoever read has seen enough, as head(1) does: nothing is lost of what was asked for. */
+static bool nobody_reads(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
 /* What was printed must have arrived: a full disk is no success. */
 static int flushed(int status)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || nobody_reads())
         return status;
     perror("bustia: output");
     return status == EX_OK ? EX_IOERR : status;

@@ -208,6 +208,32 @@ def test_a_test_says_what_it_found(collecting):
         assert Collecting(collecting.folder).account(s.port).fetch("--test").status == REFUSED
 
 
+def with_no_reader(c, *words):
+    """its status and what goes to where errors go, where nobody reads what it prints"""
+    read, write = os.pipe()
+    os.close(read)
+    p = subprocess.run([BUSTIA, *words], stdin=subprocess.DEVNULL, stdout=write, stderr=subprocess.PIPE, env=c.environment, timeout=60)
+    os.close(write)
+    return p.returncode, p.stderr.decode()
+
+
+def test_whoever_reads_may_go(collecting):
+    with PopServer(MAILS) as s:
+        c = collecting.account(s.port)
+        assert with_no_reader(c, "fetch", "--plan", "-a", c.file, "one") == (WELL, "")
+        assert with_no_reader(c, "list", "-a", c.file, "one") == (WELL, "")
+        assert with_no_reader(c, "show", "-a", c.file, "one", "1") == (WELL, "")
+        assert with_no_reader(c, "fetch", "-a", c.file, "one") == (WELL, "")
+        assert sorted(c.mails()) == STORED
+        with open("/dev/full", "w") as full:  # what could not be written is told all the same
+            p = subprocess.run([BUSTIA, "fetch", "--plan", "-a", c.file, "one"], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+                               env=c.environment, timeout=60)
+            assert p.returncode == 74 and b"No space left" in p.stderr
+            p = subprocess.run([BUSTIA, "list", "-a", c.file, "one"], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+                               env=c.environment, timeout=60)
+            assert p.returncode == LATER and b"cannot be written" in p.stderr
+
+
 def test_what_is_marked_is_never_fetched(collecting):
     with PopServer(MAILS[:4]) as s:
         c = collecting.account(s.port, delete="now")
@@ -419,7 +445,7 @@ def test_an_output_that_is_gone(collecting):
         collecting.account(s.port)
         p = subprocess.Popen([BUSTIA, "fetch", "-a", collecting.file], env=collecting.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         p.stdout.close()
-        assert p.wait(30) == 74 and sorted(collecting.mails()) == STORED
+        assert p.wait(30) == WELL and sorted(collecting.mails()) == STORED
 
 
 def test_without_input_and_output(collecting):

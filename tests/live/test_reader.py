@@ -400,7 +400,7 @@ def test_over_what_was_collected(tmp_path):
         os.unlink(new + names[b"eins"])
         assert "Subject: zwei" in told(where.bustia("show", "--collected", "-a", where.file, "one", "uid:u2"))
         assert len(told(where.bustia("list", "--collected", "-a", where.file, "one")).splitlines()) == 2
-        assert "no option --collected" in told(where.bustia("delete", "--collected", "-a", where.file, "one", "uid:u2"), 64)
+        assert 'no option "--collected"' in told(where.bustia("delete", "--collected", "-a", where.file, "one", "uid:u2"), 64)
 
 
 def test_while_a_check_is_at_work(tmp_path):
