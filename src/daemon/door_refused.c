@@ -11,7 +11,7 @@ static void show(struct reception *r, const char *at, const char *to, const char
     if (++r->refusals > REFUSALS_SHOWN)
         return;
     smtp_address_text(&r->smtp.mail.from, from);
-    log_info("refused", "at=%s service=%s addr=%s%s%s%s%s from=%s%s%s reply=%s", at, conf_service_name(r->service),
+    log_info("rejected", "at=%s service=%s addr=%s%s%s%s%s from=%s%s%s reply=%s", at, conf_service_name(r->service),
              r->address, *peer->address ? " for=" : "", *peer->address ? log_quote_text(peer->address) : "",
              r->mail.n ? " id=" : "", r->mail.n ? r->mail.id : "", log_quote_text(from), to ? " to=" : "",
              to ? log_quote_text(to) : "", log_quote_text(reply));

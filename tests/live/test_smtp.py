@@ -353,7 +353,7 @@ def test_what_is_refused_is_in_the_log(own_bed):
     assert m.reply().startswith(b"552 5.3.4")
     assert m.cmd("MAIL FROM:<ann@example.org> SIZE=1000000").startswith(b"552 5.3.4")
     m.quit()
-    head = r"refused: at=%s service=smtp addr=127\.0\.0\.1 "
+    head = r"rejected: at=%s service=smtp addr=127\.0\.0\.1 "
     for at, rest in [("rcpt", r'id=\S+ from="ann@example\.org" to="nobody@localhost" reply="550 5\.1\.1 [^"]*"\n'),
                      ("rcpt", r'id=\S+ from="ann@example\.org" to="eve@elsewhere\.example" reply="550 5\.7\.1 [^"]*"\n'),
                      ("rcpt", r'id=\S+ from="ann@example\.org" to="" reply="501 5\.1\.3 [^"]*"\n'),
@@ -369,5 +369,5 @@ def test_what_is_refused_is_in_the_log(own_bed):
         m.cmd("RCPT TO:<gone%d>" % i)
     m.quit()
     bed.wait_log(r"reception: service=lmtp .* refused=14 errors=14 not_shown=4 time=", start=at)
-    shown = [line for line in bed.log()[at:].splitlines() if " refused: " in line]
+    shown = [line for line in bed.log()[at:].splitlines() if " rejected: " in line]
     assert len(shown) == 10 and 'from="" to="gone9"' in shown[9]
