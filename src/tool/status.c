@@ -10,7 +10,9 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,6 +20,7 @@
 #include "fetch/seen.h"
 #include "tool/column.h"
 #include "tool/fetch_accounts.h"
+#include "tool/fetch_line.h"
 #include "tool/fetch_words.h"
 #include "tool/json.h"
 
@@ -79,6 +82,27 @@ static void cells_of(const struct row *r, int64_t now, char cells[COLUMNS][CELL]
         snprintf(cells[1], CELL, "unknown");
 }
 
+/* Of the terminal; 0: there is none, and nothing is cut. */
+static int columns(void)
+{
+    struct winsize w = {0};
+    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+}
+
+static void print_row(char cells[COLUMNS][CELL], const int width[COLUMNS], int most)
+{
+    char line[COLUMNS * (2 * CELL + 4)];
+    size_t n = 0;
+    for (unsigned k = 0; k + 1 < COLUMNS; k++) {
+        int pad = width[k] + 2 - column_width(cells[k]);
+        n += (size_t)snprintf(line + n, sizeof line - n, "%s%*s", cells[k], pad, "");
+    }
+    snprintf(line + n, sizeof line - n, "%s", cells[COLUMNS - 1]);
+    if (most)
+        fetch_fit(line, sizeof line, most);
+    puts(line);
+}
+
 static void print_table(const struct row *rows, unsigned count)
 {
     static const char *const titles[COLUMNS] = {"ACCOUNT", "LAST CHECK", "NEXT", "NEW", "LEFT", "STATE"};
@@ -95,11 +119,8 @@ static void print_table(const struct row *rows, unsigned count)
             if (column_width(cells[i][k]) > width[k])
                 width[k] = column_width(cells[i][k]);
     }
-    for (unsigned i = 0; i <= count; i++) {
-        for (unsigned k = 0; k + 1 < COLUMNS; k++)
-            column_print(cells[i][k], width[k] + 2);
-        puts(cells[i][COLUMNS - 1]);
-    }
+    for (unsigned i = 0; i <= count; i++)
+        print_row(cells[i], width, columns());
     mem_free(cells);
 }
 

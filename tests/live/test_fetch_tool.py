@@ -409,6 +409,11 @@ def test_a_board(collecting):
         assert re.match(r"good +\d+ s ago +in \d+ (s|min) +2 +2 +well$", lines[1]), run
         assert re.match(r"down +\d+ s ago +in \d+ (s|min) +0 +- +\S.*refused", lines[2]) and len(lines) == 3, run
         run = c.bustia("status", "-a", c.file, "--json", "good", "down", "new")
+        t = Terminal(c, "status", "-a", c.file, columns=60)
+        assert t.end() == 1
+        rows = t.out.replace("\r\n", "\n").splitlines()
+        assert len(rows) == 3 and max(map(len, rows)) == len(rows[2]) == 60 and rows[2].endswith("…") and rows[1].endswith("well"), rows
+        run = c.bustia("status", "-a", c.file, "--json", "good", "down", "new")
         good, down, new = map(json.loads, run.out.splitlines())
         assert (good["account"], good["fetched"], good["left"], good["failures"], good["error"]) == ("good", 2, 2, 0, "")
         assert good["checked"] == good["succeeded"] and good["next"] > good["checked"]
@@ -515,6 +520,7 @@ class Terminal:
     def __init__(self, collecting, *words, rows=24, columns=80, **environment):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             os.execve(BUSTIA, [BUSTIA, *words], dict(collecting.environment, TERM="xterm", **environment))
         self.out = ""
         self.size(rows, columns)
