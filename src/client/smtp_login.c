@@ -27,8 +27,9 @@ static int try_next(struct login *l, struct err *err)
     l->heard = false;
     if (!way) {
         char text[ERR_TEXT];
-        snprintf(text, sizeof text, "no way to log in that both sides know: it offers SASL %.100s%s",
-                 *m->auth ? m->auth : "none", m->secure ? "" : ", and without TLS no password is shown");
+        snprintf(text, sizeof text, "no way to log in that both sides know: it offers SASL %.100s%s%s",
+                 *m->auth ? m->auth : "none", m->secure ? "" : ", and without TLS no password is shown",
+                 *m->auth ? "" : "; with smtp_auth = NONE none is tried");
         return smtp_end(l->s, err, ERR_AUTH, text);
     }
     l->way = way;
