@@ -30,6 +30,7 @@ void mime_fresh_fields(const char *sender, char date[MIME_DATE], char id[MIME_ID
 
 /* ---- what is attached */
 
+/* By its name; NULL: that says nothing. */
 static const char *type_of(const char *path)
 {
     static const struct {
@@ -42,7 +43,43 @@ static const char *type_of(const char *path)
     for (size_t i = 0; dot && i < sizeof types / sizeof *types; i++)
         if (g_ascii_strcasecmp(dot, types[i].ending) == 0)
             return types[i].type;
-    return "application/octet-stream";
+    return NULL;
+}
+
+/* UTF-8 without NUL, to its end. A character may be cut by the end of a piece. */
+static bool is_text(int fd)
+{
+    char piece[64 * 1024];
+    size_t held = 0;
+    off_t at = 0;
+    for (;;) {
+        const char *end;
+        ssize_t n = pread(fd, piece + held, sizeof piece - held, at);
+        if (n <= 0)
+            return n == 0 && held == 0;
+        at += n;
+        g_utf8_validate(piece, (gssize)held + n, &end);
+        held = (size_t)(piece + held + n - end);
+        if (held > 3)
+            return false;
+        memmove(piece, end, held);
+    }
+}
+
+static GMimePart *new_part(const char *path, int fd)
+{
+    const char *type = type_of(path);
+    bool text = is_text(fd);
+    if (text && !type)
+        type = "text/plain";
+    else if (!type)
+        type = "application/octet-stream";
+    char *major = g_strndup(type, strcspn(type, "/"));
+    GMimePart *part = g_mime_part_new_with_type(major, strchr(type, '/') + 1);
+    if (text && strcmp(major, "text") == 0)
+        g_mime_object_set_content_type_parameter(GMIME_OBJECT(part), "charset", "utf-8");
+    g_free(major);
+    return part;
 }
 
 static GMimePart *part_of(const char *path, uint64_t most, struct err *err)
@@ -63,9 +100,8 @@ static GMimePart *part_of(const char *path, uint64_t most, struct err *err)
         err_set(err, ERR_LIMIT, "%.180s is larger than what is sent", path);
         return NULL;
     }
-    const char *type = type_of(path), *slash = strrchr(path, '/');
-    char *major = g_strndup(type, strcspn(type, "/"));
-    GMimePart *part = g_mime_part_new_with_type(major, strchr(type, '/') + 1);
+    const char *slash = strrchr(path, '/');
+    GMimePart *part = new_part(path, fd);
     GMimeStream *stream = g_mime_stream_fs_new(fd);
     GMimeDataWrapper *content = g_mime_data_wrapper_new_with_stream(stream, GMIME_CONTENT_ENCODING_DEFAULT);
     g_mime_part_set_content(part, content);
@@ -74,7 +110,6 @@ static GMimePart *part_of(const char *path, uint64_t most, struct err *err)
     g_mime_part_set_filename(part, slash ? slash + 1 : path);
     g_object_unref(content);
     g_object_unref(stream);
-    g_free(major);
     return part;
 }
 

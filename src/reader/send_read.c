@@ -127,6 +127,8 @@ static int take_words(struct sending *s, struct err *err)
         (input ? read_all(s, STDIN_FILENO, "the standard input", err) : read_file(s, s->word, err)) < 0 ||
         draft_fill(&s->draft, text_of(s), err) < 0)
         return -1;
+    if (!s->text_n && !s->letter.attached)
+        return err_set(err, ERR_INPUT, "%.180s is empty; nothing is sent", input ? "the standard input" : s->word);
     s->whole = !sending_said(s->r) && !letter_is(text_of(s)) && whole_is(text_of(s));
     s->kept = s->whole ? SENDING_WHOLE : input ? SENDING_TEXT : SENDING_NOTHING;
     if (s->whole && s->letter.attached)

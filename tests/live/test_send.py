@@ -73,17 +73,35 @@ def test_ids_differ(tmp_path):
 def test_files_are_attached(tmp_path):
     with MailServer() as server:
         where = on_server(tmp_path, server)
-        for name, data in (("größe \".pdf", b"%PDF\0\r\n.\r\n"), ("b.txt", b"text\n")):
+        for name, data in (("größe \".pdf", b"%PDF\0\r\n.\r\n"), ("b.txt", b"text\n"), ("c.log", "ä".encode() * 40000 + b"\n"),
+                           ("d.log", b"a\0b"), ("e.log", b"gr\xfc\xdfe\n"), ("f.log", "x".encode() + b"\xc3"), ("g.txt", b"gr\xfc\xdfe\n")):
             with open("%s/%s" % (where.folder, name), "wb") as f:
                 f.write(data)
         told(send(where, "--to", "b@example.test", "--attach", where.folder + "/größe \".pdf", "--attach=" + where.folder + "/b.txt"))
         text, one, two = parsed(server.mails[0]).iter_parts()
         assert text.get_content() == "Hello.\n"
         assert one.get_filename() == "größe \".pdf" and one.get_content_type() == "application/pdf" and one.get_content() == b"%PDF\0\r\n.\r\n"
-        assert two.get_filename() == "b.txt"
+        assert two.get_filename() == "b.txt" and two["Content-Type"].params["charset"] == "utf-8"
+        told(send(where, "--to", "b@example.test", *("--attach=%s/%s" % (where.folder, f) for f in ("c.log", "d.log", "e.log", "f.log", "g.txt"))))
+        text, *files = parsed(server.mails.pop()).iter_parts()
+        assert [f.get_content_type() for f in files] == ["text/plain"] + ["application/octet-stream"] * 3 + ["text/plain"]
+        assert files[0]["Content-Type"].params["charset"] == "utf-8" and files[0].get_content() == "ä" * 40000 + "\n"
+        assert files[1].get_content() == b"a\0b" and files[2].get_content() == b"gr\xfc\xdfe\n" and "charset" not in files[4]["Content-Type"].params
         assert "cannot be opened" in told(send(where, "--to", "b@example.test", "--attach", "/nonexistent"), 66)
         assert "not a file" in told(send(where, "--to", "b@example.test", "--attach", "/dev/zero"), 65)
         assert len(server.mails) == 1 and len(drafts(where)) == 2
+
+
+def test_an_empty_message_is_not_sent(tmp_path):
+    with MailServer() as server:
+        where = on_server(tmp_path, server)
+        with open(where.folder + "/a.txt", "w") as f:
+            f.write("text")
+        assert "the standard input is empty; nothing is sent" in told(where.bustia("send", "-a", where.file, "--to", "b@example.test", "one"), 65)
+        assert "nothing is sent" in told(where.bustia("send", "-a", where.file, "one"), 65)
+        assert server.mails == [] and drafts(where) == []
+        told(where.bustia("send", "-a", where.file, "--to", "b@example.test", "--attach", where.folder + "/a.txt", "one"))
+        assert len(server.mails) == 1
 
 
 @pytest.mark.parametrize("words", [
