@@ -9,8 +9,11 @@
 #include "reader/size.h"
 
 enum {
-    NEWEST = 25, /* without --all and numbers */
+    NEWEST = 25,         /* without --all and numbers */
+    NUMBER_COLUMNS = 14, /* the mark, number and size, and what stands between them */
+    DATE_COLUMNS = 16,
     FROM_COLUMNS = 24,
+    NARROW = 72,
     HEADS_MAX = 1 << 30, /* octets of all heads together: of very many each is cut shorter */
 };
 
@@ -44,6 +47,32 @@ static void put_uid(struct listing *l, unsigned msg)
     mem_free(uid);
 }
 
+struct columns {
+    int date, from, subject; /* 0: it has none */
+};
+
+/* The subject is what one looks for: on a narrow terminal it has half of it, and the date goes. */
+static struct columns columns_of(const struct listing *l)
+{
+    int all = (int)l->out.columns;
+    if (!all)
+        return (struct columns){DATE_COLUMNS, MIME_FIELD, MIME_FIELD};
+    if (all >= NARROW)
+        return (struct columns){DATE_COLUMNS, FROM_COLUMNS, all - NUMBER_COLUMNS - DATE_COLUMNS - FROM_COLUMNS - 4};
+    int from = all - NUMBER_COLUMNS - 2 - (all + 1) / 2;
+    from = from > FROM_COLUMNS ? FROM_COLUMNS : from < 3 ? 0 : from;
+    int subject = all - NUMBER_COLUMNS - (from ? from + 2 : 0);
+    return (struct columns){0, from, subject > 10 ? subject : 10};
+}
+
+static void put_cell(struct output *o, const char *clean, int columns)
+{
+    if (!columns)
+        return;
+    terminal_cell(clean, columns, o->columns > 0 || columns == DATE_COLUMNS, o->terminal.ascii, o->to);
+    fputs("  ", o->to);
+}
+
 /* Columns where somebody sits there; else nothing is cut. */
 static int put_row(void *arg, enum apart_kind kind, struct span what, struct err *err)
 {
@@ -57,12 +86,10 @@ static int put_row(void *arg, enum apart_kind kind, struct span what, struct err
     put_number(l, msg);
     if (l->uids)
         put_uid(l, msg);
-    terminal_cell(date, 16, true, o->terminal.ascii, o->to);
-    fputs("  ", o->to);
-    terminal_cell(from, o->columns ? FROM_COLUMNS : MIME_FIELD, o->columns > 0, o->terminal.ascii, o->to);
-    fputs("  ", o->to);
-    int room = o->columns ? (int)o->columns - 16 - FROM_COLUMNS - 18 : MIME_FIELD;
-    terminal_cell(subject, room > 10 ? room : 10, false, o->terminal.ascii, o->to);
+    struct columns columns = columns_of(l);
+    put_cell(o, date, columns.date);
+    put_cell(o, from, columns.from);
+    terminal_cell(subject, columns.subject, false, o->terminal.ascii, o->to);
     mem_free(date);
     mem_free(from);
     mem_free(subject);

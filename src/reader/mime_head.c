@@ -20,18 +20,25 @@ void mime_date(GMimeMessage *m, char out[32])
         g_date_time_unref(local);
 }
 
+/* From, where no address can be made out in it: better what it says than nothing. */
+static const char *as_it_is(GMimeMessage *m)
+{
+    const char *text = g_mime_object_get_header(GMIME_OBJECT(m), "From");
+    return text ? text : "";
+}
+
 char *mime_author(GMimeMessage *m)
 {
     InternetAddressList *from = g_mime_message_get_from(m);
     if (!from || internet_address_list_length(from) == 0)
-        return g_strdup("");
+        return g_strdup(as_it_is(m));
     InternetAddress *first = internet_address_list_get_address(from, 0);
     const char *name = internet_address_get_name(first);
     if (name && *name)
         return g_strdup(name);
-    if (!INTERNET_ADDRESS_IS_MAILBOX(first))
-        return g_strdup("");
-    return g_strdup(internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(first)));
+    const char *address =
+        INTERNET_ADDRESS_IS_MAILBOX(first) ? internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(first)) : NULL;
+    return g_strdup(address && *address ? address : as_it_is(m));
 }
 
 /* What is decoded may hold the end of a line: it would look like another field. */
@@ -53,11 +60,19 @@ static void put_list(const char *name, InternetAddressList *list, FILE *to)
     g_free(text);
 }
 
+static void put_from(GMimeMessage *m, FILE *to)
+{
+    InternetAddressList *list = g_mime_message_get_from(m);
+    char *text = list ? internet_address_list_to_string(list, NULL, FALSE) : NULL;
+    put_field("From", text && *text ? text : as_it_is(m), to);
+    g_free(text);
+}
+
 void mime_put_head(GMimeMessage *m, FILE *to)
 {
     char date[32];
     mime_date(m, date);
-    put_list("From", g_mime_message_get_from(m), to);
+    put_from(m, to);
     put_list("To", g_mime_message_get_to(m), to);
     put_list("Cc", g_mime_message_get_cc(m), to);
     put_field("Date", date, to);

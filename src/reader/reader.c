@@ -58,6 +58,9 @@ static int find(const struct accounts *all, const char *name, const struct accou
     *a = accounts_find(all, name);
     if (*a)
         return 0;
+    if (strchr(name, '/'))
+        return err_set(err, ERR_USAGE, "there is no account \"%.100s\"; a folder is written maildir:%.100s", name,
+                       name);
     const char *near = accounts_near(all, name);
     return err_set(err, ERR_USAGE, "there is no account \"%.64s\"%s%.64s%s", name, near ? "; did you mean \"" : "",
                    near ? near : "", near ? "\"?" : "");

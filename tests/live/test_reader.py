@@ -60,12 +60,12 @@ def told(run, status=0):
 class Terminal:
     """a program on a terminal of its own"""
 
-    def __init__(self, where, *words, env=None):
+    def __init__(self, where, *words, env=None, columns=80):
         self.out = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             try:
-                fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+                fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
                 os.execve(BUSTIA, [BUSTIA, *words], {**where.environment, "PAGER": "", "TERM": "xterm", **(env or {})})
             finally:
                 os._exit(127)
@@ -175,6 +175,26 @@ def test_on_a_terminal_the_pager_is_used(bed, ours):
     assert status == 0 and "LINE 199^[[2J" in out
     status, out = Terminal(ours, "show", "-a", ours.file, "one", "1", env={"PAGER": "head -3"}).end()
     assert status == 0 and out.count("\n") == 3  # who leaves the pager has seen enough
+
+
+def test_on_a_narrow_terminal_the_subject_has_half(tmp_path):
+    with PopServer([mail("a subject of very many letters, more than there is room for by far", sender="Anna Amalia <anna@example.test>")]) as server:
+        where = on_server(tmp_path, server)
+        for columns, date, least in ((80, True, 20), (72, True, 14), (71, False, 36), (40, False, 20), (30, False, 16)):
+            status, out = Terminal(where, "list", "-a", where.file, "one", columns=columns).end()
+            line = out.rstrip("\n")
+            assert status == 0 and "\n" not in line and len(line) <= columns, line
+            assert ("2026-11" in line) == date and "a subject of very many letters, more"[:least - 1] in line, line
+            assert ("Ann" in line) == (columns >= 40), line
+
+
+def test_a_sender_that_cannot_be_made_out_is_shown(tmp_path):
+    with PopServer([mail("x", sender="\x1b[2J <>"), mail("y", sender="<@>,;:")]) as server:
+        where = on_server(tmp_path, server)
+        rows = told(where.bustia("list", "-a", where.file, "one")).splitlines()
+        assert "[2J" in rows[0] and "<@>" in rows[1], rows
+        assert "From: " in told(where.bustia("show", "-a", where.file, "one", "1"))
+        assert "From: <@>" in told(where.bustia("show", "-a", where.file, "one", "2"))
 
 
 # ---- what a terminal would obey
@@ -437,6 +457,7 @@ def test_usage(tmp_path):
         assert out.startswith("bustia: %s\nusage: bustia %s [" % (said, words[0])) and out.count("usage:") == 1, out
         assert out.count("ACCOUNT [" if words[0] in ("list", "send") else "ACCOUNT MESSAGE") == 1, out
     assert "usage: bustia list" in told(where.bustia("list", "--help"))
+    assert 'there is no account "/var/x"; a folder is written maildir:/var/x\n' in told(where.bustia("list", "-a", where.file, "/var/x"), 64)
     assert "cannot" in told(where.bustia("list", "-a", where.file + "x", "work"), 78)
     where.text += "account = broken\nserver = \n"
     where.save()
