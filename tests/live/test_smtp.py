@@ -362,6 +362,11 @@ def test_what_is_refused_is_in_the_log(own_bed):
                      ("mail", r'from="ann@example\.org" reply="552 5\.3\.4 [^"]*"\n')]:
         bed.wait_log(head % at + rest)
     assert "not_shown" not in bed.log()
+    bed.tool("quota", "set", "t2", "1k", "none")
+    m = bed.mail("lmtp")
+    assert [r[:9] for r in m.deliver(["t1", "t2"], b"x: y\r\n\r\n" + b"0123456789\r\n" * 200, sender="ann@example.org")] == [b"250 2.0.0", b"552 5.2.2"]
+    m.quit()
+    bed.wait_log(r'rejected: at=delivery service=lmtp addr=\S+ id=\S+ from="ann@example\.org" to="t2" reply="552 5\.2\.2 [^"]*"\n')
     at = len(bed.log())
     m = bed.mail("lmtp")
     m.ok("MAIL FROM:<>")
