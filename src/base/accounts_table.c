@@ -78,7 +78,8 @@ static const struct conf_option table[] = {
 
     {"delete", &ACCOUNT_KIND_DELETE, AT(remove), "never", .said = "never", .examples = "14d",
      .group = "What is fetched, and what is left on the server",
-     .about = "When a message that was delivered is deleted on the server: never, now, or so long after it was first seen there."},
+     .about = "When a message that was delivered is deleted on the server: never, now, or so long after it was first seen there, with "
+              "its unit."},
     {"keep_newest", &CONF_KIND_NUMBER, AT(keep_newest), "0", .least = 0, .most = 1000000000, .said = "0, any number",
      .about = "How many messages, the newest, stay on the server at most; older ones that were delivered are deleted there even "
               "where delete would leave them. Those that were not delivered (marked, too large, in quarantine) stay, and are not counted."},

@@ -13,12 +13,12 @@ int tool_fail(const struct err *err)
 
 int tool_wrong(const char *usage, const char *format, ...)
 {
+    char text[1000];
     va_list args;
-    fputs("bustia: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    fprintf(stderr, "bustia: %s\n", text);
     return tool_usage(usage);
 }
 

@@ -733,7 +733,7 @@ def test_a_daemon(collecting, watch):
         w.heard("RELOADING=1\nMONOTONIC_USEC=[0-9]+")
         assert "2 accounts watched" in w.heard("READY=1")
         wait(lambda: len(c.mails("two")) == 2)
-        w.logged("check: account=two result=ok fetched=2")
+        w.logged("check: account=two result=ok fetched=2 deleted=0 failed=0 left=2")
         # what is wrong changes nothing
         good = c.text
         c.text += "account = three\nserver = \n"
@@ -801,7 +801,7 @@ def test_a_pause_outlives_the_daemon(collecting, watch):
     with PopServer(MAILS, users={"anna": "other"}) as s:
         collecting.account(s.port, interval="1s")
         w = watch()
-        w.logged("check: account=one result=refused")
+        w.logged("check: account=one result=refused fetched=0 deleted=0 failed=0 error=")
         assert w.end() == WELL
         n = len(s.sessions)
         w.manager.close()

@@ -388,6 +388,8 @@ static const struct {
     {"account = a\nserver = pop3s://h\nuser = b\ndeliver = maildir:/m\n",
      "f:2: error: server = \"pop3s://h\" has a scheme before the host; write the host alone, for instance "
      "pop.example.org\n"},
+    {"account = a\nserver = 'h'\nuser = b\ndeliver = maildir:/m\n",
+     "f:2: error: server = \"'h'\" begins with a quote; leave out the quotes\n"},
     {"account = a\nserver = localhost:995\nuser = b\ndeliver = maildir:/m\ntls = none\n",
      "f:2: warning: account a: on port 995 TLS begins at once; write tls = implicit, or the port 110\n"},
     {"account = a\nserver = h:995\nuser = b\ndeliver = maildir:/m\ntls = starttls\n",
