@@ -274,7 +274,8 @@ class PopServer:
         self.sessions, self.lock, self.halt = [], threading.Lock(), threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self.accept, daemon=True)
+        self.accepting.start()
 
     def add(self, text, uid=None):
         """a message that arrives: sessions that begin later see it"""
@@ -305,6 +306,11 @@ class PopServer:
 
     def close(self):
         self.halt.set()
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)  # else a thread that is just about to accept does so on the next one's descriptor
+        except OSError:
+            pass
+        self.accepting.join(10)
         self.listener.close()
 
     def __enter__(self):
