@@ -1,5 +1,5 @@
 /* fuzz_accounts: the reader of a person's accounts.
- * Fuzzes: src/base/accounts_read.c src/base/accounts_fit.c src/base/accounts_kind.c src/base/accounts_place.c
+ * Fuzzes: src/base/accounts_read.c src/base/accounts_fit.c src/base/accounts_fit_server.c src/base/accounts_kind.c src/base/accounts_place.c
  *
  * Whatever was read must print as something that reads as the same; what is wrong must be told in order of lines;
  * accounts with which nothing is wrong have all that a collector asks them for. */
