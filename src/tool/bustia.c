@@ -177,6 +177,15 @@ static bool open_standard(void)
     return fd >= 0;
 }
 
+static int wrong_option(const char *word)
+{
+    static const char usage[] = "[-c FILE] COMMAND …; `bustia help` lists the commands";
+    static const char *const options[] = {"-c", "--help", "--version", NULL};
+    if (strcmp(word, "-c") == 0)
+        return tool_wrong(usage, "-c wants a word: the server's configuration");
+    return tool_no_option(usage, word, options);
+}
+
 int main(int argc, char **argv)
 {
     if (!open_standard())
@@ -193,9 +202,11 @@ int main(int argc, char **argv)
         return flushed(run_help(&t, 1, argv));
     if (i < argc && strcmp(argv[i], "--version") == 0)
         return flushed(run_version(&t, 1, argv));
-    if (i == argc || argv[i][0] == '-') {
+    if (i == argc) {
         print_help(stderr);
         return EX_USAGE;
     }
+    if (argv[i][0] == '-')
+        return wrong_option(argv[i]);
     return flushed(run(&t, argc - i, argv + i));
 }

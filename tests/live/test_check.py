@@ -294,6 +294,11 @@ def test_usage():
         p = run("check", *words)
         assert p.returncode == 64
         assert p.stderr == "bustia: %s\nusage: bustia check [--server|--accounts] [FILE]\n" % said
+    for words, said in ((["--verison"], 'there is no option "--verison"; did you mean --version?'), (["-x"], 'there is no option "-x"'),
+                        (["-c"], "-c wants a word: the server's configuration")):
+        p = run(*words)
+        assert p.returncode == 64
+        assert p.stderr == "bustia: %s\nusage: bustia [-c FILE] COMMAND …; `bustia help` lists the commands\n" % said
     for words, said in ((["--sample", "--manual"], "--sample and --manual exclude each other"),
                         (["--account"], 'there is no option "--account"; did you mean --accounts?'),
                         (["--accounts", "a", "-a", "b"], "one file is printed at a time, and b is another one"),
