@@ -130,10 +130,17 @@ static int help_of(const struct command *c)
     return EX_OK;
 }
 
+/* The reader and what has commands of its own tell more. */
+static bool helps_itself(const struct command *c)
+{
+    return c->run == tool_reader || c->run == tool_alias || c->run == tool_domain || c->run == tool_quota ||
+           c->run == run_user;
+}
+
 static int run_command(const struct command *c, struct tool *t, int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "--help") == 0 && c->run != tool_reader)
-        return help_of(c);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) /* needs no configuration */
+        return helps_itself(c) ? c->run(t, argc, argv) : help_of(c);
     return c->conf ? with_conf(c, t, argc, argv) : c->run(t, argc, argv);
 }
 
