@@ -1,7 +1,8 @@
 /* conf_table: every option of the server, one row each. Adding one is a row here and a field in struct conf. */
 #include "base/conf_table.h"
 
-static const char *const mechanisms[] = {"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", NULL};
+static const char *const mechanisms[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1",
+                                         "CRAM-MD5",           "PLAIN",            "LOGIN",         NULL};
 static const char *const log_places[] = {"stderr", "syslog", "file", NULL};          /* enum conf_log */
 static const char *const line_ends[] = {"lf", "wire", NULL};                         /* enum conf_lines */
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL}; /* enum conf_level */
@@ -40,8 +41,11 @@ static const struct conf_option table[] = {
     {"users_db", &CONF_KIND_FILE, AT(users_db), "/var/lib/bustia/users.db",
      .group = "People and mail",
      .about = "The database of users, which `bustia user` keeps. It and its folder belong to auth_user."},
-    {"sasl_mechanisms", &CONF_KIND_WORDS, AT(sasl_mechanisms), "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN", .words = mechanisms,
-     .about = "The SASL mechanisms that AUTH may use. Those that show the password are offered only where passwords may come."},
+    {"sasl_mechanisms", &CONF_KIND_WORDS, AT(sasl_mechanisms),
+     "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN", .words = mechanisms,
+     .about = "The SASL mechanisms that AUTH may use. Those that show the password are offered only where passwords may come; "
+              "those with -PLUS, which notice somebody between client and server, only inside TLS. CRAM-MD5 is for users who have "
+              "a secret for APOP (`bustia user set NAME --apop`), and lets in nobody else."},
     {"mail_root", &CONF_KIND_ROOT, 0, "/var/mail/bustia",
      .about = "A folder that holds mail: no maildrop is opened outside of these folders."},
     {"store_default", &CONF_KIND_STORE, AT(store_default), "maildir:/var/mail/bustia/{user}", .reloads = true,

@@ -78,6 +78,15 @@ void digest_md5(struct span a, struct span b, unsigned char out[DIGEST_MD5])
     mem_wipe(&md5, sizeof md5);
 }
 
+void digest_hmac_md5(struct span key, struct span in, unsigned char out[DIGEST_MD5])
+{
+    struct hmac_md5_ctx hmac;
+    hmac_md5_set_key(&hmac, key.n, bytes(key));
+    hmac_md5_update(&hmac, in.n, bytes(in));
+    hmac_md5_digest(&hmac, DIGEST_MD5, out);
+    mem_wipe(&hmac, sizeof hmac);
+}
+
 void digest_hex(const unsigned char *in, size_t n, char *out)
 {
     static const char digits[] = "0123456789abcdef";

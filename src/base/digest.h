@@ -21,6 +21,8 @@ void digest_hmac_sha256(struct span key, struct span in, unsigned char out[DIGES
 /* MD5 of a followed by b: APOP's digest (RFC 1939 §7). */
 void digest_md5(struct span a, struct span b, unsigned char out[DIGEST_MD5]);
 
+void digest_hmac_md5(struct span key, struct span in, unsigned char out[DIGEST_MD5]); /* CRAM-MD5's (RFC 2195) */
+
 /* Lower-case hexadecimal; out has 2n+1 bytes. */
 void digest_hex(const unsigned char *in, size_t n, char *out);
 

@@ -111,7 +111,9 @@ static bool master_says(void *arg, const struct talk *t)
 
 static void fresh(void *arg)
 {
-    auth_remember_shorter(arg);
+    struct auth *a = arg;
+    sasl_host(a->sasl, a->start.conf.hostname);
+    auth_remember_shorter(a);
 }
 
 static const struct start_events master_events = {master_says, stop, fresh};
@@ -153,6 +155,7 @@ int auth_run(void)
         log_error("start", "%s", err.text);
         return EX_CONFIG;
     }
+    sasl_host(a->sasl, a->start.conf.hostname);
     seal(a);
     if (!auth_users(a, &err))
         log_error("users", "%s", err.text); /* answered [SYS/TEMP] and tried again at each log-in */

@@ -125,7 +125,7 @@ static void check_apop(struct auth *a, struct auth_session *s, const struct talk
 
 /* ---- SASL (RFC 5034) */
 
-/* Whoever is disabled is nobody to SCRAM. */
+/* Whoever is disabled is nobody to SCRAM and CRAM-MD5. */
 static int find_for_sasl(void *arg, struct span name, struct user *u, struct err *err)
 {
     struct users *db = auth_users(arg, err);
@@ -183,6 +183,24 @@ static void sasl_go(struct auth *a, struct auth_session *s, struct span in)
     }
 }
 
+/* A mechanism or PASS that shows the password is refused here too unless the way was safe: the door's machine has said so
+ * already, and a door that has been taken over gains nothing by asking. */
+static bool way_is_safe(const struct talk *t)
+{
+    return t->num[1] & (TALK_TLS | TALK_CLEAR_ALLOWED);
+}
+
+/* The door has the TLS, and says what there is to bind to. */
+static void bind_to_tls(struct sasl_session *x, const struct talk *t)
+{
+    struct span octets = t->text[3], kind = span_cut(&octets, ' ');
+    char name[32];
+    if (!(t->num[1] & TALK_TLS) || !octets.p || kind.n >= sizeof name)
+        return;
+    snprintf(name, sizeof name, "%.*s", (int)kind.n, kind.p);
+    sasl_bind(x, name, octets);
+}
+
 static void sasl_start(struct auth *a, struct auth_session *s, const struct talk *t)
 {
     struct err err = {0};
@@ -190,24 +208,19 @@ static void sasl_start(struct auth *a, struct auth_session *s, const struct talk
         auth_refuse(a, s, ERR_LIMIT);
         return;
     }
-    s->sasl = sasl_begin(a->sasl, t->text[0], find_for_sasl, a, &err);
+    if (!sasl_shows_password(t->text[0]) || way_is_safe(t))
+        s->sasl = sasl_begin(a->sasl, t->text[0], find_for_sasl, a, &err);
     if (!s->sasl) {
         auth_refuse(a, s, ERR_AUTH);
         return;
     }
     a->exchanges++;
+    bind_to_tls(s->sasl, t);
     s->step = AUTH_SASL;
     sasl_go(a, s, t->num[1] & TALK_HAS_INITIAL ? t->text[1] : (struct span){NULL, 0});
 }
 
 /* ---- all of them */
-
-/* A mechanism or PASS that shows the password is refused here too unless the way was safe: the door's machine has said so
- * already, and a door that has been taken over gains nothing by asking. */
-static bool way_is_safe(const struct talk *t)
-{
-    return t->num[1] & (TALK_TLS | TALK_CLEAR_ALLOWED);
-}
 
 static void step(struct auth *a, struct talk_id id, const struct talk *t)
 {

@@ -5,6 +5,8 @@
 #include "daemon/door_session.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,8 +22,20 @@ void door_forget(struct door_session *s)
     s->at_auth = false;
 }
 
+enum { BINDING_TEXT = TLS_BINDING_MAX + 32 };
+
+static struct span binding_text(const struct tls_binding *b, char out[BINDING_TEXT])
+{
+    if (!b->kind)
+        return (struct span){"", 0};
+    int n = snprintf(out, BINDING_TEXT - TLS_BINDING_MAX, "%s ", b->kind);
+    memcpy(out + n, b->octets, b->n);
+    return (struct span){out, (size_t)n + b->n};
+}
+
 bool door_ask(struct door_session *s)
 {
+    char binding[BINDING_TEXT];
     struct door *d = s->door;
     const struct pop3_auth *a = &s->pop3.auth;
     struct talk t = {.type = TALK_VERIFY, .id = {d->start.generation, s->n}, .fd = -1};
@@ -37,6 +51,8 @@ bool door_ask(struct door_session *s)
     t.text[2] = span_of(s->address);
     if (a->how == POP3_AUTH_APOP)
         t.text[3] = span_of(s->stamp);
+    else if (a->how == POP3_AUTH_SASL_BEGIN)
+        t.text[3] = binding_text(&s->binding, binding);
     s->step = STEP_AUTH;
     s->at_auth = true;
     conn_pause(s->conn, true);
@@ -127,7 +143,7 @@ static void hand_over(struct door_session *s, struct door_worker *w)
     s->step = STEP_TAKE;
     s->at_auth = false; /* from here on the mail process tells auth how it ends */
     t.num[0] = (conn_is_tls(s->conn) ? TALK_TLS : 0) | (s->clear_allowed ? TALK_CLEAR_ALLOWED : 0) |
-               (s->pop3.offer.tls_offered ? TALK_TLS_OFFERED : 0);
+               (s->pop3.offer.tls_offered ? TALK_TLS_OFFERED : 0) | (s->binding.kind ? TALK_BOUND : 0);
     t.text[0] = span_of(s->address);
     t.text[1] = buf_span(conn_in(s->conn));
     t.text[2] = span_of(conn_is_tls(s->conn) ? tls_version(conn_tls(s->conn)) : "");

@@ -129,6 +129,15 @@ void door_drive(struct door_session *s)
     } while (more);
 }
 
+/* What binds is offered where there is something to bind to. */
+static const char *tls_mechanisms(struct door_session *s)
+{
+    bool bound = conn_is_tls(s->conn) && tls_binding(conn_tls(s->conn), &s->binding);
+    if (!bound)
+        s->binding.kind = NULL;
+    return bound ? s->door->start.sasl_bound : "";
+}
+
 static void greet(struct door_session *s)
 {
     s->stamp = make_stamp(s);
@@ -137,6 +146,7 @@ static void greet(struct door_session *s)
         .stamp = s->stamp,
         .sasl = s->door->start.sasl,
         .sasl_clear = s->door->start.sasl_clear,
+        .sasl_tls = tls_mechanisms(s),
         .tls_offered = s->door->tls != NULL,
         .tls_active = conn_is_tls(s->conn),
         .clear_allowed = s->clear_allowed,
@@ -170,6 +180,7 @@ static void on_secure(void *arg)
         return;
     }
     s->step = STEP_TALK;
+    s->pop3.offer.sasl_tls = tls_mechanisms(s);
     pop3_server_secured(&s->pop3);
     door_drive(s);
 }

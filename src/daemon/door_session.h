@@ -25,6 +25,7 @@ struct door_session {
     bool at_auth; /* auth keeps something for it */
     struct pop3_server pop3;
     char *stamp;
+    struct tls_binding binding; /* kind NULL: none */
     char address[SOCK_NAME_MAX];
     uint64_t started, line_started; /* ms; 0: no line has begun */
     uint32_t worker;                /* STEP_WORKER, STEP_TAKE */

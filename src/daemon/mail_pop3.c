@@ -159,6 +159,7 @@ static void open_done(struct loop_call *call)
     struct pop3_offer offer = {.implementation = "Bustia-" BUSTIA_VERSION,
                                .sasl = m->start.sasl,
                                .sasl_clear = m->start.sasl_clear,
+                               .sasl_tls = s->flags & TALK_BOUND ? m->start.sasl_bound : "",
                                .tls_offered = s->flags & TALK_TLS_OFFERED,
                                .tls_active = s->flags & TALK_TLS,
                                .clear_allowed = s->flags & TALK_CLEAR_ALLOWED};

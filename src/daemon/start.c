@@ -150,23 +150,35 @@ void start_listen(struct start *s, struct loop *l, const struct start_events *ev
     watch_log(s, l);
 }
 
-/* The configured mechanisms in two lists: those that show the password need TLS. */
+enum list { LIST_ANY, LIST_CLEAR, LIST_BOUND, LISTS };
+
+static enum list list_of(struct span word)
+{
+    static const char plus[] = "-PLUS";
+    size_t n = sizeof plus - 1;
+    if (word.n > n && span_is(span_from(word, word.n - n), plus))
+        return LIST_BOUND;
+    return span_is(word, "PLAIN") || span_is(word, "LOGIN") ? LIST_CLEAR : LIST_ANY;
+}
+
+/* The configured mechanisms in three lists: those that show the password need TLS, and those that bind to TLS too. */
 static void sort_mechanisms(struct start *s)
 {
     struct span rest = span_of(s->conf.sasl_mechanisms);
-    struct buf lists[2];
-    buf_init(&lists[0], 512, NULL);
-    buf_init(&lists[1], 512, NULL);
+    struct buf lists[LISTS];
+    char **const made[LISTS] = {&s->sasl, &s->sasl_clear, &s->sasl_bound};
+    for (unsigned i = 0; i < LISTS; i++)
+        buf_init(&lists[i], 512, NULL);
     while (rest.n) {
         struct span word = span_cut(&rest, ' ');
-        struct buf *b = &lists[span_is(word, "PLAIN") || span_is(word, "LOGIN")];
+        struct buf *b = &lists[list_of(word)];
         if (word.n && (b->len == 0 || buf_add_text(b, " ")))
             buf_add_span(b, word);
     }
-    s->sasl = mem_copy(buf_span(&lists[0]).p, lists[0].len);
-    s->sasl_clear = mem_copy(buf_span(&lists[1]).p, lists[1].len);
-    buf_fini(&lists[0]);
-    buf_fini(&lists[1]);
+    for (unsigned i = 0; i < LISTS; i++) {
+        *made[i] = mem_copy(buf_span(&lists[i]).p, lists[i].len);
+        buf_fini(&lists[i]);
+    }
 }
 
 void start_role(struct start *s, enum role role, void (*keep)(void *arg, const struct talk *m), void *arg)

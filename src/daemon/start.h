@@ -13,7 +13,8 @@ struct start {
     bool root;
     uint32_t uid, gid, worker;
     uint64_t generation;
-    char *sasl, *sasl_clear; /* the mechanisms that do not and do show the password; they outlive a reload */
+    char *sasl, *sasl_clear, *sasl_bound; /* the mechanisms: those that show the password, those that bind to TLS, and the others;
+                                             they outlive a reload */
     struct chan *master;     /* from start_listen on; NULL: the master is gone */
     const struct start_events *events;
     void *arg; /* of the events */

@@ -45,7 +45,8 @@ enum talk_type {
     TALK_LOG_LOST,   /* writing to the log fails */
     TALK_NEED,       /* auth; num: token, uid, gid, TALK_FOR_…; text: a store. A mail or deliver process is wanted */
     /* log-in */
-    TALK_VERIFY,     /* door → auth; num: how, flags; texts: user or mechanism, secret, address, stamp */
+    TALK_VERIFY,     /* door → auth; num: how, flags; texts: user or mechanism, secret, address, stamp (APOP) or, when SASL
+                        begins inside TLS, the channel binding: its kind, a blank, its octets */
     TALK_GONE,       /* door → auth: the client left, or the exchange is cancelled */
     TALK_CHALLENGE,  /* auth → door; text */
     TALK_DENIED,     /* auth → door; num: kind */
@@ -90,7 +91,7 @@ enum talk_type {
     TALK_TYPES
 };
 
-enum { TALK_TLS = 1, TALK_CLEAR_ALLOWED = 2, TALK_HAS_INITIAL = 4, TALK_TLS_OFFERED = 8 }; /* flags */
+enum { TALK_TLS = 1, TALK_CLEAR_ALLOWED = 2, TALK_HAS_INITIAL = 4, TALK_TLS_OFFERED = 8, TALK_BOUND = 16 }; /* flags */
 enum { TALK_FOR_SINGLE = 1, TALK_FOR_DELIVERY = 2 };  /* of NEED and WORKER: for one store; a deliver process */
 enum { TALK_WAIT_ROOM = 1, TALK_COMMIT_NOW = 1 };     /* of TARGET and ADMIT; of DELIVER */
 enum { TALK_NUMS = 10, TALK_TEXTS = 4 };

@@ -49,6 +49,18 @@ bool tls_pending(const struct tls_stream *s);  /* bytes wait inside, the socket 
 enum tls_result tls_bye(struct tls_stream *s); /* close_notify, once */
 const char *tls_version(const struct tls_stream *s); /* "TLSv1.3" */
 const char *tls_cipher(const struct tls_stream *s);
+
+/* What the two ends of this connection have alike, and nobody who sits between them with a connection to each (RFC 5056). */
+enum { TLS_BINDING_MAX = 64 };
+struct tls_binding {
+    const char *kind; /* "tls-exporter" (RFC 9266) with TLS 1.3, "tls-unique" (RFC 5929) with TLS 1.2 */
+    size_t n;
+    unsigned char octets[TLS_BINDING_MAX];
+};
+/* After the handshake. false: there is none, as with TLS 1.2 without the extended master secret (RFC 7627), where two connections can
+ * be made to have the same. */
+bool tls_binding(const struct tls_stream *s, struct tls_binding *b);
+
 void tls_stream_free(struct tls_stream *s);
 
 #endif

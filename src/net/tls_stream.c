@@ -321,6 +321,27 @@ const char *tls_version(const struct tls_stream *s)
     return SSL_get_version(s->ssl);
 }
 
+/* Of a resumed connection our Finished is the first, else the client's (RFC 5929 §3.1; we do not renegotiate). */
+bool tls_binding(const struct tls_stream *s, struct tls_binding *b)
+{
+    static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 §4.2 */
+    enum { EXPORTED = 32 };
+    *b = (struct tls_binding){0};
+    if (!s->secure)
+        return false;
+    if (SSL_version(s->ssl) >= TLS1_3_VERSION) {
+        b->kind = "tls-exporter";
+        if (SSL_export_keying_material(s->ssl, b->octets, EXPORTED, label, sizeof label - 1, (const unsigned char *)"", 0, 1) == 1)
+            b->n = EXPORTED;
+        ERR_clear_error();
+    } else if (SSL_get_extms_support(s->ssl) == 1) {
+        b->kind = "tls-unique";
+        b->n = SSL_session_reused(s->ssl) ? SSL_get_finished(s->ssl, b->octets, sizeof b->octets)
+                                          : SSL_get_peer_finished(s->ssl, b->octets, sizeof b->octets);
+    }
+    return b->n > 0 && b->n <= sizeof b->octets;
+}
+
 const char *tls_cipher(const struct tls_stream *s)
 {
     const char *name = SSL_get_cipher_name(s->ssl);

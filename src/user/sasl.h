@@ -10,16 +10,21 @@
 struct sasl;         /* one per process */
 struct sasl_session; /* one per exchange */
 
-/* `mechanisms`: a white-list of "PLAIN LOGIN SCRAM-SHA-1 SCRAM-SHA-256"; unknown words: ERR_CONFIG. */
+/* `mechanisms`: a white-list of "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS"; unknown
+ * words: ERR_CONFIG. */
 int sasl_new(struct sasl **s, const char *mechanisms, struct err *err);
 void sasl_free(struct sasl *s); /* NULL is allowed; after its sessions */
 bool sasl_has(const struct sasl *s, struct span mechanism);
+bool sasl_shows_password(struct span mechanism); /* to whoever reads along */
+
+/* The name that CRAM-MD5's challenges bear; copied. Without it: localhost. */
+void sasl_host(struct sasl *s, const char *host);
 
 /* The key that false salts are made with: the database's (users_key), so that they stay when the process is started
  * again. Without it: a random one. */
 void sasl_salt_key(struct sasl *s, const unsigned char key[USERS_KEY]);
 
-/* Looks a user up for SCRAM: fills u (freed by sasl) and returns 0, or -1 with ERR_GONE / ERR_TEMP. For ERR_GONE, and
+/* Looks a user up for SCRAM and CRAM-MD5: fills u (freed by sasl) and returns 0, or -1 with ERR_GONE / ERR_TEMP. For ERR_GONE, and
  * for who has no SCRAM keys, a false salt is made that is always the same for one name, so that the exchange looks the
  * same and fails at its end. Who is disabled is the caller's to refuse, after SASL_DONE. */
 typedef int sasl_find_fn(void *arg, struct span name, struct user *u, struct err *err);
@@ -33,6 +38,11 @@ enum sasl_result {
 
 /* NULL with ERR_INPUT: no such mechanism here. */
 struct sasl_session *sasl_begin(struct sasl *s, struct span mechanism, sasl_find_fn *find, void *arg, struct err *err);
+
+/* Before the first step: the connection is inside TLS and has this channel binding (RFC 5056): its kind, "tls-exporter" or
+ * "tls-unique" (any other is none), and its octets; they are copied. What binds fails without it, and fits this kind alone; what does
+ * not is refused to a client that could bind and says that we do not offer it (RFC 5802 §6), if we allow any that binds. */
+void sasl_bind(struct sasl_session *x, const char *kind, struct span octets);
 
 /* One step; `in` is decoded (no base64). First step without an initial response: in.p = NULL (an empty initial
  * response, "=", has a p). *out is owned by the session, until the next call. An authorization identity other than the

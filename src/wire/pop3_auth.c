@@ -119,16 +119,12 @@ void pop3_do_auth(struct pop3_server *m, const struct pop3_args *a, struct buf *
         pop3_list_begin(m, STEP_MECHANISMS);
         return;
     }
-    struct span name = find_mechanism(m->offer.sasl, a->arg[0]);
+    struct span name = {"", 0};
+    for (unsigned i = 0; i < POP3_OFFER_LISTS && name.n == 0; i++)
+        name = find_mechanism(pop3_offer_words(m, i), a->arg[0]);
     if (name.n == 0) {
-        name = find_mechanism(m->offer.sasl_clear, a->arg[0]);
-        if (name.n && !pop3_password_allowed(m)) {
-            pop3_err(m, out, "", "This mechanism shows the password and needs TLS");
-            return;
-        }
-    }
-    if (name.n == 0) {
-        pop3_err(m, out, "", "This mechanism is not offered");
+        bool shows = find_mechanism(m->offer.sasl_clear, a->arg[0]).n;
+        pop3_err(m, out, "", "%s", shows ? "This mechanism shows the password and needs TLS" : "This mechanism is not offered");
         return;
     }
     /* "=" is an initial response of no octets, which is not the same as none (RFC 5034 §4). */

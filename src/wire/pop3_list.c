@@ -66,10 +66,13 @@ static int if_user(const struct pop3_server *m, const char *text, char row[POP3_
 
 static int if_sasl(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
 {
-    const char *sasl = m->offer.sasl, *clear = pop3_password_allowed(m) ? m->offer.sasl_clear : "";
-    if (!*sasl && !*clear)
-        return 0;
-    return snprintf(row, POP3_REPLY_MAX, "%s%s%s%s%s", text, *sasl ? " " : "", sasl, *clear ? " " : "", clear);
+    int n = 0;
+    for (unsigned i = 0; i < POP3_OFFER_LISTS; i++) {
+        const char *words = pop3_offer_words(m, i);
+        if (*words && n < POP3_REPLY_MAX)
+            n += snprintf(row + n, POP3_REPLY_MAX - (size_t)n, "%s %s", n ? "" : text, words);
+    }
+    return n;
 }
 
 /* Also after the log-in: what AUTHORIZATION has is announced in both states (RFC 2449 §5). */
@@ -108,11 +111,12 @@ static int capa_row(const struct pop3_server *m, unsigned n, char row[POP3_REPLY
 /* Not in any RFC, but asked by clients that are older than CAPA. */
 static int mechanism_row(const struct pop3_server *m, unsigned n, char row[POP3_REPLY_MAX])
 {
-    struct span lists[] = {span_of(m->offer.sasl), span_of(pop3_password_allowed(m) ? m->offer.sasl_clear : "")};
-    for (unsigned k = 0; k < 2; k++)
-        for (struct span word = pop3_next_word(&lists[k]); word.n; word = pop3_next_word(&lists[k]))
+    for (unsigned i = 0; i < POP3_OFFER_LISTS; i++) {
+        struct span words = span_of(pop3_offer_words(m, i));
+        for (struct span word = pop3_next_word(&words); word.n; word = pop3_next_word(&words))
             if (n-- == 0)
                 return snprintf(row, POP3_REPLY_MAX, "%.*s", (int)word.n, word.p);
+    }
     return -1;
 }
 

@@ -48,14 +48,19 @@ struct span pop3_name(struct span name);
 /* ---- pop3_command.c */
 void pop3_command(struct pop3_server *m, struct span line, struct buf *out);
 
+/* ---- pop3_offer.c */
+bool pop3_password_allowed(const struct pop3_server *m); /* RFC 2595 §2.3 */
+/* The mechanisms of one list that may be used now, best first; "": none. */
+enum { POP3_OFFER_LISTS = 3 };
+const char *pop3_offer_words(const struct pop3_server *m, unsigned list);
+/* Walks words separated by spaces: the next one, empty at the end. */
+struct span pop3_next_word(struct span *words);
+
 /* ---- pop3_auth.c */
-bool pop3_password_allowed(const struct pop3_server *m);                      /* RFC 2595 §2.3 */
 void pop3_response(struct pop3_server *m, struct span line, struct buf *out); /* a line in STEP_RESPONSE */
 void pop3_response_too_long(struct pop3_server *m, struct buf *out);
 void pop3_forget_secret(struct pop3_server *m);
 void pop3_forget_user(struct pop3_server *m);
-/* Walks words separated by spaces: the next one, empty at the end. */
-struct span pop3_next_word(struct span *words);
 pop3_do pop3_do_user, pop3_do_pass, pop3_do_apop, pop3_do_auth, pop3_do_stls;
 
 /* ---- pop3_list.c */

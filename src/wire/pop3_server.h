@@ -66,12 +66,13 @@ struct pop3_auth {
     bool has_initial;
 };
 
-/* What the owner allows and announces; may change before pop3_server_init only. */
+/* What the owner allows and announces; may change before pop3_server_init only, sasl_tls before pop3_server_secured too. */
 struct pop3_offer {
     const char *implementation; /* IMPLEMENTATION's argument (RFC 2449 §6.9) */
     const char *stamp;          /* APOP's timestamp "<…@…>" in the greeting, or NULL: no APOP here */
     const char *sasl;           /* mechanisms that need no encryption, "SCRAM-SHA-256 SCRAM-SHA-1", or "" */
     const char *sasl_clear;     /* mechanisms that show the password, "PLAIN LOGIN", or "" */
+    const char *sasl_tls;       /* mechanisms that need the TLS there is, "SCRAM-SHA-256-PLUS", or "" or NULL; the first announced */
     bool tls_offered;           /* STLS can be given */
     bool tls_active;            /* inside TLS already (pop3s) */
     bool clear_allowed;         /* passwords may be sent without TLS */
