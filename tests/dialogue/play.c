@@ -288,6 +288,7 @@ static void start(struct play *p)
                                    .stamp = s->stamp,
                                    .sasl = s->sasl ? s->sasl : "",
                                    .sasl_clear = s->sasl_clear ? s->sasl_clear : "",
+                                   .sasl_tls = s->sasl_tls,
                                    .tls_offered = s->tls,
                                    .tls_active = s->tls_active,
                                    .clear_allowed = !s->no_clear};

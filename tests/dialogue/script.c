@@ -141,6 +141,11 @@ static void on_sasl_clear(struct script *s, struct span rest)
     s->sasl_clear = text_of(rest);
 }
 
+static void on_sasl_tls(struct script *s, struct span rest)
+{
+    s->sasl_tls = text_of(rest);
+}
+
 static void on_tls(struct script *s, struct span rest)
 {
     s->tls = true;
@@ -198,6 +203,7 @@ static const struct {
     {"user", on_user},         {"apop", on_apop},
     {"fault", on_fault},       {"stamp", on_stamp},
     {"sasl", on_sasl},         {"sasl-clear", on_sasl_clear},
+    {"sasl-tls", on_sasl_tls},
     {"tls", on_tls},           {"tls-active", on_tls_active},
     {"no-clear", on_no_clear}, {"commit", on_commit},
     {"message", on_message},
@@ -311,4 +317,5 @@ void script_free(struct script *s)
     mem_free(s->stamp);
     mem_free(s->sasl);
     mem_free(s->sasl_clear);
+    mem_free(s->sasl_tls);
 }

@@ -265,8 +265,8 @@ static void test_reply_length(void **state)
     char text[2000];
     memset(text, 'A', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    struct pop3_offer wide = {.implementation = text, .stamp = text, .sasl = text, .sasl_clear = text};
-    wide.clear_allowed = true;
+    struct pop3_offer wide = {.implementation = text, .stamp = text, .sasl = text, .sasl_clear = text, .sasl_tls = text};
+    wide.clear_allowed = wide.tls_active = true;
     struct session s;
     begin(&s, 1 << 16);
     pop3_server_init(&s.m, &wide, &s.out);

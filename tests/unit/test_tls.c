@@ -385,6 +385,78 @@ static void gives_one_ticket_that_resumes(void **state)
     tls_context_free(c);
 }
 
+/* ---- what both ends have alike */
+
+static void binding_of(struct both *b, const char *kind, struct tls_binding *ours)
+{
+    assert_true(tls_binding(b->server, ours));
+    assert_string_equal(ours->kind, kind);
+}
+
+/* RFC 9266: 32 octets of the exporter, under its label and an empty context. */
+static void binds_by_the_exporter(void **state)
+{
+    struct tls_context *c = make_context();
+    struct tls_binding ours[2];
+    unsigned char theirs[32];
+    for (unsigned i = 0; i < 2; i++) {
+        struct both b;
+        open_both(&b, c, TLS1_3_VERSION, 0, NULL, 0);
+        assert_false(tls_binding(b.server, &ours[i])); /* not before the handshake */
+        agree(&b);
+        binding_of(&b, "tls-exporter", &ours[i]);
+        assert_int_equal(SSL_export_keying_material(b.client, theirs, sizeof theirs, "EXPORTER-Channel-Binding", 24, NULL, 0, 0), 1);
+        assert_int_equal(ours[i].n, sizeof theirs);
+        assert_memory_equal(ours[i].octets, theirs, sizeof theirs);
+        close_both(&b);
+    }
+    assert_memory_not_equal(ours[0].octets, ours[1].octets, sizeof theirs); /* of this connection alone */
+    tls_context_free(c);
+}
+
+/* RFC 5929 §3.1: the first Finished, which is the client's, but of a resumed connection the server's. */
+static void binds_by_the_first_finished(void **state)
+{
+    struct tls_context *c = make_context();
+    SSL_SESSION *session = NULL;
+    struct tls_binding ours[2];
+    unsigned char theirs[64];
+    for (unsigned i = 0; i < 2; i++) {
+        struct both b;
+        open_both(&b, c, TLS1_2_VERSION, TLS1_2_VERSION, NULL, 0);
+        if (session)
+            SSL_set_session(b.client, session);
+        agree(&b);
+        assert_int_equal(SSL_session_reused(b.client), i);
+        binding_of(&b, "tls-unique", &ours[i]);
+        size_t n = i ? SSL_get_peer_finished(b.client, theirs, sizeof theirs) : SSL_get_finished(b.client, theirs, sizeof theirs);
+        assert_int_equal(ours[i].n, n);
+        assert_memory_equal(ours[i].octets, theirs, n);
+        SSL_SESSION_free(session);
+        session = SSL_get1_session(b.client);
+        SSL_shutdown(b.client); /* or it could not be resumed */
+        close_both(&b);
+    }
+    assert_memory_not_equal(ours[0].octets, ours[1].octets, ours[0].n);
+    SSL_SESSION_free(session);
+    tls_context_free(c);
+}
+
+/* RFC 7627: without it two connections can be made to have one Finished. */
+static void binds_to_nothing_without_the_extended_master_secret(void **state)
+{
+    struct tls_context *c = make_context();
+    struct tls_binding ours;
+    struct both b;
+    open_both(&b, c, TLS1_2_VERSION, TLS1_2_VERSION, NULL, 0);
+    SSL_set_options(b.client, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+    agree(&b);
+    assert_int_equal(SSL_get_extms_support(b.client), 0);
+    assert_false(tls_binding(b.server, &ours));
+    close_both(&b);
+    tls_context_free(c);
+}
+
 /* ---- bytes */
 
 enum { BIG = 3 << 20 };
@@ -667,6 +739,9 @@ int main(void)
         TEST(reserves_nothing_for_long_hellos),
         TEST(refuses_renegotiation),
         TEST(gives_one_ticket_that_resumes),
+        TEST(binds_by_the_exporter),
+        TEST(binds_by_the_first_finished),
+        TEST(binds_to_nothing_without_the_extended_master_secret),
         TEST(writes_through_small_buffers),
         TEST(reads_in_pieces),
         TEST(counts_what_it_keeps),
