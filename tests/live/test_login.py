@@ -109,8 +109,17 @@ def by_apop(p, name, password):
     return p.apop(name, password)
 
 
+def by_cram(p, name, password):
+    line = p.cmd("AUTH CRAM-MD5")
+    if not line.startswith(b"+ "):
+        return line
+    digest = hmac.new(password.encode(), base64.b64decode(line[2:]), "md5").hexdigest()
+    return p.cmd(b64("%s %s" % (name, digest)))
+
+
 WAYS = [by_pass, by_plain, by_plain_late, by_login, by_scram1, by_scram256, by_scram_late]
 WAY_IDS = [w.__name__ for w in WAYS]
+KEPT = [by_apop, by_cram]  # for who has a secret that is kept in clear
 
 
 def entered(bed, way, name, password, port="pop3", source=None):
@@ -150,7 +159,7 @@ def add(bed, name, password, *words):
 def test_every_way(own, kind):
     name, password = own.user()
     own.seed(name, [b"Subject: mine\n\nx\n"])
-    for way in WAYS + [by_apop]:
+    for way in WAYS + KEPT:
         p = secure(own, kind)
         answer = way(p, name, password)
         assert answer == b"+OK main has 1 message(s) (20 octets)", way
@@ -162,9 +171,9 @@ def test_a_refusal_leaves_the_connection_usable(own):
     """each way refused, cancelled and broken on one connection; then the right password"""
     name, password = own.user()
     p = own.connect()
-    for way in WAYS + [by_apop]:
+    for way in WAYS + KEPT:
         assert refused(way(p, name, "wrong")), way
-    for word in ("PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256"):
+    for word in ("PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "CRAM-MD5"):
         assert p.cmd("AUTH " + word).startswith(b"+")
         assert p.cmd("*").startswith(b"-ERR")
         assert p.cmd("AUTH " + word).startswith(b"+")
@@ -179,12 +188,12 @@ def test_a_refusal_leaves_the_connection_usable(own):
 
 # ---- one user's password never opens another's maildrop
 
-@pytest.mark.parametrize("way", WAYS + [by_apop], ids=WAY_IDS + ["by_apop"])
+@pytest.mark.parametrize("way", WAYS + KEPT, ids=WAY_IDS + ["by_apop", "by_cram"])
 def test_passwords_do_not_open_others_maildrops(own, way):
     a, b = own.user(), own.user("other")
-    if way is by_apop:
-        add(own, "t90", "second-pass", "--apop")
-        b = ("t90", "second-pass")
+    if way in KEPT:
+        b = ("t9%d" % KEPT.index(way), "second-pass")
+        add(own, *b, "--apop")
     for name in (a[0], b[0]):
         own.seed(name, [b"Subject: of %s\n\n" % name.encode()])
     for (mine, password), (theirs, _) in ((a, b), (b, a)):
@@ -256,9 +265,10 @@ def test_a_changed_password_counts_at_once(own):
 
 def test_disabled_and_deleted_at_once(own):
     add(own, "leaving", "pass-word", "--apop")
-    ways = WAYS + [by_apop]
+    ways = WAYS + KEPT
     assert entered(own, by_pass, "leaving", "pass-word").startswith(b"+OK")
-    assert entered(own, by_apop, "leaving", "pass-word").startswith(b"+OK")
+    for way in KEPT:
+        assert entered(own, way, "leaving", "pass-word").startswith(b"+OK")
     own.tool("user", "set", "leaving", "--disable")
     for way in ways:
         assert refused(entered(own, way, "leaving", "pass-word")), way
@@ -269,13 +279,41 @@ def test_disabled_and_deleted_at_once(own):
         assert refused(entered(own, way, "leaving", "pass-word")), way
 
 
-def test_apop_only_for_who_has_a_secret(own):
+@pytest.mark.parametrize("way", KEPT, ids=["by_apop", "by_cram"])
+def test_apop_only_for_who_has_a_secret(own, way):
     name, password = own.pool(2)
     assert entered(own, by_pass, name, password).startswith(b"+OK")
-    assert refused(entered(own, by_apop, name, password))
+    assert refused(entered(own, way, name, password))
     for guess in ("", "nobody"):
-        assert refused(entered(own, by_apop, name, guess))
-        assert refused(entered(own, by_apop, "nobody-here", guess))
+        assert refused(entered(own, way, name, guess))
+        assert refused(entered(own, way, "nobody-here", guess))
+
+
+def test_a_secret_kept_and_forgotten_counts_at_once(own):
+    add(own, "keeping", "pass-word")
+    for words, good in (("--apop", True), ("--no-apop", False), ("--apop", True)):
+        own.tool("user", "set", "keeping", words, *(["--password-stdin"] if good else []), stdin="pass-word\n")
+        for way in KEPT:
+            assert entered(own, way, "keeping", "pass-word").startswith(b"+OK") if good else \
+                refused(entered(own, way, "keeping", "pass-word")), (way, words)
+
+
+def test_cram_challenges_are_unique_and_answered_once(own):
+    """a message-id each (RFC 2195 2); the answer to one fits no other, and the server begins"""
+    name, password = own.user()
+    seen, p = set(), own.connect()
+    for _ in range(50):
+        challenge = base64.b64decode(p.cmd("AUTH CRAM-MD5")[2:])
+        assert re.fullmatch(rb"<[^<>@ ]+@[^<>@ ]+>", challenge)
+        seen.add(challenge)
+        answer = b64("%s %s" % (name, hmac.new(password.encode(), challenge, "md5").hexdigest()))
+        assert p.cmd("*").startswith(b"-ERR")
+    assert len(seen) == 50
+    assert p.cmd("AUTH CRAM-MD5").startswith(b"+ ")
+    assert refused(p.cmd(answer))
+    assert refused(p.cmd("AUTH CRAM-MD5 " + answer))
+    assert by_cram(p, name, password).startswith(b"+OK")
+    p.quit()
 
 
 def test_apop_stamps_are_unique(own):
@@ -370,6 +408,9 @@ def questions(bed):
         "apop-unknown": lambda: ask(by_apop, "nobody-here", "wrong"),
         "apop-none": lambda: ask(by_apop, "t7", "wrong"),
         "apop-wrong": lambda: ask(by_apop, main, "wrong"),
+        "cram-unknown": lambda: ask(by_cram, "nobody-here", "wrong"),
+        "cram-none": lambda: ask(by_cram, "t7", "wrong"),
+        "cram-wrong": lambda: ask(by_cram, main, "wrong"),
         "too-long": lambda: ask(by_pass, main, "x" * 240),
         "unprintable": lambda: ask(by_pass, main, "\x01\x02"),
     }
@@ -573,7 +614,7 @@ def test_hostile_names_are_escaped(own, name):
 
 def test_no_password_in_the_log(own):
     own_secret = "never-to-be-seen"
-    for way in WAYS:
+    for way in WAYS + KEPT:
         entered(own, way, "main", own_secret)
     time.sleep(0.2)
     for name in ("log", "stderr"):
