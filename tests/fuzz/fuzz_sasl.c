@@ -1,7 +1,8 @@
 /* fuzz_sasl: SASL exchanges with a client that may say anything.
- * Fuzzes: src/user/sasl.c
+ * Fuzzes: src/user/sasl.c src/user/sasl_cram.c src/user/sasl_scram.c
  *
- * Input: the first byte chooses the mechanism (its two lowest bits) and whether there is an initial response (bit 2);
+ * Input: the first byte chooses the mechanism (its two lowest bits, and bit 4) and whether there is an initial response (bit 2), whether
+ * the server has a channel to bind to (bit 5), and the client the same one (bit 6: it has; bit 7: its octets are others);
  * then messages, each after a byte with its length. A length of 255 stands for a message that a real client would send
  * now (libgsasl's client half, user "anna", right or wrong password by bit 3), so that the later states are reached. */
 #include <assert.h>
@@ -41,6 +42,7 @@ static int find(void *arg, struct span name, struct user *u, struct err *err)
     bool whole = span_is(name, "anna");
     *u = (struct user){.name = mem_copy(name.p, name.n)};
     u->scram1 = mem_copy_text(whole ? keys[0] : span_is(name, "imp") ? "" : "1:x");
+    u->apop = mem_copy_text(whole ? "secret" : "");
     u->scram256 = mem_copy_text(whole ? keys[1] : span_is(name, "imp") ? "" : "1:!:!:!");
     return 0;
 }
@@ -51,6 +53,7 @@ struct run {
     struct span said; /* by the server, last */
     char *honest;
     bool steps_honest; /* every message so far was the client's */
+    unsigned how;      /* the first byte */
 };
 
 /* What the client half says to the server's last message; an empty message where it has nothing to say. */
@@ -62,6 +65,24 @@ static struct span honest(struct run *r)
     if (r->client && gsasl_step(r->client, r->said.p, r->said.n, &r->honest, &n) >= 2)
         n = 0;
     return (struct span){r->honest ? r->honest : "", r->honest ? n : 0};
+}
+
+enum { INITIAL = 4, RIGHT = 8, MORE = 16, OURS = 32, THEIRS = 64, OTHER = 128 };
+
+static const char *const names[2][4] = {{"PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256"},
+                                        {"CRAM-MD5", "cram-md5", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS"}};
+
+static const char *name_of(unsigned how)
+{
+    return names[how & MORE ? 1 : 0][how & 3];
+}
+
+/* Whoever binds has the same channel at both ends, and whoever could and was not offered to (RFC 5802 §6) has none at ours. */
+static bool may_be_done(unsigned how)
+{
+    if (!(how & 2)) /* CRAM-MD5 */
+        return true;
+    return how & MORE ? (how & OURS) && (how & THEIRS) && !(how & OTHER) : !(how & OURS) || !(how & THEIRS);
 }
 
 static enum sasl_result step(struct run *r, struct span in, bool right)
@@ -77,7 +98,7 @@ static enum sasl_result step(struct run *r, struct span in, bool right)
     if (result == SASL_PASSWORD)
         assert(*sasl_user(r->x) && *sasl_password(r->x));
     if (result == SASL_DONE) /* nobody else has keys, and only the right password makes the proof */
-        assert(strcmp(sasl_user(r->x), "anna") == 0 && right && r->steps_honest);
+        assert(strcmp(sasl_user(r->x), "anna") == 0 && right && r->steps_honest && may_be_done(r->how));
     return result;
 }
 
@@ -124,27 +145,38 @@ static void words(struct span in)
     mem_free(text);
 }
 
+static void client_start(struct run *r, bool right)
+{
+    bool other = r->how & OTHER;
+    if (gsasl_client_start(client, name_of(r->how), &r->client) != GSASL_OK)
+        return;
+    gsasl_property_set(r->client, GSASL_AUTHID, "anna");
+    gsasl_property_set(r->client, GSASL_PASSWORD, right ? "secret" : "wrong");
+    if (r->how & THEIRS)
+        gsasl_property_set(r->client, GSASL_CB_TLS_EXPORTER, other ? "b3RoZXI=" : "b2N0ZXRz");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const names[] = {"PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256"};
     struct err err;
     if (!client)
         start();
     if (!size)
         return 0;
-    if (sasl_new(&server, "PLAIN LOGIN SCRAM-SHA-1 SCRAM-SHA-256", &err))
+    if (sasl_new(&server, "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS", &err))
         abort();
     sasl_salt_key(server, (const unsigned char[USERS_KEY]){1, 2, 3});
     words((struct span){(const char *)data, size});
-    bool right = data[0] & 8;
-    struct run r = {.said = {"", 0}, .steps_honest = true};
-    r.x = sasl_begin(server, span_of(names[data[0] & 3]), find, NULL, &err);
+    sasl_host(server, "pop.example.org");
+    bool right = data[0] & RIGHT;
+    struct run r = {.said = {"", 0}, .steps_honest = true, .how = data[0]};
+    r.x = sasl_begin(server, span_of(name_of(r.how)), find, NULL, &err);
     assert(r.x);
-    if ((data[0] & 2) && gsasl_client_start(client, names[data[0] & 3], &r.client) == GSASL_OK) {
-        gsasl_property_set(r.client, GSASL_AUTHID, "anna");
-        gsasl_property_set(r.client, GSASL_PASSWORD, right ? "secret" : "wrong");
-    }
-    run(&r, data + 1, size - 1, data[0] & 4, right);
+    if (r.how & OURS)
+        sasl_bind(r.x, "tls-exporter", span_of("octets"));
+    if (r.how & (2 | MORE))
+        client_start(&r, right);
+    run(&r, data + 1, size - 1, r.how & INITIAL, right);
     if (r.client)
         gsasl_finish(r.client);
     gsasl_free(r.honest);
