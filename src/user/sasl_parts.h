@@ -1,8 +1,8 @@
 /* sasl_parts: what the files of sasl share, and nobody else sees.
  *
- *   sasl.c        which mechanisms, and the exchange; PLAIN and LOGIN
- *   sasl_scram.c  SCRAM, with and without channel binding, through libgsasl
- *   sasl_cram.c   CRAM-MD5 */
+ *   sasl_exchange.c  which mechanisms, and the exchange; PLAIN and LOGIN
+ *   sasl_scram.c     SCRAM, with and without channel binding, through libgsasl
+ *   sasl_cram.c      CRAM-MD5 */
 #ifndef USER_SASL_PARTS_H
 #define USER_SASL_PARTS_H
 

@@ -1,5 +1,5 @@
 /* fuzz_sasl: SASL exchanges with a client that may say anything.
- * Fuzzes: src/user/sasl.c src/user/sasl_cram.c src/user/sasl_scram.c
+ * Fuzzes: src/user/sasl_exchange.c src/user/sasl_cram.c src/user/sasl_scram.c
  *
  * Input: the first byte chooses the mechanism (its two lowest bits, and bit 4) and whether there is an initial response (bit 2), whether
  * the server has a channel to bind to (bit 5), and the client the same one (bit 6: it has; bit 7: its octets are others);

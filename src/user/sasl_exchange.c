@@ -1,4 +1,4 @@
-/* sasl: see the header. Runs in auth; what it reads comes from strangers, through the door.
+/* sasl_exchange: see sasl.h. Runs in auth; what it reads comes from strangers, through the door.
  *
  * libgsasl does SCRAM, SASLprep and the keys. PLAIN and LOGIN are taken apart here, because its own server halves do
  * what this server may not: PLAIN refuses what SASLprep does not permit, so that a password that works with PASS would
