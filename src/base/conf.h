@@ -38,6 +38,7 @@ struct conf {
     unsigned listeners;
     char *hostname;              /* in greetings; default: the machine's */
     char *tls_cert, *tls_key;    /* PEM; "" = no TLS */
+    char *tls_client_ca;         /* PEM; "" = clients are not asked for certificates */
     char *cleartext_networks;    /* where passwords may come without TLS; default loopback */
     /* people and mail */
     char *users_db;

@@ -31,6 +31,9 @@ static void fit_tls(const struct fit *f)
     if (*c->tls_key && !*c->tls_cert)
         conf_problem_add(f->p, conf_line(c, "tls_key"), true,
                          "tls_key has no tls_cert beside it; name its certificate");
+    if (*c->tls_client_ca && !*c->tls_cert && !is_wrong(f, "tls_client_ca"))
+        conf_problem_add(f->p, conf_line(c, "tls_client_ca"), true,
+                         "tls_client_ca needs tls_cert and tls_key: certificates are shown inside TLS");
     if (*c->tls_cert || *c->tls_key)
         return;
     bool clear_far = false;

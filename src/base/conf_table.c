@@ -1,8 +1,8 @@
 /* conf_table: every option of the server, one row each. Adding one is a row here and a field in struct conf. */
 #include "base/conf_table.h"
 
-static const char *const mechanisms[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1",
-                                         "CRAM-MD5",           "PLAIN",            "LOGIN",         NULL};
+static const char *const mechanisms[] = {"EXTERNAL",    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256",
+                                         "SCRAM-SHA-1", "CRAM-MD5",           "PLAIN",            "LOGIN",         NULL};
 static const char *const log_places[] = {"stderr", "syslog", "file", NULL};          /* enum conf_log */
 static const char *const line_ends[] = {"lf", "wire", NULL};                         /* enum conf_lines */
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL}; /* enum conf_level */
@@ -35,6 +35,10 @@ static const struct conf_option table[] = {
      .about = "The certificate and what leads to its issuer, in PEM. Without one there is no TLS."},
     {"tls_key", &CONF_KIND_FILE, AT(tls_key), "", .reloads = true,
      .about = "The certificate's private key, in PEM. Only root needs to read it."},
+    {"tls_client_ca", &CONF_KIND_FILE, AT(tls_client_ca), "", .reloads = true,
+     .about = "The issuers, in PEM, of certificates with which clients log in (SASL EXTERNAL): as the user whom the certificate's "
+              "common name names, if `bustia user set NAME --external` permits it to him. Nothing: clients are not asked for "
+              "certificates. One that is shown and not to be believed ends the handshake."},
     {"cleartext_networks", &CONF_KIND_NETWORKS, AT(cleartext_networks), "127.0.0.0/8 ::1/128", .reloads = true,
      .about = "From where passwords are taken without TLS. Nothing: from nowhere."},
 
@@ -42,9 +46,9 @@ static const struct conf_option table[] = {
      .group = "People and mail",
      .about = "The database of users, which `bustia user` keeps. It and its folder belong to auth_user."},
     {"sasl_mechanisms", &CONF_KIND_WORDS, AT(sasl_mechanisms),
-     "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN", .words = mechanisms,
+     "EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN", .words = mechanisms,
      .about = "The SASL mechanisms that AUTH may use. Those that show the password are offered only where passwords may come; "
-              "those with -PLUS, which notice somebody between client and server, only inside TLS. CRAM-MD5 is for users who have "
+              "those with -PLUS, which notice somebody between client and server, only inside TLS, and EXTERNAL only with tls_client_ca. CRAM-MD5 is for users who have "
               "a secret for APOP (`bustia user set NAME --apop`), and lets in nobody else."},
     {"mail_root", &CONF_KIND_ROOT, 0, "/var/mail/bustia",
      .about = "A folder that holds mail: no maildrop is opened outside of these folders."},

@@ -50,6 +50,17 @@ static void check_expiry(const struct check *k, const struct tls_context *t)
                          k->c->tls_cert, left / DAY);
 }
 
+static void check_issuers(const struct check *k, struct tls_context *t)
+{
+    struct err err;
+    int fd = *k->c->tls_client_ca ? open_pem(k, "tls_client_ca", k->c->tls_client_ca) : -1;
+    if (fd < 0)
+        return;
+    if (tls_context_ask(t, fd, &err) < 0)
+        conf_problem_add(k->p, conf_line(k->c, "tls_client_ca"), true, "tls_client_ca = %s: %s", k->c->tls_client_ca, err.text);
+    close(fd);
+}
+
 void check_tls(const struct check *k)
 {
     const struct conf *c = k->c;
@@ -64,8 +75,10 @@ void check_tls(const struct check *k)
         if (tls_context_new(&t, cert, key, "pop3", &err) < 0)
             conf_problem_add(k->p, conf_line(c, "tls_cert"), true, "tls_cert = %s with tls_key = %s: %s", c->tls_cert,
                              c->tls_key, err.text);
-        else
+        else {
             check_expiry(k, t);
+            check_issuers(k, t);
+        }
         tls_context_free(t);
     }
     if (cert >= 0)

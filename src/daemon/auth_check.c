@@ -125,7 +125,7 @@ static void check_apop(struct auth *a, struct auth_session *s, const struct talk
 
 /* ---- SASL (RFC 5034) */
 
-/* Whoever is disabled is nobody to SCRAM and CRAM-MD5. */
+/* Whoever is disabled is nobody to SASL. */
 static int find_for_sasl(void *arg, struct span name, struct user *u, struct err *err)
 {
     struct users *db = auth_users(arg, err);
@@ -190,12 +190,15 @@ static bool way_is_safe(const struct talk *t)
     return t->num[1] & (TALK_TLS | TALK_CLEAR_ALLOWED);
 }
 
-/* The door has the TLS, and says what there is to bind to. */
-static void bind_to_tls(struct sasl_session *x, const struct talk *t)
+/* The door has the TLS, and says what there is to bind to, or whose certificate it has seen. */
+static void tell_of_tls(struct sasl_session *x, const struct talk *t)
 {
     struct span octets = t->text[3], kind = span_cut(&octets, ' ');
     char name[32];
-    if (!(t->num[1] & TALK_TLS) || !octets.p || kind.n >= sizeof name)
+    if (!(t->num[1] & TALK_TLS))
+        return;
+    sasl_certificate(x, t->text[3]);
+    if (!octets.p || kind.n >= sizeof name)
         return;
     snprintf(name, sizeof name, "%.*s", (int)kind.n, kind.p);
     sasl_bind(x, name, octets);
@@ -215,7 +218,7 @@ static void sasl_start(struct auth *a, struct auth_session *s, const struct talk
         return;
     }
     a->exchanges++;
-    bind_to_tls(s->sasl, t);
+    tell_of_tls(s->sasl, t);
     s->step = AUTH_SASL;
     sasl_go(a, s, t->num[1] & TALK_HAS_INITIAL ? t->text[1] : (struct span){NULL, 0});
 }

@@ -111,6 +111,13 @@ static void replace(struct tls_context **old, struct tls_context *fresh)
     *old = fresh;
 }
 
+static void take_file(int *kept, int fd)
+{
+    if (*kept >= 0)
+        close(*kept);
+    *kept = fd;
+}
+
 static void take_key(struct door *d, int key_fd)
 {
     struct err err;
@@ -118,25 +125,33 @@ static void take_key(struct door *d, int key_fd)
     if (d->cert_fd < 0)
         log_error("tls", "a key without its certificate");
     else if (tls_context_new(&fresh, d->cert_fd, key_fd, "pop3", &err) < 0 ||
-             tls_context_new(&mail, d->cert_fd, key_fd, NULL, &err) < 0) {
+             tls_context_new(&mail, d->cert_fd, key_fd, NULL, &err) < 0 ||
+             (d->client_ca_fd >= 0 && tls_context_ask(fresh, d->client_ca_fd, &err) < 0)) {
         log_error("tls", "%s%s", err.text, d->tls ? ": the old certificate goes on" : "");
         replace(&fresh, NULL);
+        replace(&mail, NULL);
     } else {
         replace(&d->tls, fresh);
         replace(&d->tls_mail, mail);
         log_info("tls", "certificate loaded, expires in %lld days", tls_context_expires(fresh) / 86400);
     }
-    if (d->cert_fd >= 0)
-        close(d->cert_fd);
-    d->cert_fd = -1;
+    take_file(&d->cert_fd, -1);
+    take_file(&d->client_ca_fd, -1);
     close(key_fd);
 }
 
-static void take_certificate(struct door *d, int fd)
+/* What comes before the key, both at the start and later. */
+static bool take_tls(struct door *d, const struct talk *t)
 {
-    if (d->cert_fd >= 0)
-        close(d->cert_fd);
-    d->cert_fd = fd;
+    if (t->type == TALK_CLIENT_CA)
+        take_file(&d->client_ca_fd, t->fd);
+    else if (t->type == TALK_CERT)
+        take_file(&d->cert_fd, t->fd);
+    else if (t->type == TALK_KEY)
+        take_key(d, t->fd);
+    else
+        return false;
+    return true;
 }
 
 /* ---- mail processes */
@@ -298,12 +313,8 @@ static bool master_says(void *arg, const struct talk *t)
         take_auth(d, t->fd);
     else if (t->type == TALK_WORKER)
         take_worker(d, t);
-    else if (t->type == TALK_CERT)
-        take_certificate(d, t->fd);
-    else if (t->type == TALK_KEY)
-        take_key(d, t->fd);
     else
-        return false;
+        return take_tls(d, t);
     return true;
 }
 
@@ -312,11 +323,9 @@ static const struct start_events master_events = {master_says, stop, NULL};
 static void keep(void *arg, const struct talk *t)
 {
     struct door *d = arg;
-    if (t->type == TALK_CERT)
-        take_certificate(d, t->fd);
-    else if (t->type == TALK_KEY)
-        take_key(d, t->fd);
-    else if (t->type == TALK_LISTEN && d->n_listeners < CONF_LISTENERS)
+    if (take_tls(d, t))
+        return;
+    if (t->type == TALK_LISTEN && d->n_listeners < CONF_LISTENERS)
         d->listeners[d->n_listeners++] =
             (struct door_listener){.door = d, .fd = t->fd, .service = t->num[0], .cleartext = t->num[1]};
     else if (t->fd >= 0)
@@ -326,7 +335,7 @@ static void keep(void *arg, const struct talk *t)
 int door_run(void)
 {
     struct door *d = mem_alloc(sizeof *d);
-    d->cert_fd = -1;
+    d->cert_fd = d->client_ca_fd = -1;
     signal(SIGPIPE, SIG_IGN);
     start_role(&d->start, ROLE_DOOR, keep, d);
     tls_init(); /* what OpenSSL wants from files, it takes now */

@@ -22,20 +22,25 @@ void door_forget(struct door_session *s)
     s->at_auth = false;
 }
 
-enum { BINDING_TEXT = TLS_BINDING_MAX + 32 };
+enum { TLS_TEXT = TLS_NAME_MAX + 1 };
 
-static struct span binding_text(const struct tls_binding *b, char out[BINDING_TEXT])
+/* What a mechanism needs to know of the TLS below: the name in the client's certificate, or what there is to bind to. */
+static struct span tls_text(const struct door_session *s, struct span mechanism, char out[TLS_TEXT])
 {
-    if (!b->kind)
+    const struct tls_stream *tls = conn_tls(s->conn);
+    struct tls_binding b;
+    if (tls && span_is(mechanism, "EXTERNAL"))
+        return tls_client_name(tls, out) ? span_of(out) : (struct span){"", 0};
+    if (!tls || !tls_binding(tls, &b))
         return (struct span){"", 0};
-    int n = snprintf(out, BINDING_TEXT - TLS_BINDING_MAX, "%s ", b->kind);
-    memcpy(out + n, b->octets, b->n);
-    return (struct span){out, (size_t)n + b->n};
+    int n = snprintf(out, TLS_TEXT - TLS_BINDING_MAX, "%s ", b.kind);
+    memcpy(out + n, b.octets, b.n);
+    return (struct span){out, (size_t)n + b.n};
 }
 
 bool door_ask(struct door_session *s)
 {
-    char binding[BINDING_TEXT];
+    char below[TLS_TEXT];
     struct door *d = s->door;
     const struct pop3_auth *a = &s->pop3.auth;
     struct talk t = {.type = TALK_VERIFY, .id = {d->start.generation, s->n}, .fd = -1};
@@ -52,7 +57,7 @@ bool door_ask(struct door_session *s)
     if (a->how == POP3_AUTH_APOP)
         t.text[3] = span_of(s->stamp);
     else if (a->how == POP3_AUTH_SASL_BEGIN)
-        t.text[3] = binding_text(&s->binding, binding);
+        t.text[3] = tls_text(s, a->mechanism, below);
     s->step = STEP_AUTH;
     s->at_auth = true;
     conn_pause(s->conn, true);
@@ -143,7 +148,7 @@ static void hand_over(struct door_session *s, struct door_worker *w)
     s->step = STEP_TAKE;
     s->at_auth = false; /* from here on the mail process tells auth how it ends */
     t.num[0] = (conn_is_tls(s->conn) ? TALK_TLS : 0) | (s->clear_allowed ? TALK_CLEAR_ALLOWED : 0) |
-               (s->pop3.offer.tls_offered ? TALK_TLS_OFFERED : 0) | (s->binding.kind ? TALK_BOUND : 0);
+               (s->pop3.offer.tls_offered ? TALK_TLS_OFFERED : 0) | (s->bound ? TALK_BOUND : 0) | (s->asks ? TALK_ASKS : 0);
     t.text[0] = span_of(s->address);
     t.text[1] = buf_span(conn_in(s->conn));
     t.text[2] = span_of(conn_is_tls(s->conn) ? tls_version(conn_tls(s->conn)) : "");

@@ -129,13 +129,15 @@ void door_drive(struct door_session *s)
     } while (more);
 }
 
-/* What binds is offered where there is something to bind to. */
-static const char *tls_mechanisms(struct door_session *s)
+/* What binds is offered where there is something to bind to, EXTERNAL where clients are asked for certificates. */
+static void offer_tls_mechanisms(struct door_session *s, struct pop3_offer *offer)
 {
-    bool bound = conn_is_tls(s->conn) && tls_binding(conn_tls(s->conn), &s->binding);
-    if (!bound)
-        s->binding.kind = NULL;
-    return bound ? s->door->start.sasl_bound : "";
+    const struct start *start = &s->door->start;
+    struct tls_binding binding;
+    s->bound = conn_is_tls(s->conn) && tls_binding(conn_tls(s->conn), &binding);
+    s->asks = conn_is_tls(s->conn) && tls_asks(conn_tls(s->conn));
+    offer->sasl_tls = s->bound ? start->sasl_bound : "";
+    offer->sasl_external = s->asks ? start->sasl_external : "";
 }
 
 static void greet(struct door_session *s)
@@ -146,11 +148,11 @@ static void greet(struct door_session *s)
         .stamp = s->stamp,
         .sasl = s->door->start.sasl,
         .sasl_clear = s->door->start.sasl_clear,
-        .sasl_tls = tls_mechanisms(s),
         .tls_offered = s->door->tls != NULL,
         .tls_active = conn_is_tls(s->conn),
         .clear_allowed = s->clear_allowed,
     };
+    offer_tls_mechanisms(s, &offer);
     s->step = STEP_TALK;
     pop3_server_init(&s->pop3, &offer, conn_out(s->conn));
     door_drive(s);
@@ -180,7 +182,7 @@ static void on_secure(void *arg)
         return;
     }
     s->step = STEP_TALK;
-    s->pop3.offer.sasl_tls = tls_mechanisms(s);
+    offer_tls_mechanisms(s, &s->pop3.offer);
     pop3_server_secured(&s->pop3);
     door_drive(s);
 }

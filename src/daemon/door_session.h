@@ -22,10 +22,10 @@ struct door_session {
     enum door_step step;
     bool implicit_tls, waits_tls; /* counted in tls_waiting */
     bool clear_allowed;
+    bool bound, asks; /* its TLS has a channel binding; asks for certificates */
     bool at_auth; /* auth keeps something for it */
     struct pop3_server pop3;
     char *stamp;
-    struct tls_binding binding; /* kind NULL: none */
     char address[SOCK_NAME_MAX];
     uint64_t started, line_started; /* ms; 0: no line has begun */
     uint32_t worker;                /* STEP_WORKER, STEP_TAKE */

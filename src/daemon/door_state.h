@@ -43,7 +43,7 @@ struct door {
     struct door_listener listeners[CONF_LISTENERS];
     unsigned n_listeners;
     struct tls_context *tls, *tls_mail; /* for POP3; for SMTP and LMTP, which have no ALPN */
-    int cert_fd;
+    int cert_fd, client_ca_fd; /* until the key comes */
     struct budget budget;
     unsigned tls_waiting;   /* TLS connections that have not logged in */
     unsigned tls_receiving; /* TLS connections over which mail comes in: they never log in */

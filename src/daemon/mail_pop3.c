@@ -159,6 +159,7 @@ static void open_done(struct loop_call *call)
     struct pop3_offer offer = {.implementation = "Bustia-" BUSTIA_VERSION,
                                .sasl = m->start.sasl,
                                .sasl_clear = m->start.sasl_clear,
+                               .sasl_external = s->flags & TALK_ASKS ? m->start.sasl_external : "",
                                .sasl_tls = s->flags & TALK_BOUND ? m->start.sasl_bound : "",
                                .tls_offered = s->flags & TALK_TLS_OFFERED,
                                .tls_active = s->flags & TALK_TLS,

@@ -263,7 +263,7 @@ static int run(struct master *m)
 int master_run(const char *file)
 {
     struct master m = {.file = file, .conf_fd = -1, .program_fd = -1, .mail_program_fd = -1, .log_fd = -1, .control_fd = -1,
-                       .pid_fd = -1, .cert_fd = -1, .key_fd = -1};
+                       .pid_fd = -1, .cert_fd = -1, .key_fd = -1, .client_ca_fd = -1};
     struct err err;
     m.root = geteuid() == 0;
     signal(SIGPIPE, SIG_IGN);

@@ -59,25 +59,31 @@ int master_open_log(struct master *m, const struct conf *c, struct err *err)
     return 0;
 }
 
+/* The files of TLS, all or none of them anew. */
 int master_open_certificate(struct master *m, const struct conf *c, struct err *err)
 {
+    enum { CERT, KEY, CLIENT_CA, FILES };
+    const char *const paths[FILES] = {c->tls_cert, c->tls_key, c->tls_client_ca};
+    static const char *const options[FILES] = {"tls_cert", "tls_key", "tls_client_ca"};
+    int *const kept[FILES] = {&m->cert_fd, &m->key_fd, &m->client_ca_fd}, fds[FILES] = {-1, -1, -1};
     if (!*c->tls_cert)
         return 0;
-    int cert = open(c->tls_cert, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (cert < 0)
-        return err_set(err, ERR_CONFIG, "tls_cert %s: %s", c->tls_cert, strerror(errno));
-    int key = open(c->tls_key, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (key < 0) {
-        err_set(err, ERR_CONFIG, "tls_key %s: %s", c->tls_key, strerror(errno));
-        close(cert);
+    for (int i = 0; i < FILES; i++) {
+        if (i == CLIENT_CA && !*paths[i])
+            continue;
+        fds[i] = open(paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fds[i] >= 0)
+            continue;
+        err_set(err, ERR_CONFIG, "%s %s: %s", options[i], paths[i], strerror(errno));
+        while (i--)
+            close(fds[i]);
         return -1;
     }
-    if (m->cert_fd >= 0) {
-        close(m->cert_fd);
-        close(m->key_fd);
+    for (int i = 0; i < FILES; i++) {
+        if (*kept[i] >= 0)
+            close(*kept[i]);
+        *kept[i] = fds[i];
     }
-    m->cert_fd = cert;
-    m->key_fd = key;
     return 0;
 }
 

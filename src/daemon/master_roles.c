@@ -57,6 +57,8 @@ int master_tell_certificate(struct master *m, struct child *door)
 {
     if (m->cert_fd < 0)
         return 0;
+    if (m->client_ca_fd >= 0 && say(door, &(struct talk){.type = TALK_CLIENT_CA, .fd = m->client_ca_fd}) < 0)
+        return -1;
     if (say(door, &(struct talk){.type = TALK_CERT, .fd = m->cert_fd}) < 0)
         return -1;
     return say(door, &(struct talk){.type = TALK_KEY, .fd = m->key_fd});

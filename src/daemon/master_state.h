@@ -57,6 +57,7 @@ struct master {
     int control_fd;
     int pid_fd;
     int cert_fd, key_fd; /* -1: no TLS */
+    int client_ca_fd;    /* -1: clients are not asked for certificates */
     struct store_root roots[CONF_ROOTS];
     struct loop_timer *deadline;
 };

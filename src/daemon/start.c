@@ -150,7 +150,7 @@ void start_listen(struct start *s, struct loop *l, const struct start_events *ev
     watch_log(s, l);
 }
 
-enum list { LIST_ANY, LIST_CLEAR, LIST_BOUND, LISTS };
+enum list { LIST_ANY, LIST_CLEAR, LIST_BOUND, LIST_EXTERNAL, LISTS };
 
 static enum list list_of(struct span word)
 {
@@ -158,15 +158,17 @@ static enum list list_of(struct span word)
     size_t n = sizeof plus - 1;
     if (word.n > n && span_is(span_from(word, word.n - n), plus))
         return LIST_BOUND;
+    if (span_is(word, "EXTERNAL"))
+        return LIST_EXTERNAL;
     return span_is(word, "PLAIN") || span_is(word, "LOGIN") ? LIST_CLEAR : LIST_ANY;
 }
 
-/* The configured mechanisms in three lists: those that show the password need TLS, and those that bind to TLS too. */
+/* The configured mechanisms in four lists: those that show the password need TLS, and so do those that bind to it, and EXTERNAL. */
 static void sort_mechanisms(struct start *s)
 {
     struct span rest = span_of(s->conf.sasl_mechanisms);
     struct buf lists[LISTS];
-    char **const made[LISTS] = {&s->sasl, &s->sasl_clear, &s->sasl_bound};
+    char **const made[LISTS] = {&s->sasl, &s->sasl_clear, &s->sasl_bound, &s->sasl_external};
     for (unsigned i = 0; i < LISTS; i++)
         buf_init(&lists[i], 512, NULL);
     while (rest.n) {

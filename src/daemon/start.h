@@ -13,8 +13,8 @@ struct start {
     bool root;
     uint32_t uid, gid, worker;
     uint64_t generation;
-    char *sasl, *sasl_clear, *sasl_bound; /* the mechanisms: those that show the password, those that bind to TLS, and the others;
-                                             they outlive a reload */
+    /* The mechanisms: those that show the password, those that bind to TLS, EXTERNAL, and the others. They outlive a reload. */
+    char *sasl_clear, *sasl_bound, *sasl_external, *sasl;
     struct chan *master;     /* from start_listen on; NULL: the master is gone */
     const struct start_events *events;
     void *arg; /* of the events */

@@ -34,6 +34,7 @@ static const struct row rows[TALK_TYPES] = {
     [TALK_LOG]        = { "LOG",       M,        CHILDREN,      FD_YES,  {0} },
     [TALK_CONF]       = { "CONF",      M,        CHILDREN,      FD_YES,  {0} },
     [TALK_LISTEN]     = { "LISTEN",    M,        D | C,         FD_YES,  {NAME} },
+    [TALK_CLIENT_CA]  = { "CLIENT_CA", M,        D,             FD_YES,  {0} },
     [TALK_CERT]       = { "CERT",      M,        D,             FD_YES,  {0} },
     [TALK_KEY]        = { "KEY",       M,        D,             FD_YES,  {0} },
     [TALK_ROOT]       = { "ROOT",      M,        W | L,         FD_YES,  {PATH} },

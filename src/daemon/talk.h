@@ -28,6 +28,7 @@ enum talk_type {
     TALK_LOG,        /* fd; num: kind. Also later, when logs are reopened */
     TALK_CONF,       /* fd: the configuration, re-read (SIGHUP) */
     TALK_LISTEN,     /* fd; num: service, cleartext allowed. To door; to control its unix socket */
+    TALK_CLIENT_CA,  /* fd: PEM issuers of clients' certificates; the next CERT and KEY are to ask for them, which else do not */
     TALK_CERT,       /* fd: PEM chain; the key follows */
     TALK_KEY,        /* fd: PEM key */
     TALK_ROOT,       /* fd: a mail root; text: its path. To mail, deliver */
@@ -46,7 +47,8 @@ enum talk_type {
     TALK_NEED,       /* auth; num: token, uid, gid, TALK_FOR_…; text: a store. A mail or deliver process is wanted */
     /* log-in */
     TALK_VERIFY,     /* door → auth; num: how, flags; texts: user or mechanism, secret, address, stamp (APOP) or, when SASL
-                        begins inside TLS, the channel binding: its kind, a blank, its octets */
+                        begins inside TLS, for EXTERNAL the name in the client's certificate, for others the channel binding:
+                        its kind, a blank, its octets */
     TALK_GONE,       /* door → auth: the client left, or the exchange is cancelled */
     TALK_CHALLENGE,  /* auth → door; text */
     TALK_DENIED,     /* auth → door; num: kind */
@@ -91,7 +93,8 @@ enum talk_type {
     TALK_TYPES
 };
 
-enum { TALK_TLS = 1, TALK_CLEAR_ALLOWED = 2, TALK_HAS_INITIAL = 4, TALK_TLS_OFFERED = 8, TALK_BOUND = 16 }; /* flags */
+enum { TALK_TLS = 1, TALK_CLEAR_ALLOWED = 2, TALK_HAS_INITIAL = 4, TALK_TLS_OFFERED = 8, TALK_BOUND = 16,
+       TALK_ASKS = 32 /* for certificates */ }; /* flags */
 enum { TALK_FOR_SINGLE = 1, TALK_FOR_DELIVERY = 2 };  /* of NEED and WORKER: for one store; a deliver process */
 enum { TALK_WAIT_ROOM = 1, TALK_COMMIT_NOW = 1 };     /* of TARGET and ADMIT; of DELIVER */
 enum { TALK_NUMS = 10, TALK_TEXTS = 4 };

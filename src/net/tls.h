@@ -23,6 +23,9 @@ void tls_init(void);
 /* From descriptors of a PEM chain and its key (read from their start, not closed). Errors are worded for an administrator:
  * unreadable, not PEM, key does not fit the certificate. */
 int tls_context_new(struct tls_context **c, int cert_fd, int key_fd, const char *alpn, struct err *err);
+/* Clients are asked for a certificate that was issued by one of these (PEM, read from its start, not closed). One that is shown and
+ * not to be believed ends the handshake; without one a client is served as before. Before any stream. */
+int tls_context_ask(struct tls_context *c, int ca_fd, struct err *err);
 /* Streams made before keep the context they were made with. Counted: the last stream ends it. */
 struct tls_context *tls_context_ref(struct tls_context *c);
 void tls_context_free(struct tls_context *c);
@@ -60,6 +63,13 @@ struct tls_binding {
 /* After the handshake. false: there is none, as with TLS 1.2 without the extended master secret (RFC 7627), where two connections can
  * be made to have the same. */
 bool tls_binding(const struct tls_stream *s, struct tls_binding *b);
+
+
+enum { TLS_NAME_MAX = 249 };
+bool tls_asks(const struct tls_stream *s); /* the client for a certificate */
+/* The common name of the certificate that the client has shown, believed now as at the handshake. false: there is none, or it has no
+ * single one that could be a user's. */
+bool tls_client_name(const struct tls_stream *s, char out[TLS_NAME_MAX + 1]);
 
 void tls_stream_free(struct tls_stream *s);
 

@@ -152,6 +152,26 @@ static int use_file(struct tls_context *c, int fd, const char *what,
     return failed;
 }
 
+/* A store of its own: what clients are believed by is no part of our chain. */
+static int use_issuers(struct tls_context *c, BIO *pem, struct err *err)
+{
+    X509_STORE *store = X509_STORE_new();
+    X509 *cert;
+    unsigned n = 0;
+    bool good = store && SSL_CTX_set0_verify_cert_store(c->ssl, store); /* frees what was there, and this one later */
+    while (good && (cert = PEM_read_bio_X509(pem, NULL, NULL, NULL))) {
+        good = X509_STORE_add_cert(store, cert) == 1 && SSL_CTX_add_client_CA(c->ssl, cert) == 1;
+        X509_free(cert);
+        n++;
+    }
+    if (good && at_end_of_pem()) {
+        SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
+        return n ? 0 : err_set(err, ERR_CONFIG, "the file of clients' issuers holds no certificate in PEM form");
+    }
+    tls_word(err, ERR_CONFIG, "the file of clients' issuers cannot be used");
+    return -1;
+}
+
 /* ---- what is agreed on */
 
 /* A client that names protocols, none of them ours, is refused (RFC 7301 §3.2): it was led here by somebody else's
@@ -219,6 +239,11 @@ int tls_context_new(struct tls_context **made, int cert_fd, int key_fd, const ch
     }
     tls_context_free(c);
     return -1;
+}
+
+int tls_context_ask(struct tls_context *c, int ca_fd, struct err *err)
+{
+    return use_file(c, ca_fd, "the file of clients' issuers", use_issuers, err);
 }
 
 struct tls_context *tls_context_ref(struct tls_context *c)

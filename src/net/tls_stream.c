@@ -342,6 +342,37 @@ bool tls_binding(const struct tls_stream *s, struct tls_binding *b)
     return b->n > 0 && b->n <= sizeof b->octets;
 }
 
+bool tls_asks(const struct tls_stream *s)
+{
+    return SSL_get_verify_mode(s->ssl) & SSL_VERIFY_PEER;
+}
+
+static bool name_of(X509 *cert, char out[TLS_NAME_MAX + 1])
+{
+    const X509_NAME *subject = X509_get_subject_name(cert);
+    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
+        return false;
+    unsigned char *text = NULL;
+    int n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    bool good = n > 0 && n <= TLS_NAME_MAX && !memchr(text, '\0', (size_t)n);
+    if (good) {
+        memcpy(out, text, (size_t)n);
+        out[n] = '\0';
+    }
+    OPENSSL_free(text);
+    ERR_clear_error();
+    return good;
+}
+
+/* A resumed connection has the certificate of the one before, which may have expired since. */
+bool tls_client_name(const struct tls_stream *s, char out[TLS_NAME_MAX + 1])
+{
+    X509 *cert = s->secure && tls_asks(s) ? SSL_get0_peer_certificate(s->ssl) : NULL;
+    return cert && SSL_get_verify_result(s->ssl) == X509_V_OK && X509_cmp_current_time(X509_get0_notAfter(cert)) > 0 &&
+           name_of(cert, out);
+}
+
 const char *tls_cipher(const struct tls_stream *s)
 {
     const char *name = SSL_get_cipher_name(s->ssl);

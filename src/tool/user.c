@@ -24,10 +24,11 @@ struct command {
 
 /* clang-format off */
 static const struct command commands[] = {
-    {"add",    "NAME [--store STORE] [--uid UID] [--gid GID] [--quota QUOTA] [--apop] [--disable] [--no-maildir] " PASSWORD,
+    {"add",    "NAME [--store STORE] [--uid UID] [--gid GID] [--quota QUOTA] [--apop] [--external] [--disable] [--no-maildir] " PASSWORD,
                                                          ADD,    true,  user_edit_add,    "a new user, with an empty Maildir"},
     {"passwd", "NAME [--apop | --no-apop] " PASSWORD,    PASSWD, true,  user_edit_passwd, "another password"},
-    {"set",    "NAME [--store STORE] [--uid UID] [--gid GID] [--quota QUOTA] [--disable | --enable] [--apop | --no-apop] [--password-stdin]",
+    {"set",    "NAME [--store STORE] [--uid UID] [--gid GID] [--quota QUOTA] [--disable | --enable] [--apop | --no-apop] "
+               "[--external | --no-external] [--password-stdin]",
                                                          SET,    true,  user_edit_set,    "whatever else can be changed"},
     {"del",    "NAME",                                   DEL,    true,  user_edit_del,    "deletes the user, not the mail"},
     {"list",   "",                                       LIST,   false, user_show_list,   "all users"},
@@ -54,6 +55,8 @@ static const struct option {
     {"--generate",       FLAG(generate),       ADD | PASSWD},
     {"--apop",           FLAG(apop),           ADD | PASSWD | SET},
     {"--no-apop",        FLAG(no_apop),        PASSWD | SET},
+    {"--external",       FLAG(external),       ADD | SET},
+    {"--no-external",    FLAG(no_external),    SET},
     {"--disable",        FLAG(disable),        ADD | SET},
     {"--enable",         FLAG(enable),         SET},
     {"--no-maildir",     FLAG(no_maildir),     ADD},
@@ -129,7 +132,8 @@ static int take_arguments(struct user_job *job, const struct command *c, int arg
     if (c->argument && !*job->word)
         return err_set(err, ERR_USAGE, "usage: bustia user %s %s", c->word, c->arguments);
     const struct user_options *o = &job->option;
-    if ((o->apop && o->no_apop) || (o->disable && o->enable) || (o->stdin_password && o->generate))
+    if ((o->apop && o->no_apop) || (o->disable && o->enable) || (o->external && o->no_external) ||
+        (o->stdin_password && o->generate))
         return err_set(err, ERR_USAGE, "two options contradict each other; usage: bustia user %s %s", c->word,
                        c->arguments);
     return 0;

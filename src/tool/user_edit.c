@@ -45,6 +45,7 @@ static int place(struct user_job *job, struct user *u, struct err *err)
     u->name = mem_copy_text(job->word);
     u->where = user_place_fill(job->option.store ? job->option.store : job->conf->store_default, job->word);
     u->disabled = job->option.disable;
+    u->external = job->option.external;
     if (job->option.quota && quota_both_read(job->option.quota, &u->quota_octets, &u->quota_messages, err))
         return -1;
     if (!job->option.uid && user_place_default_ids(job, &u->uid, &u->gid, err))
@@ -129,6 +130,8 @@ int user_edit_set(struct user_job *job, struct err *err)
     }
     if (ret == 0 && (job->option.disable || job->option.enable))
         u.disabled = job->option.disable;
+    if (ret == 0 && (job->option.external || job->option.no_external))
+        u.external = job->option.external;
     if (ret == 0 && job->option.quota)
         ret = quota_both_read(job->option.quota, &u.quota_octets, &u.quota_messages, err);
     if (ret == 0)

@@ -71,6 +71,7 @@ int user_show_one(struct user_job *job, struct err *err)
     printf("password  %s\n", secret_scheme(u.verifier));
     printf("SCRAM     %s\n", *u.scram1 && *u.scram256 ? "SHA-1 SHA-256" : "no");
     printf("APOP      %s\n", *u.apop ? "yes (the password is kept in clear)" : "no");
+    printf("EXTERNAL  %s\n", u.external ? "yes (with a certificate that bears this name)" : "no");
     printf("log-in    %s\n", u.disabled ? "disabled" : "enabled");
     print_quota(&u);
     int ret = alias_each(job->db, print_alias, u.name, err);

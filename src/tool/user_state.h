@@ -10,6 +10,7 @@ struct user_options {
     bool stdin_password, generate;
     bool apop, no_apop;
     bool disable, enable;
+    bool external, no_external;
     bool maildir, no_maildir;
     bool replace, keep_going;
     const char *store, *uid, *gid, *quota;

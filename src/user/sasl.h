@@ -10,7 +10,7 @@
 struct sasl;         /* one per process */
 struct sasl_session; /* one per exchange */
 
-/* `mechanisms`: a white-list of "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS"; unknown
+/* `mechanisms`: a white-list of "PLAIN LOGIN EXTERNAL CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS"; unknown
  * words: ERR_CONFIG. */
 int sasl_new(struct sasl **s, const char *mechanisms, struct err *err);
 void sasl_free(struct sasl *s); /* NULL is allowed; after its sessions */
@@ -24,7 +24,7 @@ void sasl_host(struct sasl *s, const char *host);
  * again. Without it: a random one. */
 void sasl_salt_key(struct sasl *s, const unsigned char key[USERS_KEY]);
 
-/* Looks a user up for SCRAM and CRAM-MD5: fills u (freed by sasl) and returns 0, or -1 with ERR_GONE / ERR_TEMP. For ERR_GONE, and
+/* Looks a user up for SCRAM, CRAM-MD5 and EXTERNAL: fills u (freed by sasl) and returns 0, or -1 with ERR_GONE / ERR_TEMP. For ERR_GONE, and
  * for who has no SCRAM keys, a false salt is made that is always the same for one name, so that the exchange looks the
  * same and fails at its end. Who is disabled is the caller's to refuse, after SASL_DONE. */
 typedef int sasl_find_fn(void *arg, struct span name, struct user *u, struct err *err);
@@ -43,6 +43,10 @@ struct sasl_session *sasl_begin(struct sasl *s, struct span mechanism, sasl_find
  * "tls-unique" (any other is none), and its octets; they are copied. What binds fails without it, and fits this kind alone; what does
  * not is refused to a client that could bind and says that we do not offer it (RFC 5802 §6), if we allow any that binds. */
 void sasl_bind(struct sasl_session *x, const char *kind, struct span octets);
+
+/* Before the first step: the client has shown a certificate that is believed and bears this name. EXTERNAL needs it, and lets in
+ * nobody but a user of this name to whom it is permitted. */
+void sasl_certificate(struct sasl_session *x, struct span name);
 
 /* One step; `in` is decoded (no base64). First step without an initial response: in.p = NULL (an empty initial
  * response, "=", has a p). *out is owned by the session, until the next call. An authorization identity other than the

@@ -11,11 +11,12 @@
 #include "base/digest.h"
 #include "base/mem.h"
 
-static sasl_step_fn step_plain, step_login;
+static sasl_step_fn step_plain, step_login, step_external;
 
 static const struct sasl_mechanism mechanisms[SASL_MECHANISMS] = {
     {"PLAIN", step_plain, .shows = true},
     {"LOGIN", step_login, .shows = true},
+    {"EXTERNAL", step_external},
     {"CRAM-MD5", sasl_step_cram},
     {"SCRAM-SHA-1", sasl_step_scram, sasl_begin_scram, .hash = SASL_SHA1},
     {"SCRAM-SHA-256", sasl_step_scram, sasl_begin_scram, .hash = SASL_SHA256},
@@ -109,6 +110,12 @@ struct sasl_session *sasl_begin(struct sasl *s, struct span mechanism, sasl_find
     return x;
 }
 
+void sasl_certificate(struct sasl_session *x, struct span name)
+{
+    if (x->mechanism->step == step_external && !x->certificate && name.n && !sasl_has_nul(name))
+        x->certificate = mem_copy(name.p, name.n);
+}
+
 void sasl_bind(struct sasl_session *x, const char *kind, struct span octets)
 {
     if (x->gsasl && x->sasl->binds && *kind)
@@ -147,6 +154,7 @@ void sasl_end(struct sasl_session *x)
     gsasl_free(x->out);
     mem_free(x->bound);
     mem_free(x->challenge);
+    mem_free(x->certificate);
     user_wipe(x->user);
     user_wipe(x->password);
     mem_wipe(x, sizeof *x);
@@ -213,4 +221,26 @@ static enum sasl_result step_login(struct sasl_session *x, struct span in, struc
         return take_password(x, in, err);
     *out = span_of("Password:");
     return sasl_take_user(x, in, err);
+}
+
+/* RFC 4422 §A: the message is the name that the client wants, or empty: the certificate's. */
+static enum sasl_result step_external(struct sasl_session *x, struct span in, struct span *out, struct err *err)
+{
+    struct user u = {0};
+    struct err why = {0};
+    if (x->progress == SASL_FIRST && !in.p) {
+        x->progress = SASL_SECOND;
+        return SASL_CHALLENGE;
+    }
+    if (!x->certificate)
+        return sasl_fail(ERR_AUTH, "no certificate", err);
+    if (sasl_take_user(x, span_of(x->certificate), err) == SASL_FAILED)
+        return SASL_FAILED;
+    if (in.n && !span_is(in, x->user))
+        return sasl_fail(ERR_AUTH, "nobody may act for another user", err);
+    if (x->find(x->arg, span_of(x->user), &u, &why) < 0)
+        return sasl_fail(why.kind == ERR_GONE ? ERR_AUTH : why.kind, why.text, err);
+    bool permitted = u.external;
+    user_free(&u);
+    return permitted ? SASL_DONE : sasl_fail(ERR_AUTH, "the user may not log in with a certificate", err);
 }

@@ -1,6 +1,6 @@
 /* sasl_parts: what the files of sasl share, and nobody else sees.
  *
- *   sasl_exchange.c  which mechanisms, and the exchange; PLAIN and LOGIN
+ *   sasl_exchange.c  which mechanisms, and the exchange; PLAIN, LOGIN and EXTERNAL
  *   sasl_scram.c     SCRAM, with and without channel binding, through libgsasl
  *   sasl_cram.c      CRAM-MD5 */
 #ifndef USER_SASL_PARTS_H
@@ -22,7 +22,7 @@ struct sasl_mechanism {
     bool binds;                                            /* to the channel below */
 };
 
-enum { SASL_MECHANISMS = 7 };
+enum { SASL_MECHANISMS = 8 };
 
 struct sasl {
     Gsasl *gsasl;
@@ -41,7 +41,8 @@ struct sasl_session {
     char *user, *password;
     sasl_find_fn *find;
     void *arg;
-    char *challenge; /* CRAM-MD5's */
+    char *challenge;   /* CRAM-MD5's */
+    char *certificate; /* EXTERNAL's: the name in it, or NULL */
     /* SCRAM's */
     Gsasl_session *gsasl;
     char *bound;        /* the kind of the channel's binding, or NULL */

@@ -23,6 +23,7 @@ struct user {
     char *where;    /* "maildir:/srv/mail/anna" */
     uint32_t uid, gid;
     bool disabled;
+    bool external; /* may log in with a certificate that bears his name */
     uint64_t quota_octets, quota_messages; /* of the mailbox; 0 = no limit */
 };
 

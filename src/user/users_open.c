@@ -39,6 +39,8 @@ static const char *const migrations[] = {
     " PRIMARY KEY(address, target)"
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX alias_target ON alias(target);",
+
+    "ALTER TABLE person ADD COLUMN external INTEGER NOT NULL DEFAULT 0 CHECK (external IN (0, 1));",
 };
 enum { VERSION = sizeof migrations / sizeof *migrations };
 

@@ -77,6 +77,7 @@ void users_read(sqlite3_stmt *s, struct user *u)
         .disabled = sqlite3_column_int(s, 8) != 0,
         .quota_octets = (uint64_t)sqlite3_column_int64(s, 9),
         .quota_messages = (uint64_t)sqlite3_column_int64(s, 10),
+        .external = sqlite3_column_int(s, 11) != 0,
     };
 }
 
@@ -101,6 +102,7 @@ static int bind_user(sqlite3_stmt *s, const struct user *u, struct err *err)
     sqlite3_bind_int(s, 9, u->disabled);
     sqlite3_bind_int64(s, 10, (sqlite3_int64)u->quota_octets);
     sqlite3_bind_int64(s, 11, (sqlite3_int64)u->quota_messages);
+    sqlite3_bind_int(s, 12, u->external);
     return 0;
 }
 
@@ -147,7 +149,7 @@ static int change(struct users *db, sqlite3_stmt *s, const char *name, struct er
 int users_add(struct users *db, const struct user *u, struct err *err)
 {
     static const char sql[] =
-        "INSERT INTO person(" USERS_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        "INSERT INTO person(" USERS_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     if (users_check_name(span_of(u->name), err))
         return -1;
     sqlite3_stmt *s = users_prepared(db, USERS_ADD, sql, err);
@@ -158,7 +160,7 @@ int users_change(struct users *db, const struct user *u, struct err *err)
 {
     static const char sql[] =
         "UPDATE person SET verifier = ?2, scram1 = ?3, scram256 = ?4, apop = ?5, store = ?6, uid = ?7, gid = ?8,"
-        " disabled = ?9, quota_octets = ?10, quota_messages = ?11 WHERE name = ?1";
+        " disabled = ?9, quota_octets = ?10, quota_messages = ?11, external = ?12 WHERE name = ?1";
     sqlite3_stmt *s = users_prepared(db, USERS_CHANGE, sql, err);
     return s && bind_user(s, u, err) == 0 ? change(db, s, u->name, err) : -1;
 }

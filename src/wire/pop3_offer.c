@@ -10,6 +10,7 @@ const char *pop3_offer_words(const struct pop3_server *m, unsigned list)
 {
     const struct pop3_offer *o = &m->offer;
     const char *const words[POP3_OFFER_LISTS] = {
+        o->tls_active ? o->sasl_external : NULL,
         o->tls_active ? o->sasl_tls : NULL,
         o->sasl,
         pop3_password_allowed(m) ? o->sasl_clear : NULL,

@@ -51,7 +51,7 @@ void pop3_command(struct pop3_server *m, struct span line, struct buf *out);
 /* ---- pop3_offer.c */
 bool pop3_password_allowed(const struct pop3_server *m); /* RFC 2595 §2.3 */
 /* The mechanisms of one list that may be used now, best first; "": none. */
-enum { POP3_OFFER_LISTS = 3 };
+enum { POP3_OFFER_LISTS = 4 };
 const char *pop3_offer_words(const struct pop3_server *m, unsigned list);
 /* Walks words separated by spaces: the next one, empty at the end. */
 struct span pop3_next_word(struct span *words);

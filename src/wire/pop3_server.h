@@ -66,13 +66,15 @@ struct pop3_auth {
     bool has_initial;
 };
 
-/* What the owner allows and announces; may change before pop3_server_init only, sasl_tls before pop3_server_secured too. */
+/* What the owner allows and announces; may change before pop3_server_init only, sasl_tls and sasl_external before
+ * pop3_server_secured too. */
 struct pop3_offer {
     const char *implementation; /* IMPLEMENTATION's argument (RFC 2449 §6.9) */
     const char *stamp;          /* APOP's timestamp "<…@…>" in the greeting, or NULL: no APOP here */
     const char *sasl;           /* mechanisms that need no encryption, "SCRAM-SHA-256 SCRAM-SHA-1", or "" */
     const char *sasl_clear;     /* mechanisms that show the password, "PLAIN LOGIN", or "" */
-    const char *sasl_tls;       /* mechanisms that need the TLS there is, "SCRAM-SHA-256-PLUS", or "" or NULL; the first announced */
+    const char *sasl_tls;       /* mechanisms that need the TLS there is, "SCRAM-SHA-256-PLUS", or "" or NULL; announced before others */
+    const char *sasl_external;  /* "EXTERNAL" where clients are asked for certificates, or "" or NULL; needs TLS too */
     bool tls_offered;           /* STLS can be given */
     bool tls_active;            /* inside TLS already (pop3s) */
     bool clear_allowed;         /* passwords may be sent without TLS */
