@@ -195,8 +195,9 @@ static int look(struct import *im, struct user_import_entry *e, struct err *err)
     if (users_find(im->job->db, span_of(e->user.name), &old, err))
         return err->kind == ERR_GONE ? 0 : -1;
     e->exists = true;
-    e->user.quota_octets = old.quota_octets; /* the file says nothing about them */
+    e->user.quota_octets = old.quota_octets; /* the file says nothing about these */
     e->user.quota_messages = old.quota_messages;
+    e->user.external = old.external;
     user_free(&old);
     if (!im->job->option.replace) {
         e->skip = true;

@@ -127,11 +127,11 @@ def test_a_bound_log_in(own, kind, how, hash):
     own.seed(name, [b"Subject: mine\n\nx\n"])
     p = KINDS[kind](own, how)
     assert p.kind == ("tls-exporter" if kind == "exporter" else "tls-unique")
-    assert announced(p)[:2] == PLUS
+    assert announced(p)[:3] == [b"EXTERNAL"] + PLUS
     assert refused(scram(p, name, "wrong", hash))
     assert refused(scram(p, "nobody-here", password, hash))
     assert scram(p, name, password, hash).startswith(b"+OK main has 1 ")
-    assert announced(p)[:2] == PLUS  # after the log-in too (RFC 2449 5)
+    assert announced(p)[:3] == [b"EXTERNAL"] + PLUS  # after the log-in too (RFC 2449 5)
     assert p.retr(1) == b"Subject: mine\r\n\r\nx\r\n"
     p.quit()
 

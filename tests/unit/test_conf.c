@@ -262,8 +262,8 @@ static const struct wrong wrongs[] = {
     {"allow_memory_store = true", "f:3: error: allow_memory_store = \"true\" is neither yes nor no\n"},
     {"log = flie", "f:3: error: log = \"flie\" is no word that is known here; did you mean \"file\"? (stderr, syslog or file)\n"},
     {"log = tape", "f:3: error: log = \"tape\" is no word that is known here; write stderr, syslog or file\n"},
-    {"sasl_mechanisms = PLAIN DIGEST-MD5", "f:3: error: sasl_mechanisms = \"PLAIN DIGEST-MD5\" has the unknown word \"DIGEST-MD5\"; write SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN or LOGIN\n"},
-    {"sasl_mechanisms = SCRAM-SHA256", "f:3: error: sasl_mechanisms = \"SCRAM-SHA256\" has the unknown word \"SCRAM-SHA256\"; did you mean \"SCRAM-SHA-256\"? (SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN or LOGIN)\n"},
+    {"sasl_mechanisms = PLAIN DIGEST-MD5", "f:3: error: sasl_mechanisms = \"PLAIN DIGEST-MD5\" has the unknown word \"DIGEST-MD5\"; write EXTERNAL, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN or LOGIN\n"},
+    {"sasl_mechanisms = SCRAM-SHA256", "f:3: error: sasl_mechanisms = \"SCRAM-SHA256\" has the unknown word \"SCRAM-SHA256\"; did you mean \"SCRAM-SHA-256\"? (EXTERNAL, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN or LOGIN)\n"},
     /* names */
     {"hostname = a_b", "f:3: error: hostname = \"a_b\" is no host name; write one of letters, digits, \"-\" and \".\", for instance pop.example.org\n"},
     {"door_user = a b", "f:3: error: door_user = \"a b\" is no account; write the name of one, or the numbers USER or USER:GROUP\n"},

@@ -41,17 +41,19 @@ static void all_fields(void **state)
     assert_int_equal(u.gid, in.gid);
     assert_false(u.disabled);
     assert_true(u.quota_octets == in.quota_octets && u.quota_messages == in.quota_messages);
+    assert_true(u.external);
     user_free(&u);
     assert_null(u.name);
     in.disabled = true;
     in.where = NULL; /* none */
     in.quota_octets = INT64_MAX;
     in.quota_messages = 0;
+    in.external = false;
     assert_int_equal(users_change(db, &in, &users_err), 0);
     assert_int_equal(users_find(db, span_of("anna"), &u, &users_err), 0);
     assert_true(u.disabled);
     assert_string_equal(u.where, "");
-    assert_true(u.quota_octets == INT64_MAX && u.quota_messages == 0);
+    assert_true(u.quota_octets == INT64_MAX && u.quota_messages == 0 && !u.external);
     user_free(&u);
     assert_int_equal(users_del(db, span_of("anna"), &users_err), 0);
     assert_int_equal(find_kind(db, "anna"), ERR_GONE);
@@ -296,6 +298,7 @@ static void migration(void **state)
     assert_string_equal(u.where, "maildir:/m/x");
     assert_string_equal(u.apop, "se:cret");
     assert_true(u.uid == 4294967294 && u.gid == 7 && !u.disabled && u.quota_octets == 0 && u.quota_messages == 0);
+    assert_false(u.external); /* it is permitted to nobody who was there before */
     u.quota_octets = 500;
     assert_int_equal(users_change(db, &u, &users_err), 0);
     user_free(&u);

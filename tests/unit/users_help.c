@@ -60,6 +60,7 @@ struct user users_person(const char *name)
         .gid = 7,
         .quota_octets = 1ULL << 40,
         .quota_messages = 5,
+        .external = true,
     };
 }
 
