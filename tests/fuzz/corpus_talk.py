@@ -4,7 +4,7 @@ import os
 import struct
 import sys
 
-TYPES = 49
+TYPES = 51
 ROLES = 6
 
 
@@ -25,12 +25,12 @@ def main():
                     way = next(b for b in range(fd, fd + 128) if b % 6 == frm and b // 6 % 6 == to)
                     seeds["%02d-%d-%d-%d" % (kind, frm, to, fd)] = bytes([way]) + frame(kind)
     verify = next(b for b in range(128) if b % 6 == 1 and b // 6 % 6 == 2)
-    seeds["texts"] = bytes([verify]) + frame(17, (b"anna", b"secret", b"::1", b"<1@h>"))
-    seeds["long"] = bytes([verify]) + frame(17, (b"a" * 300, b"", b"", b""))
-    seeds["zero"] = bytes([verify]) + frame(17, zero=1)
-    seeds["short"] = bytes([verify]) + frame(17)[:20]
+    seeds["texts"] = bytes([verify]) + frame(18, (b"anna", b"secret", b"::1", b"<1@h>"))
+    seeds["long"] = bytes([verify]) + frame(18, (b"a" * 300, b"", b"", b""))
+    seeds["zero"] = bytes([verify]) + frame(18, zero=1)
+    seeds["short"] = bytes([verify]) + frame(18)[:20]
     seeds["type"] = bytes([verify]) + frame(99)
-    seeds["tail"] = bytes([verify]) + frame(17) + b"x"
+    seeds["tail"] = bytes([verify]) + frame(18) + b"x"
     for name, data in seeds.items():
         with open(os.path.join(out, name), "wb") as f:
             f.write(data)
