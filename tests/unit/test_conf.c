@@ -372,7 +372,8 @@ static const struct wrong wrongs[] = {
 static const struct wrong without_tls[] = {
     {"tls_cert = /c", "f:1: error: tls_cert has no tls_key beside it; name its private key\n"},
     {"tls_key = /k", "f:1: error: tls_key has no tls_cert beside it; name its certificate\n"},
-    {"tls_client_ca = /c", "f:1: error: tls_client_ca needs tls_cert and tls_key: certificates are shown inside TLS\n"},
+    {"tls_client_ca = /c", "f: warning: there is no tls_cert, so passwords from outside of cleartext_networks are refused; set tls_cert and tls_key\n"
+                          "f:1: error: tls_client_ca needs tls_cert and tls_key: certificates are shown inside TLS\n"},
     {"tls_cert = c\ntls_key = /k", "f:1: error: tls_cert = \"c\" is not absolute; write it from the root, beginning with \"/\"\n"},
     {"listen = 127.0.0.1:995 pop3s", "f:1: error: listen = 127.0.0.1:995 pop3s needs tls_cert and tls_key\n"},
     {"listen = 127.0.0.1:110 pop3", ""},
