@@ -1,5 +1,5 @@
-/* sasl_cram: CRAM-MD5 (RFC 2195), for users who have a secret for APOP: it needs the password in clear as APOP does, and is
- * worth as much. Runs in auth; what it reads comes from strangers, through the door. */
+/* sasl_cram: CRAM-MD5 (RFC 2195), for users who have a secret for APOP: it needs the password in clear as APOP does,
+ * and is worth as much. Runs in auth; what it reads comes from strangers, through the door. */
 #include "user/sasl_parts.h"
 
 #include <stdio.h>
@@ -56,7 +56,8 @@ enum sasl_result sasl_step_cram(struct sasl_session *x, struct span in, struct s
         *out = span_of(x->challenge);
         return SASL_CHALLENGE;
     }
-    /* The name may hold spaces: the last one is before the digest. Who answers before he was asked has nothing to answer. */
+    /* The name may hold spaces: the last one is before the digest. Who answers before he was asked has nothing to
+     * answer. */
     if (!x->challenge || in.n <= HEX || in.p[in.n - HEX - 1] != ' ')
         return sasl_fail(ERR_INPUT, "not CRAM-MD5's message", err);
     if (sasl_take_user(x, (struct span){in.p, in.n - HEX - 1}, err) == SASL_FAILED)

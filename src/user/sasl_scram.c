@@ -1,7 +1,9 @@
-/* sasl_scram: SCRAM (RFC 5802, 7677) through libgsasl, and its keys. What the exchange reads comes from strangers, through the door.
+/* sasl_scram: SCRAM (RFC 5802, 7677) through libgsasl, and its keys. What the exchange reads comes from strangers,
+ * through the door.
  *
- * The -PLUS forms bind the exchange to the TLS channel below: who sits between a client and us has a channel of his own with each, and
- * what the client proves fits neither ours nor, if we offered to bind, a client that was made to believe that we did not. */
+ * The -PLUS forms bind the exchange to the TLS channel below: who sits between a client and us has a channel of his own
+ * with each, and what the client proves fits neither ours nor, if we offered to bind, a client that was made to believe
+ * that we did not. */
 #include "user/sasl_parts.h"
 
 #include <stdio.h>
@@ -37,8 +39,8 @@ static void set_false(struct sasl_session *x, struct span name)
     unsigned char keys[2][GSASL_HASH_MAX_SIZE], salt[DIGEST_SHA256];
     char text[USER_NAME_MAX + 32], rounds[16];
     size_t n = gsasl_hash_length(x->mechanism->hash == SASL_SHA1 ? GSASL_HASH_SHA1 : GSASL_HASH_SHA256);
-    int length = snprintf(text, sizeof text, "%s %.*s", x->mechanism->hash == SASL_SHA1 ? "SCRAM-SHA-1" : "SCRAM-SHA-256",
-                          (int)name.n, name.p);
+    int length = snprintf(text, sizeof text, "%s %.*s",
+                          x->mechanism->hash == SASL_SHA1 ? "SCRAM-SHA-1" : "SCRAM-SHA-256", (int)name.n, name.p);
     digest_hmac_sha256((struct span){(const char *)x->sasl->salt_key, USERS_KEY}, (struct span){text, (size_t)length},
                        salt);
     digest_random(keys, sizeof keys);
@@ -111,7 +113,7 @@ static enum sasl_result exchange(struct sasl_session *x, struct span in, struct 
         return sasl_fail(ERR_INPUT, "not SCRAM's message", err);
     if (rc != want || !x->user)
         return sasl_fail(rc == GSASL_MALLOC_ERROR || rc == GSASL_CRYPTO_ERROR ? ERR_TEMP : ERR_AUTH, gsasl_strerror(rc),
-                    err);
+                         err);
     const char *as = gsasl_property_fast(x->gsasl, GSASL_AUTHZID);
     if (as && *as && strcmp(as, x->user) != 0)
         return sasl_fail(ERR_AUTH, "nobody may act for another user", err);
@@ -154,11 +156,13 @@ void sasl_bind_scram(struct sasl_session *x, const char *kind, struct span octet
     if (x->bound || (!exporter && strcmp(kind, "tls-unique") != 0))
         return;
     x->bound = mem_copy_text(kind);
-    set_base64(x->gsasl, exporter ? GSASL_CB_TLS_EXPORTER : GSASL_CB_TLS_UNIQUE, (const unsigned char *)octets.p, octets.n);
+    set_base64(x->gsasl, exporter ? GSASL_CB_TLS_EXPORTER : GSASL_CB_TLS_UNIQUE, (const unsigned char *)octets.p,
+               octets.n);
 }
 
-/* The first message says what the client knows of channel binding (RFC 5802 §6, §7): "n", not to bind; "y", to bind, but that
- * we do not offer it; "p=" and the kind, that it binds. Who says "y" while we do offer it has been lied to about our list. */
+/* The first message says what the client knows of channel binding (RFC 5802 §6, §7): "n", not to bind; "y", to bind,
+ * but that we do not offer it; "p=" and the kind, that it binds. Who says "y" while we do offer it has been lied to
+ * about our list. */
 static bool flag_fits(const struct sasl_session *x, struct span first)
 {
     struct span flag = span_cut(&first, ',');
@@ -170,8 +174,8 @@ static bool flag_fits(const struct sasl_session *x, struct span first)
 enum sasl_result sasl_step_scram(struct sasl_session *x, struct span in, struct span *out, struct err *err)
 {
     if (x->progress == SASL_FIRST && !in.p)
-        return SASL_CHALLENGE; /* an empty one: SCRAM's client begins (RFC 5802 §5) */
-    if (x->progress == SASL_THIRD)  /* success is said only after the client has seen the signature (RFC 5034 §4) */
+        return SASL_CHALLENGE;     /* an empty one: SCRAM's client begins (RFC 5802 §5) */
+    if (x->progress == SASL_THIRD) /* success is said only after the client has seen the signature (RFC 5034 §4) */
         return in.n == 0 ? SASL_DONE : sasl_fail(ERR_INPUT, "not SCRAM's message", err);
     if (in.n == 0 || sasl_has_nul(in))
         return sasl_fail(ERR_INPUT, "not SCRAM's message", err);

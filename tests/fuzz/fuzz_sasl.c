@@ -1,10 +1,11 @@
 /* fuzz_sasl: SASL exchanges with a client that may say anything.
  * Fuzzes: src/user/sasl_exchange.c src/user/sasl_cram.c src/user/sasl_scram.c
  *
- * Input: the first byte chooses the mechanism (its two lowest bits, and bit 4) and whether there is an initial response (bit 2), whether
- * the server has a channel to bind to (bit 5), and the client the same one (bit 6: it has; bit 7: its octets are others);
- * then messages, each after a byte with its length. A length of 255 stands for a message that a real client would send
- * now (libgsasl's client half, user "anna", right or wrong password by bit 3), so that the later states are reached. */
+ * Input: the first byte chooses the mechanism (its two lowest bits, and bit 4) and whether there is an initial response
+ * (bit 2), whether the server has a channel to bind to (bit 5), and the client the same one (bit 6: it has; bit 7: its
+ * octets are others); then messages, each after a byte with its length. A length of 255 stands for a message that a
+ * real client would send now (libgsasl's client half, user "anna", right or wrong password by bit 3), so that the later
+ * states are reached. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -77,7 +78,8 @@ static const char *name_of(unsigned how)
     return names[how & MORE ? 1 : 0][how & 3];
 }
 
-/* Whoever binds has the same channel at both ends, and whoever could and was not offered to (RFC 5802 §6) has none at ours. */
+/* Whoever binds has the same channel at both ends, and whoever could and was not offered to (RFC 5802 §6) has none at
+ * ours. */
 static bool may_be_done(unsigned how)
 {
     if (!(how & 2)) /* CRAM-MD5 */

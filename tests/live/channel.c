@@ -2,9 +2,9 @@
  *
  *     channel PORT [stls] [--tls12] [--no-ems]
  *
- * Connects to 127.0.0.1, begins TLS (behind STLS where it is asked to), writes a line "KIND HEX" ("none" where there is no
- * binding; with tls-unique it is the first Finished), and then passes octets between TLS and its own input and output. Whoever runs it
- * checks the certificate no further: it is the test's own. */
+ * Connects to 127.0.0.1, begins TLS (behind STLS where it is asked to), writes a line "KIND HEX" ("none" where there is
+ * no binding; with tls-unique it is the first Finished), and then passes octets between TLS and its own input and
+ * output. Whoever runs it checks the certificate no further: it is the test's own. */
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -53,7 +53,8 @@ static void tell(SSL *ssl)
         if (SSL_export_keying_material(ssl, octets, n, "EXPORTER-Channel-Binding", 24, NULL, 0, 0) != 1)
             die("no exporter");
     } else {
-        n = SSL_session_reused(ssl) ? SSL_get_peer_finished(ssl, octets, sizeof octets) : SSL_get_finished(ssl, octets, sizeof octets);
+        n = SSL_session_reused(ssl) ? SSL_get_peer_finished(ssl, octets, sizeof octets)
+                                    : SSL_get_finished(ssl, octets, sizeof octets);
     }
     printf("%s ", kind);
     for (size_t i = 0; i < n; i++)

@@ -1,4 +1,5 @@
-/* user/sasl: SCRAM that binds to the channel below, against libgsasl's client half, and against messages made by hand. */
+/* user/sasl: SCRAM that binds to the channel below, against libgsasl's client half, and against messages made by hand.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,8 @@ static int find(void *arg, struct span name, struct user *u, struct err *why)
 {
     if (!span_is(name, "anna"))
         return err_set(why, ERR_GONE, "no such user");
-    *u = (struct user){.name = mem_copy(name.p, name.n), .scram1 = mem_copy_text(keys1), .scram256 = mem_copy_text(keys256)};
+    *u = (struct user){
+        .name = mem_copy(name.p, name.n), .scram1 = mem_copy_text(keys1), .scram256 = mem_copy_text(keys256)};
     return 0;
 }
 
@@ -84,7 +86,8 @@ static void client_bind(Gsasl_session *c, const struct channel *channel)
     if (!*channel->kind)
         return;
     assert_int_equal(gsasl_base64_to(channel->octets, channel->n, &text, NULL), GSASL_OK);
-    gsasl_property_set(c, *channel->kind && channel->kind[4] == 'e' ? GSASL_CB_TLS_EXPORTER : GSASL_CB_TLS_UNIQUE, text);
+    gsasl_property_set(c, *channel->kind && channel->kind[4] == 'e' ? GSASL_CB_TLS_EXPORTER : GSASL_CB_TLS_UNIQUE,
+                       text);
     gsasl_free(text);
 }
 
@@ -223,7 +226,8 @@ static void salt_of(struct sasl *s, const char *mechanism, const char *name, cha
     char first[100];
     struct span out;
     struct sasl_session *x = begin(s, mechanism, &exporter);
-    int n = snprintf(first, sizeof first, "%s,,n=%s,r=abcdef", strstr(mechanism, "-PLUS") ? "p=tls-exporter" : "n", name);
+    int n =
+        snprintf(first, sizeof first, "%s,,n=%s,r=abcdef", strstr(mechanism, "-PLUS") ? "p=tls-exporter" : "n", name);
     assert_int_equal(step(x, first, (size_t)n, &out), SASL_CHALLENGE);
     char *text = mem_copy(out.p, out.n);
     assert_non_null(strstr(text, ",s="));
@@ -253,7 +257,10 @@ static void one_salt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(binds), cmocka_unit_test(first_messages), cmocka_unit_test(kinds), cmocka_unit_test(one_salt),
+        cmocka_unit_test(binds),
+        cmocka_unit_test(first_messages),
+        cmocka_unit_test(kinds),
+        cmocka_unit_test(one_salt),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -64,7 +64,8 @@ static void digest(void **state)
     assert_string_equal(hex, "b913a602c7eda7a495b4e6e7334d3890");
     char key[80];
     memset(key, 0xaa, sizeof key);
-    digest_hmac_md5((struct span){key, sizeof key}, span_of("Test Using Larger Than Block-Size Key - Hash Key First"), out);
+    digest_hmac_md5((struct span){key, sizeof key}, span_of("Test Using Larger Than Block-Size Key - Hash Key First"),
+                    out);
     digest_hex(out, sizeof out, hex);
     assert_string_equal(hex, "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd");
 }
@@ -116,8 +117,12 @@ static void who_gets_in(void **state)
         const char *name, *secret;
         enum err_kind kind;
     } rows[] = {
-        {"tim", "tanstaaftanstaaf", ERR_NONE}, {"t i m", long_secret, ERR_NONE}, {"tim", "tanstaaftanstaa", ERR_AUTH},
-        {"t i m", "tanstaaftanstaaf", ERR_AUTH}, {"poor", "x", ERR_AUTH},        {"nobody", "x", ERR_AUTH},
+        {"tim", "tanstaaftanstaaf", ERR_NONE},
+        {"t i m", long_secret, ERR_NONE},
+        {"tim", "tanstaaftanstaa", ERR_AUTH},
+        {"t i m", "tanstaaftanstaaf", ERR_AUTH},
+        {"poor", "x", ERR_AUTH},
+        {"nobody", "x", ERR_AUTH},
         {"trouble", "x", ERR_TEMP},
     };
     struct sasl *s = server();
@@ -134,7 +139,7 @@ static void who_gets_in(void **state)
         if (rows[i].kind == ERR_AUTH && !*first)
             snprintf(first, sizeof first, "%s", err.text);
         if (rows[i].kind == ERR_AUTH)
-            assert_string_equal(err.text, first); /* all alike */
+            assert_string_equal(err.text, first);              /* all alike */
         assert_int_equal(step(x, text, n, &out), SASL_FAILED); /* over is over */
         sasl_end(x);
     }

@@ -39,19 +39,14 @@ static const struct row {
     struct span name, wanted;
     enum err_kind kind;
 } rows[] = {
-    {{"anna", 4}, {"", 0}, ERR_NONE},
-    {{"anna", 4}, {"anna", 4}, ERR_NONE},
+    {{"anna", 4}, {"", 0}, ERR_NONE},       {{"anna", 4}, {"anna", 4}, ERR_NONE},
     {{"anna", 4}, {"berta", 5}, ERR_AUTH}, /* nobody acts for another */
-    {{"anna", 4}, {"ann", 3}, ERR_AUTH},
-    {{"anna", 4}, {"anna\0", 5}, ERR_AUTH},
+    {{"anna", 4}, {"ann", 3}, ERR_AUTH},    {{"anna", 4}, {"anna\0", 5}, ERR_AUTH},
     {{"berta", 5}, {"", 0}, ERR_AUTH}, /* not permitted to him */
-    {{"berta", 5}, {"berta", 5}, ERR_AUTH},
-    {{"berta", 5}, {"anna", 4}, ERR_AUTH},
-    {{"Anna", 4}, {"", 0}, ERR_AUTH}, /* nobody */
-    {{"trouble", 7}, {"", 0}, ERR_TEMP},
-    {{"", 0}, {"", 0}, ERR_AUTH}, /* no certificate */
-    {{"", 0}, {"anna", 4}, ERR_AUTH},
-    {{"anna\0x", 6}, {"anna", 4}, ERR_AUTH},
+    {{"berta", 5}, {"berta", 5}, ERR_AUTH}, {{"berta", 5}, {"anna", 4}, ERR_AUTH},
+    {{"Anna", 4}, {"", 0}, ERR_AUTH},                                     /* nobody */
+    {{"trouble", 7}, {"", 0}, ERR_TEMP},    {{"", 0}, {"", 0}, ERR_AUTH}, /* no certificate */
+    {{"", 0}, {"anna", 4}, ERR_AUTH},       {{"anna\0x", 6}, {"anna", 4}, ERR_AUTH},
 };
 
 static void who_gets_in(void **state)
