@@ -80,6 +80,8 @@ static void pass_on(SSL *ssl, int fd)
         }
         if (both[1].revents || waits) {
             int n = SSL_read(ssl, p, sizeof p);
+            if (n <= 0 && SSL_get_error(ssl, n) == SSL_ERROR_WANT_READ)
+                continue; /* a ticket: nothing for us */
             if (n <= 0)
                 return;
             if (write(STDOUT_FILENO, p, (size_t)n) != n)
@@ -93,6 +95,7 @@ int main(int argc, char **argv)
     SSL_CTX *c = SSL_CTX_new(TLS_client_method());
     if (argc < 2 || !c)
         die("usage: channel PORT [stls] [--tls12] [--no-ems]");
+    SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY); /* or a ticket would have it wait for more, deaf to our input */
     int fd = connect_to(atoi(argv[1]));
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "stls") == 0) {
