@@ -46,10 +46,11 @@ static const struct conf_option table[] = {
      .group = "People and mail",
      .about = "The database of users, which `bustia user` keeps. It and its folder belong to auth_user."},
     {"sasl_mechanisms", &CONF_KIND_WORDS, AT(sasl_mechanisms),
-     "EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN", .words = mechanisms,
+     "EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN", .words = mechanisms,
      .about = "The SASL mechanisms that AUTH may use. Those that show the password are offered only where passwords may come; "
               "those with -PLUS, which notice somebody between client and server, only inside TLS, and EXTERNAL only with tls_client_ca. CRAM-MD5 is for users who have "
-              "a secret for APOP (`bustia user set NAME --apop`), and lets in nobody else."},
+              "a secret for APOP (`bustia user set NAME --apop`), and lets in nobody else: name it where all have one, as some "
+              "mail programs choose it by themselves."},
     {"mail_root", &CONF_KIND_ROOT, 0, "/var/mail/bustia",
      .about = "A folder that holds mail: no maildrop is opened outside of these folders."},
     {"store_default", &CONF_KIND_STORE, AT(store_default), "maildir:/var/mail/bustia/{user}", .reloads = true,
