@@ -156,7 +156,8 @@ def kinds(bed, pid):
     """how many descriptors of each kind a process holds"""
     known, out = sockets(), {}
     names = {bed.dir + "/stderr": "stderr", bed.dir + "/log": "log", bed.dir + "/mail": "mail root", "/dev/null": "null",
-             bed.dir + "/bustiad.pid": "pid file", bed.cert: "certificate", bed.dir + "/key.pem": "key"}
+             bed.dir + "/bustiad.pid": "pid file", bed.cert: "certificate", bed.dir + "/key.pem": "key",
+             bed.dir + "/client.pem": "client issuers"}
     for fd in os.listdir("/proc/%d/fd" % pid):
         to = os.readlink("/proc/%d/fd/%s" % (pid, fd))
         if to.startswith("socket:["):
@@ -184,7 +185,7 @@ ALSO = {
     "mail": {"mail root", "client", "maildrop"},
     "deliver": {"mail root"},
     "control": {"control socket"},
-    "master": {"listener", "control socket", "mail root", "certificate", "key", "pid file", "program", "configuration"},
+    "master": {"listener", "control socket", "mail root", "certificate", "key", "client issuers", "pid file", "program", "configuration"},
 }
 
 
