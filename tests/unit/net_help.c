@@ -100,7 +100,7 @@ struct run {
     struct loop_timer *tick;
     const bool *flag;
     uint64_t until;
-    unsigned ticks; /* to come: a machine that stands still for a while takes none of the loop's turns away */
+    unsigned ticks; /* to come: a machine that stands still takes not all of the turns away; each may last some ms */
 };
 
 static void on_tick(void *arg)
@@ -115,7 +115,7 @@ static void on_tick(void *arg)
 
 bool run_until(struct loop *l, const bool *flag, unsigned ms)
 {
-    struct run r = {.l = l, .flag = flag, .until = clock_ms() + ms, .ticks = ms};
+    struct run r = {.l = l, .flag = flag, .until = clock_ms() + ms, .ticks = ms / 10};
     r.tick = loop_timer_new(l, on_tick, &r);
     loop_timer_set(r.tick, 0);
     loop_run(l);
