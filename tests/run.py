@@ -15,6 +15,7 @@ import glob
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -438,6 +439,7 @@ def main():
     if [a for a in sys.argv[1:] if a not in names]:
         sys.exit(__doc__)
     os.chdir(TOP)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started in the background ignores it, and so would all that is tested
     total = Count()
     if subprocess.run([TOP + "/setup"]).returncode != 0:
         print("0 passed, 1 failed")

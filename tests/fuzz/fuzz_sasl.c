@@ -3,9 +3,9 @@
  *
  * Input: the first byte chooses the mechanism (its two lowest bits, and bit 4) and whether there is an initial response
  * (bit 2), whether the server has a channel to bind to (bit 5), and the client the same one (bit 6: it has; bit 7: its
- * octets are others); then messages, each after a byte with its length. A length of 255 stands for a message that a
- * real client would send now (libgsasl's client half, user "anna", right or wrong password by bit 3), so that the later
- * states are reached. */
+ * octets are others; for EXTERNAL, which is MORE, OTHER and the second, these two choose whom the certificate names);
+ * then messages, each after a byte with its length. A length of 255 stands for a message that a real client would send
+ * now (libgsasl's client half, user "anna", right or wrong password by bit 3), so that the later states are reached. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -42,6 +42,7 @@ static int find(void *arg, struct span name, struct user *u, struct err *err)
         return err_set(err, ERR_GONE, "nobody");
     bool whole = span_is(name, "anna");
     *u = (struct user){.name = mem_copy(name.p, name.n)};
+    u->external = whole;
     u->scram1 = mem_copy_text(whole ? keys[0] : span_is(name, "imp") ? "" : "1:x");
     u->apop = mem_copy_text(whole ? "secret" : "");
     u->scram256 = mem_copy_text(whole ? keys[1] : span_is(name, "imp") ? "" : "1:!:!:!");
@@ -73,8 +74,22 @@ enum { INITIAL = 4, RIGHT = 8, MORE = 16, OURS = 32, THEIRS = 64, OTHER = 128 };
 static const char *const names[2][4] = {{"PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256"},
                                         {"CRAM-MD5", "cram-md5", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS"}};
 
+static bool is_external(unsigned how)
+{
+    return (how & (MORE | OTHER | 3)) == (MORE | OTHER | 1);
+}
+
+/* Whom the certificate names that was shown; "": none was. */
+static const char *certified(unsigned how)
+{
+    bool ours = how & OURS, theirs = how & THEIRS;
+    return ours && theirs ? "temp" : ours ? "imp" : !theirs ? "" : how & RIGHT ? "anna" : "nobody";
+}
+
 static const char *name_of(unsigned how)
 {
+    if (is_external(how))
+        return "EXTERNAL";
     return names[how & MORE ? 1 : 0][how & 3];
 }
 
@@ -82,7 +97,7 @@ static const char *name_of(unsigned how)
  * ours. */
 static bool may_be_done(unsigned how)
 {
-    if (!(how & 2)) /* CRAM-MD5 */
+    if (!(how & 2)) /* CRAM-MD5, EXTERNAL */
         return true;
     return how & MORE ? (how & OURS) && (how & THEIRS) && !(how & OTHER) : !(how & OURS) || !(how & THEIRS);
 }
@@ -100,7 +115,8 @@ static enum sasl_result step(struct run *r, struct span in, bool right)
     if (result == SASL_PASSWORD)
         assert(*sasl_user(r->x) && *sasl_password(r->x));
     if (result == SASL_DONE) /* nobody else has keys, and only the right password makes the proof */
-        assert(strcmp(sasl_user(r->x), "anna") == 0 && right && r->steps_honest && may_be_done(r->how));
+        assert(strcmp(sasl_user(r->x), "anna") == 0 && right &&
+               (is_external(r->how) ? strcmp(certified(r->how), "anna") == 0 : r->steps_honest && may_be_done(r->how)));
     return result;
 }
 
@@ -165,7 +181,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         start();
     if (!size)
         return 0;
-    if (sasl_new(&server, "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS", &err))
+    if (sasl_new(&server, "PLAIN LOGIN EXTERNAL CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS",
+                 &err))
         abort();
     sasl_salt_key(server, (const unsigned char[USERS_KEY]){1, 2, 3});
     words((struct span){(const char *)data, size});
@@ -174,6 +191,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct run r = {.said = {"", 0}, .steps_honest = true, .how = data[0]};
     r.x = sasl_begin(server, span_of(name_of(r.how)), find, NULL, &err);
     assert(r.x);
+    sasl_certificate(r.x, span_of(certified(r.how)));
     if (r.how & OURS)
         sasl_bind(r.x, "tls-exporter", span_of("octets"));
     if (r.how & (2 | MORE))

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.asan, pytest.mark.root]
 
 @pytest.fixture(scope="module")
 def auth(own_bed_of_module, tmp_path_factory):
-    a = Auth(own_bed_of_module, tmp_path_factory.mktemp("auth"), "failure_delay = 20ms\nsasl_mechanisms = EXTERNAL SCRAM-SHA-256 CRAM-MD5 PLAIN\n")
+    a = Auth(own_bed_of_module, tmp_path_factory.mktemp("auth"), "failure_delay = 20ms\nsasl_mechanisms = EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-256 CRAM-MD5 PLAIN LOGIN\n")
     for name, words in (("anna", ["--external", "--apop"]), ("berta", []), ("carla", ["--external", "--disable"])):
         a.user(name, FIRST, *words)
     a.start()

@@ -17,7 +17,7 @@ from bed import TOP, Bed, wire
 from collecting import Collecting
 from mta import family, free_port, started
 from popserver import PopServer
-from realservers import authority
+from realserver import authority
 
 BUILD = os.environ.get("BUSTIA_BUILD", TOP + "/build")
 UID = 61011  # nobody's on an ordinary system
