@@ -19,7 +19,7 @@ static bool may_be_the_last(const struct collect *c, const struct plan_row *row)
     return row->failures + 1u >= c->account->attempts;
 }
 
-static int begin(struct collect *c, unsigned at, struct err *err)
+static void begin(struct collect *c, unsigned at)
 {
     const struct plan_row *row = c->listing.rows[at];
     struct collect_body *b = &c->body;
@@ -30,9 +30,8 @@ static int begin(struct collect *c, unsigned at, struct err *err)
     c->at++;
     if (row->take == PLAN_COMPARE || may_be_the_last(c, row))
         b->spooled = spool_open(&b->spool, false, &b->failed) == 0;
-    if (row->take == PLAN_COMPARE || b->failed.kind != ERR_NONE)
-        return 0;
-    return collect_draft(c, err);
+    if (row->take != PLAN_COMPARE && b->failed.kind == ERR_NONE)
+        collect_draft(c);
 }
 
 /* The destination has said no: nothing more goes there. */
@@ -72,8 +71,8 @@ int collect_piece(struct collect *c, unsigned at, struct span piece, struct err 
     struct collect_body *b = &c->body;
     if (!b->begun && c->stopping)
         return pass(c, piece, err);
-    if (!b->begun && begin(c, at, err))
-        return -1;
+    if (!b->begun)
+        begin(c, at);
     b->d.octets += piece.n;
     c->octets += piece.n;
     digest_add(b->digest, piece.p, piece.n);
@@ -156,8 +155,8 @@ int collect_whole(struct collect *c, unsigned at, struct err *err)
     struct collect_body *b = &c->body;
     if (!b->begun && c->stopping)
         return 0;
-    if (!b->begun && begin(c, at, err)) /* a message without an octet */
-        return -1;
+    if (!b->begun) /* a message without an octet */
+        begin(c, at);
     /* It has lost it for a moment: nobody is to delete it now. */
     if (!b->d.octets && c->listing.rows[at]->size > EMPTY) {
         const struct pop3_got got = {.text = span_of("an empty message")};

@@ -41,21 +41,17 @@ static bool open_out(struct collect *c)
     return false;
 }
 
-int collect_draft(struct collect *c, struct err *err)
+void collect_draft(struct collect *c)
 {
     struct collect_body *b = &c->body;
     const struct plan_row *row = c->listing.rows[b->d.at];
     char key[KEY];
     if (!open_out(c))
-        return 0;
-    unsigned together = c->out->together < COLLECT_TOGETHER ? c->out->together : COLLECT_TOGETHER;
-    if (c->group_count >= together && collect_commit(c, err))
-        return -1;
+        return;
     make_key(c, &b->d, key);
     const struct out_about about = {.key = key, .uid = row->uid, .wire = true, .size = row->size};
     if (out_begin(c->out, &about, &b->d.draft, &b->failed) < 0)
         b->d.draft = NULL;
-    return 0;
 }
 
 bool collect_due(const struct collect *c)

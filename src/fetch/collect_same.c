@@ -126,15 +126,14 @@ static int by_digest(struct collect *c, bool *same, struct err *err)
 }
 
 /* From the spool to the destination. What cannot be read is as what cannot be written: body.failed. */
-static int hand_over(struct collect *c, struct err *err)
+static void hand_over(struct collect *c)
 {
     struct collect_body *b = &c->body;
     char piece[PIECE];
     off_t at = 0;
     if (spool_ready(&b->spool, &b->failed) < 0)
-        return 0;
-    if (collect_draft(c, err))
-        return -1;
+        return;
+    collect_draft(c);
     for (ssize_t n; b->d.draft && (n = pread(b->spool.fd, piece, sizeof piece, at)) != 0;) {
         if (n < 0 && errno == EINTR)
             continue;
@@ -146,7 +145,6 @@ static int hand_over(struct collect *c, struct err *err)
         }
         at += n;
     }
-    return 0;
 }
 
 int collect_same(struct collect *c, bool *same, struct err *err)
@@ -155,5 +153,7 @@ int collect_same(struct collect *c, bool *same, struct err *err)
     bool named = *row->uid && !row->twice;
     if ((named ? by_digest : by_content)(c, same, err))
         return -1;
-    return *same || c->body.failed.kind != ERR_NONE ? 0 : hand_over(c, err);
+    if (!*same && c->body.failed.kind == ERR_NONE)
+        hand_over(c);
+    return 0;
 }

@@ -160,8 +160,8 @@ void collect_drop(struct collect *c);                               /* what came
 int collect_same(struct collect *c, bool *same, struct err *err);
 
 /* ---- collect_group.c */
-/* A draft of body.d for its row; body.failed says why there is none. -1: the state failed. */
-int collect_draft(struct collect *c, struct err *err);
+/* A draft of body.d for its row; body.failed says why there is none. There is room: a group that is full was committed. */
+void collect_draft(struct collect *c);
 int collect_add(struct collect *c, struct err *err); /* body.d; commits if the group is full or old */
 bool collect_due(const struct collect *c);           /* the group is full or old */
 int collect_commit(struct collect *c, struct err *err);
