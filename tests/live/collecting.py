@@ -1,6 +1,7 @@
 """collecting: `bustia fetch` put to a test: an accounts file of its own, a Maildir, and what became of it."""
 import os
 import re
+import sqlite3
 import subprocess
 import time
 
@@ -106,3 +107,15 @@ class Collecting:
                 with open("%s/%s" % (folder, f), "rb") as fd:
                     out.append(fd.read())
         return out
+
+
+def text(n, size=0):
+    return b"Subject: message %d\r\n\r\nbody %d\r\n" % (n, n) + b"y" * 70 * (size // 70) + b"\r\n"
+
+
+def change(c, sql, name="one"):
+    """what an account's state remembers, behind the collector's back"""
+    db = sqlite3.connect("%s/state/bustia/%s.db" % (c.folder, name))
+    with db:
+        db.execute(sql)
+    db.close()

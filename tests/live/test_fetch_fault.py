@@ -7,17 +7,13 @@ import threading
 
 import pytest
 
-from collecting import Collecting
+from collecting import Collecting, change, text
 from popserver import CAPA, PopServer
 from test_check import OWNER, Place, free_port
 
 pytestmark = pytest.mark.asan
 
 OK, FOR_NOW, NOT_ALLOWED, CONFIG = 0, 75, 77, 78
-
-
-def text(n, size=0):
-    return b"Subject: message %d\r\n\r\nbody %d\r\n" % (n, n) + b"y" * 70 * (size // 70) + b"\r\n"
 
 
 @pytest.fixture
@@ -33,13 +29,6 @@ def rows(c, name="one"):
         found = db.execute("SELECT uid, state, failures, whole FROM message").fetchall()
     db.close()
     return {r[0]: r[1:] for r in found}
-
-
-def change(c, sql, name="one"):
-    db = sqlite3.connect("%s/state/bustia/%s.db" % (c.folder, name))
-    with db:
-        db.execute(sql)
-    db.close()
 
 
 QUARANTINED = 6

@@ -4,16 +4,12 @@ import sqlite3
 
 import pytest
 
-from collecting import Collecting
+from collecting import Collecting, change, text
 from popserver import PopServer
 
 pytestmark = pytest.mark.asan
 
 OK, FOR_NOW = 0, 75
-
-
-def text(n, size=0):
-    return b"Subject: message %d\r\n\r\nbody %d\r\n" % (n, n) + b"y" * 70 * (size // 70) + b"\r\n"
 
 
 def lf(*messages):
@@ -33,13 +29,6 @@ def rows(c, name="one"):
         found = db.execute("SELECT uid, state, failures, gone, turn FROM message").fetchall()
     db.close()
     return {r[0]: r[1:] for r in found}
-
-
-def change(c, sql, name="one"):
-    db = sqlite3.connect("%s/state/bustia/%s.db" % (c.folder, name))
-    with db:
-        db.execute(sql)
-    db.close()
 
 
 def fetched(c):
