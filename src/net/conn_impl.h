@@ -98,7 +98,7 @@ bool conn_waits_to_send(const struct conn *c);
 void conn_note_progress(struct conn *c, bool progress); /* the write stall, after every try to send */
 void conn_look(struct conn *c, uint64_t now);           /* look_at has come */
 void conn_look_after_end(struct conn *c);               /* when it begins to linger */
-bool conn_is_stalled(const struct conn *c, uint64_t now);
+bool conn_relay_is_stalled(const struct conn *c, uint64_t now); /* it has taken nothing for so long that it may have given up */
 bool conn_pull(struct conn *c, struct buf *into); /* reads a piece: true if bytes came; notes the end */
 enum conn_io conn_plain_read(struct conn *c, void *p, size_t n, size_t *got);
 enum conn_io conn_plain_write(struct conn *c, const void *p, size_t n, size_t *took);

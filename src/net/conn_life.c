@@ -33,7 +33,7 @@ void conn_set_io_end(struct conn *c, enum conn_io io)
 {
     /* Who has said his last word and then breaks off has simply left. A relay that breaks off after it has taken nothing for so long
      * has seen no progress either. */
-    if (io == CONN_IO_RESET && c->relayed && conn_is_stalled(c, clock_ms()))
+    if (io == CONN_IO_RESET && conn_relay_is_stalled(c, clock_ms()))
         conn_set_end(c, CONN_STALLED);
     else if (io == CONN_IO_EOF || (io == CONN_IO_RESET && c->eof))
         conn_set_end(c, CONN_EOF);

@@ -49,9 +49,15 @@ void conn_look_after_end(struct conn *c)
     conn_look(c, c->moved_at);
 }
 
-bool conn_is_stalled(const struct conn *c, uint64_t now)
+static bool is_stalled(const struct conn *c, uint64_t now, unsigned ms)
 {
-    return c->look_at && c->write_stall_ms && now >= c->moved_at + c->write_stall_ms;
+    return c->look_at && c->write_stall_ms && now >= c->moved_at + ms;
+}
+
+/* The relay took a last piece of us after the peer had taken his last of it: its time began before ours. */
+bool conn_relay_is_stalled(const struct conn *c, uint64_t now)
+{
+    return c->relayed && is_stalled(c, now, c->write_stall_ms - c->write_stall_ms / LOOKS);
 }
 
 void conn_look(struct conn *c, uint64_t now)
@@ -74,7 +80,7 @@ void conn_look(struct conn *c, uint64_t now)
         c->deadline_at = c->relayed ? 0 : now + CONN_LINGER_MS;
         return;
     }
-    if (!conn_is_stalled(c, now)) {
+    if (!is_stalled(c, now, c->write_stall_ms)) {
         look_again(c, now);
     } else if (c->relayed) {
         c->look_at = now + c->write_stall_ms; /* the relay decides; moved_at stays */

@@ -284,6 +284,28 @@ static void ends_who_reads_nothing_behind_a_relay(void **state)
     end_relay(&r, CONN_STALLED);
 }
 
+/* The relay's time began at the last that the client took, which was before the last that the relay took. */
+static void a_relay_that_gives_up_a_little_early_has_seen_a_stall(void **state)
+{
+    static const struct {
+        unsigned stall_ms, taken_ms;
+        enum conn_end end;
+    } ways[] = {{STALL_MS, STALL_MS * 9 / 10, CONN_STALLED}, {60000, 1, CONN_RESET}};
+    for (unsigned i = 0; i < sizeof ways / sizeof *ways; i++) {
+        struct owner o;
+        int pair[2];
+        unix_pair(pair);
+        own(&o, *state, pair[1], ways[i].stall_ms);
+        conn_relayed(o.c);
+        o.to_give = 1 << 20;
+        give(&o);
+        run_for(*state, ways[i].taken_ms);
+        assert_false(o.ended);
+        close(pair[0]);
+        expect_end(&o, ways[i].end);
+    }
+}
+
 /* ---- what was cut off never looks whole */
 
 enum { PART = 300000 };
@@ -415,6 +437,7 @@ int main(void)
         TEST(ends_who_reads_nothing_within_twice_the_limit),
         TEST(serves_who_reads_steadily_behind_a_relay),
         TEST(ends_who_reads_nothing_behind_a_relay),
+        TEST(a_relay_that_gives_up_a_little_early_has_seen_a_stall),
         TEST(a_worker_that_dies_ends_without_close_notify),
         TEST(a_worker_that_ends_in_good_order_ends_with_close_notify),
         TEST(a_mark_waits_its_turn),
