@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-enum { CONF_LISTENERS = 16, CONF_ROOTS = 16, CONF_OPTIONS = 64 };
+enum { CONF_LISTENERS = 16, CONF_ROOTS = 16, CONF_OPTIONS = 96 };
 
 enum conf_service { CONF_POP3, CONF_POP3S, CONF_LMTP, CONF_SMTP, CONF_SERVICES };
 const char *conf_service_name(enum conf_service s); /* as it is written, "pop3" */
@@ -78,6 +78,11 @@ struct conf {
     /* limits */
     uint64_t connections;        /* open connections before and after log-in */
     uint64_t tls_waiting;        /* TLS connections that have not logged in */
+    char *trusted_networks;      /* many people behind one address: no limits per address */
+    uint64_t address_waiting, address_sessions; /* of one address: connections before and after log-in; 0 = no limit, as below */
+    uint64_t address_logins, address_failures;  /* a minute, from one address */
+    uint64_t user_failures;      /* a minute, for one user from one address */
+    uint64_t user_sessions, user_logins; /* of one user; logins: a minute */
     uint64_t memory_buffers;     /* bytes of buffers per process beyond which peers get small pieces */
     uint64_t password_threads, password_waiting, password_remember; /* remember: ms */
     uint64_t failure_delay;      /* ms until a refused log-in is answered */

@@ -231,6 +231,9 @@ static void fit_limits(const struct fit *f)
     if (c->tls_waiting > c->connections && conf_line(c, "tls_waiting"))
         conf_problem_add(f->p, conf_line(c, "tls_waiting"), false,
                          "tls_waiting is more than connections, which then is the limit");
+    if (c->address_waiting > c->connections && conf_line(c, "address_waiting"))
+        conf_problem_add(f->p, conf_line(c, "address_waiting"), false,
+                         "address_waiting is more than connections: one address may take all of them");
     if (c->failure_delay >= c->authorization_timeout)
         conf_problem_add(
             f->p, conf_line(c, "failure_delay"), false,
@@ -264,6 +267,7 @@ void conf_fit(const struct conf *c, const bool wrong[CONF_OPTIONS], struct conf_
     for (unsigned i = 0; i < c->listeners; i++)
         fit_socket(&f, &c->listen[i]);
     fit_networks(&f, "cleartext_networks", c->cleartext_networks, "passwords are taken without TLS");
+    fit_networks(&f, "trusted_networks", c->trusted_networks, "no limit per address holds");
     fit_networks(&f, "lmtp_networks", c->lmtp_networks, "mail is delivered without a limit");
     fit_networks(&f, "xclient_networks", c->xclient_networks, "anybody may say who he is");
     for (unsigned i = 0; i < c->mail_roots; i++)

@@ -134,10 +134,33 @@ static const struct conf_option table[] = {
 
     {"connections", &CONF_KIND_NUMBER, AT(connections), "10000", .least = 1, .most = 1000000,
      .group = "Limits", .reloads = true,
-     .about = "How many connections may be open at once; one more is closed at once."},
+     .about = "How many connections may be open at once. The last sixteenth is for addresses that have none. When it is full, and for others "
+              "in that sixteenth, the oldest connection that has not logged in of the address that has the most of them makes room; if there "
+              "is none, the new one is closed at once."},
     {"tls_waiting", &CONF_KIND_NUMBER, AT(tls_waiting), "1000", .least = 1, .most = 1000000, .reloads = true,
      .about = "How many TLS connections that have not logged in may be open, and as many again over which mail comes in; each costs "
-              "some 30 kB."},
+              "some 30 kB. When there are so many, the oldest of the address that has the most of them makes room."},
+    {"trusted_networks", &CONF_KIND_NETWORKS, AT(trusted_networks), "127.0.0.0/8 ::1/128", .reloads = true,
+     .about = "From where many people come by one address, as from a webmail or a proxy: held to none of the limits per address that "
+              "follow. Nothing: none is trusted so. Users' own limits hold from there too."},
+    {"address_waiting", &CONF_KIND_NUMBER, AT(address_waiting), "500", .least = 0, .most = 1000000, .reloads = true,
+     .about = "How many connections that have not logged in one address may have open, or one IPv6 network of 64 bits. For one more, the oldest "
+              "of them that has been silent for five seconds is closed, or it is refused itself. 0: as many as it likes."},
+    {"address_sessions", &CONF_KIND_NUMBER, AT(address_sessions), "1000", .least = 0, .most = 1000000, .reloads = true,
+     .about = "How many sessions that have logged in one address may have at once. 0: as many as it likes."},
+    {"address_logins", &CONF_KIND_NUMBER, AT(address_logins), "1200", .least = 0, .most = 1000000, .reloads = true,
+     .about = "How many log-ins a minute one address may try, right or wrong: so many at once, and then as they come back over a minute. 0: "
+              "as many as it likes."},
+    {"address_failures", &CONF_KIND_NUMBER, AT(address_failures), "120", .least = 0, .most = 1000000, .reloads = true,
+     .about = "How many wrong passwords a minute are taken from one address. Beyond them only users who have logged in from there "
+              "within a day may try. 0: any number."},
+    {"user_failures", &CONF_KIND_NUMBER, AT(user_failures), "10", .least = 0, .most = 1000000, .reloads = true,
+     .about = "How many wrong passwords a minute are taken for one user from one address. What is tried from elsewhere does not count "
+              "against him: nobody is locked out because of his name. 0: any number."},
+    {"user_sessions", &CONF_KIND_NUMBER, AT(user_sessions), "20", .least = 0, .most = 1000000, .reloads = true,
+     .about = "How many sessions one user may have at once, those that wait for his maildrop among them. 0: as many as he likes."},
+    {"user_logins", &CONF_KIND_NUMBER, AT(user_logins), "600", .least = 0, .most = 1000000, .reloads = true,
+     .about = "How many times a minute one user may log in. 0: as often as he likes."},
     {"memory_buffers", &CONF_KIND_SIZE, AT(memory_buffers), "8M", .least = 64 * KILO, .most = 64 * GIGA,
      .about = "What the buffers of one process may hold together; beyond it peers are served in small pieces."},
     {"password_threads", &CONF_KIND_NUMBER, AT(password_threads), "2", .least = 1, .most = 64,

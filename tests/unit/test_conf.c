@@ -104,6 +104,14 @@ static void defaults(void **state)
     assert_int_equal(c.log_level, CONF_LEVEL_INFO);
     assert_int_equal(c.connections, 10000);
     assert_int_equal(c.tls_waiting, 1000);
+    assert_string_equal(c.trusted_networks, "127.0.0.0/8 ::1/128");
+    assert_int_equal(c.address_waiting, 500);
+    assert_int_equal(c.address_sessions, 1000);
+    assert_int_equal(c.address_logins, 1200);
+    assert_int_equal(c.address_failures, 120);
+    assert_int_equal(c.user_failures, 10);
+    assert_int_equal(c.user_sessions, 20);
+    assert_int_equal(c.user_logins, 600);
     assert_int_equal(c.memory_buffers, 8 << 20);
     assert_int_equal(c.password_remember, 600000);
     assert_int_equal(c.failure_delay, 2000);
@@ -355,7 +363,9 @@ static const struct wrong wrongs[] = {
     {"log = file", "f:3: error: log = file needs log_file; name the file\n"},
     {"log_file = /var/log/x", "f:3: warning: log_file is not used; it needs log = file\n"},
     {"connections = 10\ntls_waiting = 20", "f:4: warning: tls_waiting is more than connections, which then is the limit\n"},
+    {"connections = 10\naddress_waiting = 11", "f:4: warning: address_waiting is more than connections: one address may take all of them\n"},
     {"connections = 10", ""},
+    {"trusted_networks = ::/0", "f:3: warning: trusted_networks has ::/0 in it: no limit per address holds from everywhere\n"},
     {"failure_delay = 1m\nauthorization_timeout = 1m", "f:3: warning: failure_delay is not less than authorization_timeout: nobody sees that his password was wrong\n"},
     {"idle_timeout = 599s", "f:3: warning: idle_timeout is less than the 10m that RFC 1939 asks for\n"},
     {"first_uid = 999", "f:3: warning: first_uid is less than 1000: mailboxes may be opened as system accounts\n"},
