@@ -8,7 +8,7 @@
 The last line is `N passed, N failed, N skipped` over all steps; exit status 0 if none failed. The output of a step is in
 build/test-logs/STEP.log, and is shown when it fails. With CI=true a peer that cannot be had is a failure; elsewhere, and
 without root, it is a skip with a name. FUZZ_SECONDS (60): how long each fuzzer runs. LOAD=full: the deliveries of
-tests/live/test_load_delivery.py in the sizes the server is measured by.
+tests/live/test_load_delivery.py in the sizes the server is measured by, and the abuse of test_abuse_*.py in whole numbers.
 """
 import concurrent.futures
 import glob
@@ -312,6 +312,7 @@ def count_pytest(count, report):
         if skipped is not None:
             count.skip("%s: %s" % (name, skipped.get("message")))
             continue
+        count.notes += ["%s: %s" % (name.split(".")[-1], p.get("value")) for p in case.iter("property") if p.get("name") == "figure"]
         bad = case.find("failure") if case.find("failure") is not None else case.find("error")
         count.one(bad is None, None if bad is None else "failed: %s: %s" % (name, bad.get("message", "")[:300]))
 

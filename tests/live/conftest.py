@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
+pytest.register_assert_rewrite("abuse")
 from bed import TOP, Bed  # noqa: E402
 
 
@@ -42,6 +43,29 @@ def own_bed():
     yield make
     for b in beds:
         b.close()
+
+
+FIGURES = []  # (test, what was measured)
+
+
+@pytest.fixture
+def figure(request):
+    """figure("what", value, bar, "unit"): a measured value, told in the report and at the end, that must not be above the bar"""
+
+    def tell(what, value, bar, unit=""):
+        text = "%s: %s %s (bar %s)" % (what, "%.2f" % value if isinstance(value, float) else value, unit, bar)
+        request.node.user_properties.append(("figure", text))
+        FIGURES.append((request.node.name, text))
+        assert value <= bar, text
+
+    return tell
+
+
+def pytest_terminal_summary(terminalreporter):
+    if FIGURES:
+        terminalreporter.section("figures")
+        for test, text in FIGURES:
+            terminalreporter.write_line("%s: %s" % (test, text))
 
 
 @pytest.fixture(scope="session")
