@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/maildir_ages.h"
 #include "store/maildir_draft.h"
 #include "store/maildir_open.h"
 #include "store/maildir_scan.h"
@@ -389,6 +390,11 @@ static int maildir_sweep_now(struct store *s, struct err *err)
     return maildir_sweep(&self(s)->box, clock_wall().tv_sec, err);
 }
 
+static int maildir_since(struct store *s, int64_t now, bool keep, struct drop *drop, int64_t **first, struct err *err)
+{
+    return maildir_ages(&self(s)->box, now, keep, drop, first, err);
+}
+
 const struct store_ops store_maildir = {
     .scheme = "maildir",
     .open = maildir_open,
@@ -403,5 +409,6 @@ const struct store_ops store_maildir = {
     .abort = maildir_draft_abort,
     .used = maildir_count,
     .sweep = maildir_sweep_now,
+    .ages = maildir_since,
     .close = maildir_close,
 };

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "store/maildir_first.h"
 #include "store/maildir_kept.h"
 
 enum { ONLY_US = 0700 };
@@ -90,6 +91,8 @@ static int make_maildrop(const struct store_root *root, const char *path)
 static int open_maildrop(struct maildir_box *m, const struct store_root *root, const char *path, struct err *err)
 {
     m->dir = open_directory(root->fd, path);
+    if (m->dir < 0 && errno == ENOENT && m->as_it_is)
+        return err_set(err, ERR_GONE, "there is no maildrop %s", m->where);
     if (m->dir < 0 && errno == ENOENT) {
         if (make_maildrop(root, path) < 0)
             return err_set(err, ERR_TEMP, "maildrop %s is not there and cannot be made: %s", m->where, reason(errno));
@@ -100,7 +103,13 @@ static int open_maildrop(struct maildir_box *m, const struct store_root *root, c
     return m->dir < 0 ? refuse(m, NULL, errno, err) : 0;
 }
 
-/* Our own record does not count: it says that this was a maildrop. */
+/* Our own records do not count: they say that this was a maildrop. */
+static bool counts(const char *name)
+{
+    return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, MAILDIR_RECORD) != 0 &&
+           strcmp(name, MAILDIR_FIRST) != 0;
+}
+
 static bool is_empty(int dir)
 {
     int fd = open_directory(dir, ".");
@@ -113,7 +122,7 @@ static bool is_empty(int dir)
     const struct dirent *d;
     bool empty = true;
     while (errno = 0, empty && (d = readdir(stream)))
-        empty = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 || strcmp(d->d_name, MAILDIR_RECORD) == 0;
+        empty = !counts(d->d_name);
     empty = empty && !errno;
     closedir(stream);
     return empty;
@@ -147,6 +156,8 @@ static int complete(const struct maildir_box *m, bool need_tmp, struct err *err)
 static int open_part(const struct maildir_box *m, unsigned part, int *fd, struct err *err)
 {
     *fd = open_directory(m->dir, parts[part]);
+    if (*fd < 0 && errno == ENOENT && m->as_it_is)
+        return err_set(err, ERR_GONE, "%s has no %s/", m->where, parts[part]);
     if (*fd < 0 && errno == ENOENT) {
         if (complete(m, part == TMP, err) < 0)
             return -1;
@@ -205,15 +216,17 @@ int maildir_box_open(struct maildir_box *m, const struct store_root *root, const
 {
     *m = nothing;
     m->wire_ends = root->wire_ends;
+    m->as_it_is = mode == STORE_PRESENT;
     size_t n = strlen(root->path) + 1 + strlen(path) + 1;
     m->where = mem_alloc(n);
     snprintf(m->where, n, "%s/%s", root->path, path);
     maildir_table_init(&m->table);
-    if (open_maildrop(m, root, path, err) < 0 || (mode == STORE_EXCLUSIVE && take_lock(m, err) < 0) ||
+    if (open_maildrop(m, root, path, err) < 0 || (mode != STORE_DELIVER && take_lock(m, err) < 0) ||
         open_parts(m, mode, err) < 0) {
         maildir_box_close(m);
         return -1;
     }
+    m->as_it_is = false;
     return 0;
 }
 

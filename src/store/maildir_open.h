@@ -13,7 +13,7 @@
 
 /* Fills *m. STORE_EXCLUSIVE: flock on the maildrop's own descriptor, before anything is looked at: it needs no
  * file, so it works on a full or read-only disk, and ends with the descriptor whatever becomes of us. STORE_DELIVER:
- * tmp/ too, and no lock. What had to be made is durable. */
+ * tmp/ too, and no lock. STORE_PRESENT: the lock, and nothing is made. What had to be made is durable. */
 int maildir_box_open(struct maildir_box *m, const struct store_root *root, const char *path, enum store_mode mode,
                      struct err *err);
 void maildir_box_close(struct maildir_box *m);

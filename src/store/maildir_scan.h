@@ -22,6 +22,7 @@ struct maildir_box {
     bool unsure;           /* an fsync failed: what it was to make durable cannot be told any more */
     bool told;             /* that the record cannot be kept has been logged */
     bool wire_ends;        /* deliveries keep their CRLF */
+    bool as_it_is;         /* while it is being opened: what is missing is not made (STORE_PRESENT) */
     unsigned begun;        /* deliveries with a time of their own: their order within a second */
     struct maildir_table table;
 };

@@ -44,7 +44,7 @@ static int memory_open(struct store **s, const struct store_root *root, const ch
 {
     struct memory *m = mem_alloc(sizeof *m);
     m->store.ops = &store_memory;
-    m->exclusive = mode == STORE_EXCLUSIVE;
+    m->exclusive = mode != STORE_DELIVER;
     m->wire_ends = root->wire_ends;
     struct span words = span_of(path), name = span_cut(&words, '?');
     size_t root_n = strlen(root->path);

@@ -13,7 +13,8 @@
 
 enum store_mode {
     STORE_EXCLUSIVE, /* locked against every other session until store_close (RFC 1939 §4) */
-    STORE_DELIVER    /* to add messages; needs no lock */
+    STORE_DELIVER,   /* to add messages; needs no lock */
+    STORE_PRESENT    /* as STORE_EXCLUSIVE, but opening it makes nothing: ERR_GONE where there is no maildrop */
 };
 
 struct store {
@@ -106,6 +107,13 @@ struct store_ops {
     int (*used)(struct store *s, bool afresh, struct store_used *used, struct err *err);
     /* Removes what deliveries left in tmp/ longer ago than 36 hours. */
     int (*sweep)(struct store *s, struct err *err);
+
+    /* In place of list, for who asks only which messages there are and since when: fills an empty drop, whose octets are
+     * all 0, and *first: for each message, when it was first met by this call (s since 1970), by a record that the
+     * back-end keeps; `now` for those that were not met before. The record can only be too late. `now` is rounded up.
+     * keep: the record is brought up to date, and forgets who is gone. Free *first with mem_free. 1: all is known, but
+     * the record could not be written (err says why); -1: nothing is known. NULL where a back-end keeps no record. */
+    int (*ages)(struct store *s, int64_t now, bool keep, struct drop *drop, int64_t **first, struct err *err);
 
     /* Unlocks and frees. */
     void (*close)(struct store *s);
