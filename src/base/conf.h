@@ -12,7 +12,8 @@
 #include "base/err.h"
 #include "base/span.h"
 
-enum { CONF_LISTENERS = 16, CONF_ROOTS = 16, CONF_OPTIONS = 96 };
+enum { CONF_LISTENERS = 16, CONF_ROOTS = 16, CONF_OPTIONS = 128 };
+#define CONF_NEVER UINT32_MAX /* of days */
 
 enum conf_service { CONF_POP3, CONF_POP3S, CONF_LMTP, CONF_SMTP, CONF_SERVICES };
 const char *conf_service_name(enum conf_service s); /* as it is written, "pop3" */
@@ -85,6 +86,8 @@ struct conf {
     uint64_t user_sessions, user_logins; /* of one user; logins: a minute */
     uint64_t memory_buffers;     /* bytes of buffers per process beyond which peers get small pieces */
     uint64_t password_threads, password_waiting, password_remember; /* remember: ms */
+    uint64_t login_delay;        /* ms between two log-ins of a user who has none of his own; 0 = none */
+    uint64_t expire;             /* days that messages of a user stay who has none of his own; or CONF_NEVER */
     uint64_t failure_delay;      /* ms until a refused log-in is answered */
     uint64_t authorization_timeout, command_timeout, idle_timeout, write_timeout, drain_timeout; /* ms */
     /* where the file says it, 0 = a default; ask conf_line */

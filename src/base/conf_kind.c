@@ -272,6 +272,25 @@ static void time_print(const struct conf_option *o, const void *base, unsigned i
     conf_time_print(number_of(o, base), to);
 }
 
+static bool days_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
+{
+    (void)line;
+    uint64_t days;
+    if (span_is(value, "never")) {
+        *(uint64_t *)((char *)base + o->at) = CONF_NEVER;
+        return true;
+    }
+    if (!conf_days_read(value, &days))
+        return conf_say(why, "is no number of days; write for instance 30d, or never");
+    return number_set(o, base, days, why);
+}
+
+static void days_print(const struct conf_option *o, const void *base, unsigned i, FILE *to)
+{
+    (void)i;
+    conf_days_print(number_of(o, base), to);
+}
+
 static bool size_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
@@ -344,6 +363,7 @@ const struct conf_kind
     CONF_KIND_NAME     = {"NAME",       name_read,     conf_text_print,   conf_text_free, NULL},
     CONF_KIND_NUMBER   = {"NUMBER",     number_read,   number_print, nothing_free, NULL, plain_print},
     CONF_KIND_TIME     = {"TIME",       time_read,     time_print,   nothing_free, NULL, conf_time_print},
+    CONF_KIND_DAYS     = {"DAYS",       days_read,     days_print,   nothing_free, NULL, conf_days_print},
     CONF_KIND_SIZE     = {"SIZE",       size_read,     size_print,   nothing_free, NULL, conf_size_print},
     CONF_KIND_YES      = {"yes|no",     yes_read,      yes_print,    nothing_free, NULL},
     CONF_KIND_WORD     = {"WORD",       word_read,     word_print,   nothing_free, NULL};

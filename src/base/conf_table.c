@@ -169,6 +169,12 @@ static const struct conf_option table[] = {
      .about = "How many log-ins may wait for a check; one more is refused as a passing trouble."},
     {"password_remember", &CONF_KIND_TIME, AT(password_remember), "10m", .least = 0, .most = 24 * HOUR, .reloads = true,
      .about = "How long a password just checked need not be checked the dear way again. 0: each time."},
+    {"login_delay", &CONF_KIND_TIME, AT(login_delay), "0s", .least = 0, .most = 7 * 24 * HOUR, .reloads = true,
+     .about = "The least time from one log-in of a user to the next, in whole seconds, announced with LOGIN-DELAY (RFC 2449 6.5). "
+              "`bustia user set NAME --login-delay` gives a user another. 0: none."},
+    {"expire", &CONF_KIND_DAYS, AT(expire), "never", .least = 0, .most = 36500, .reloads = true,
+     .about = "How many days a message stays, announced with EXPIRE (RFC 2449 6.7). `bustia user set NAME --expire` gives a "
+              "user another number."},
     {"failure_delay", &CONF_KIND_TIME, AT(failure_delay), "2s", .least = 0, .most = MINUTE, .reloads = true,
      .about = "How long a refused log-in waits for its answer."},
     {"authorization_timeout", &CONF_KIND_TIME, AT(authorization_timeout), "180s", .least = 100, .most = HOUR, .reloads = true,

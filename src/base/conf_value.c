@@ -153,6 +153,21 @@ void conf_time_print(uint64_t ms, FILE *to)
     unit_print(ms, times, to);
 }
 
+bool conf_days_read(struct span text, uint64_t *days)
+{
+    if (text.n > 1 && text.p[text.n - 1] == 'd')
+        text.n--;
+    return span_number(text, days);
+}
+
+void conf_days_print(uint64_t days, FILE *to)
+{
+    if (days == CONF_NEVER)
+        fputs("never", to);
+    else
+        fprintf(to, "%" PRIu64 "d", days);
+}
+
 bool conf_size_read(struct span text, uint64_t *bytes)
 {
     return unit_read(text, sizes, 1, bytes);

@@ -25,6 +25,9 @@ const char *conf_network_read(struct span text, struct conf_address *network, un
 /* "500ms", "30s", "10m", "2h", "14d"; a bare number is seconds. false: no time, or beyond 2^64 ms. */
 bool conf_time_read(struct span text, uint64_t *ms);
 void conf_time_print(uint64_t ms, FILE *to);
+/* "30d", "30": whole days. Printed "never" for CONF_NEVER. */
+bool conf_days_read(struct span text, uint64_t *days);
+void conf_days_print(uint64_t days, FILE *to);
 /* "4096", "64k", "8M", "1G". */
 bool conf_size_read(struct span text, uint64_t *bytes);
 void conf_size_print(uint64_t bytes, FILE *to);

@@ -20,14 +20,15 @@ struct command {
     const char *about;
 };
 
+#define TERMS    "[--pop3 on|off] [--login-delay TIME] [--expire DAYS]"
 #define PASSWORD "[--password-stdin | --generate]"
 
 /* clang-format off */
 static const struct command commands[] = {
-    {"add",    "NAME [--store STORE] [--uid UID] [--gid GID] [--quota QUOTA] [--apop] [--external] [--disable] [--no-maildir] " PASSWORD,
+    {"add",    "NAME [--store STORE] [--uid UID] [--gid GID] [--quota QUOTA] " TERMS " [--apop] [--external] [--disable] [--no-maildir] " PASSWORD,
                                                          ADD,    true,  user_edit_add,    "a new user, with an empty Maildir"},
     {"passwd", "NAME [--apop | --no-apop] " PASSWORD,    PASSWD, true,  user_edit_passwd, "another password"},
-    {"set",    "NAME [--store STORE] [--uid UID] [--gid GID] [--quota QUOTA] [--disable | --enable] [--apop | --no-apop] "
+    {"set",    "NAME [--store STORE] [--uid UID] [--gid GID] [--quota QUOTA] " TERMS " [--disable | --enable] [--apop | --no-apop] "
                "[--external | --no-external] [--password-stdin]",
                                                          SET,    true,  user_edit_set,    "whatever else can be changed"},
     {"del",    "NAME",                                   DEL,    true,  user_edit_del,    "deletes the user, not the mail"},
@@ -51,6 +52,9 @@ static const struct option {
     {"--uid",            TEXT(uid),            ADD | SET | IMPORT},
     {"--gid",            TEXT(gid),            ADD | SET | IMPORT},
     {"--quota",          TEXT(quota),          ADD | SET},
+    {"--pop3",           TEXT(pop3),           ADD | SET},
+    {"--login-delay",    TEXT(login_delay),    ADD | SET},
+    {"--expire",         TEXT(expire),         ADD | SET},
     {"--password-stdin", FLAG(stdin_password), ADD | PASSWD | SET},
     {"--generate",       FLAG(generate),       ADD | PASSWD},
     {"--apop",           FLAG(apop),           ADD | PASSWD | SET},
@@ -83,7 +87,8 @@ static void usage(FILE *to)
                 commands[i].arguments, commands[i].about);
     fprintf(to, "\nPasswords are asked for on the terminal, or read from stdin, or generated and shown once.\n"
                 "\"{user}\" in STORE stands for the user's name, UID and GID may be names.\n"
-                "QUOTA is OCTETS or OCTETS:MESSAGES: 500k, 2G:10000, none.\n");
+                "QUOTA is OCTETS or OCTETS:MESSAGES: 500k, 2G:10000, none.\n"
+                "TIME is 5m, none, or default (login_delay's); DAYS is 30d, never, or default (expire's).\n");
 }
 
 static const struct option *option_of(const struct command *c, struct span word)

@@ -8,6 +8,7 @@
 #include "tool/quota_value.h"
 #include "tool/user_password.h"
 #include "tool/user_place.h"
+#include "tool/user_terms.h"
 #include "user/address.h"
 #include "user/secret.h"
 
@@ -47,6 +48,8 @@ static int place(struct user_job *job, struct user *u, struct err *err)
     u->disabled = job->option.disable;
     u->external = job->option.external;
     if (job->option.quota && quota_both_read(job->option.quota, &u->quota_octets, &u->quota_messages, err))
+        return -1;
+    if (user_terms_take(&job->option, u, err))
         return -1;
     if (!job->option.uid && user_place_default_ids(job, &u->uid, &u->gid, err))
         return -1;
@@ -134,6 +137,8 @@ int user_edit_set(struct user_job *job, struct err *err)
         u.external = job->option.external;
     if (ret == 0 && job->option.quota)
         ret = quota_both_read(job->option.quota, &u.quota_octets, &u.quota_messages, err);
+    if (ret == 0)
+        ret = user_terms_take(&job->option, &u, err);
     if (ret == 0)
         ret = user_place_ids(job, &u.uid, &u.gid, err);
     /* Only what is changed must pass: who was placed when the roots were others can still be disabled. */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "tool/column.h"
 #include "tool/user_place.h"
+#include "tool/user_terms.h"
 #include "user/address.h"
 #include "user/secret.h"
 
@@ -73,6 +74,7 @@ int user_show_one(struct user_job *job, struct err *err)
     printf("APOP      %s\n", *u.apop ? "yes (the password is kept in clear)" : "no");
     printf("EXTERNAL  %s\n", u.external ? "yes (with a certificate that bears this name)" : "no");
     printf("log-in    %s\n", u.disabled ? "disabled" : "enabled");
+    user_terms_print(job->conf, &u);
     print_quota(&u);
     int ret = alias_each(job->db, print_alias, u.name, err);
     struct err why;

@@ -11,7 +11,8 @@
 #include "base/span.h"
 #include "user/name.h"
 
-enum { USER_WHERE_MAX = 1024 };
+enum { USER_WHERE_MAX = 1024, USER_DELAY_MAX = 7 * 24 * 3600, USER_DAYS_MAX = 36500 };
+#define USER_NEVER UINT32_MAX /* of expire: messages stay for ever */
 
 /* One person. All text is NUL-terminated and belongs to the struct (user_free). "" = none. */
 struct user {
@@ -24,7 +25,11 @@ struct user {
     uint32_t uid, gid;
     bool disabled;
     bool external; /* may log in with a certificate that bears his name */
+    bool no_pop3;  /* may not log in; gets his mail */
+    bool has_login_delay, has_expire; /* else the configuration's */
     uint64_t quota_octets, quota_messages; /* of the mailbox; 0 = no limit */
+    uint32_t login_delay; /* seconds between log-ins (LOGIN-DELAY, RFC 2449 §6.5); 0 = none */
+    uint32_t expire;      /* days that messages stay (EXPIRE, RFC 2449 §6.7), 0 among them; or USER_NEVER */
 };
 
 void user_free(struct user *u); /* wipes secrets; leaves zeroes */

@@ -53,7 +53,7 @@ enum { USERS_WAIT_READ = 200, USERS_WAIT_WRITE = 10000 };
 
 /* A person's columns, in the order in which users_read takes them. */
 #define USERS_COLUMNS "name, verifier, scram1, scram256, apop, store, uid, gid, disabled, quota_octets, quota_messages, " \
-                      "external"
+                      "external, pop3, login_delay, expire"
 void users_read(sqlite3_stmt *s, struct user *u);
 
 /* The statement in its place, prepared; NULL: ERR_TEMP. */

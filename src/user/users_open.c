@@ -41,6 +41,25 @@ static const char *const migrations[] = {
     "CREATE INDEX alias_target ON alias(target);",
 
     "ALTER TABLE person ADD COLUMN external INTEGER NOT NULL DEFAULT 0 CHECK (external IN (0, 1));",
+
+    /* NULL: the configuration's. expire = -1: never. What auth writes is apart from what the administrator sets. */
+    "ALTER TABLE person ADD COLUMN pop3 INTEGER NOT NULL DEFAULT 1 CHECK (pop3 IN (0, 1));"
+    "ALTER TABLE person ADD COLUMN login_delay INTEGER CHECK (login_delay BETWEEN 0 AND 604800);"
+    "ALTER TABLE person ADD COLUMN expire INTEGER CHECK (expire BETWEEN -1 AND 36500);"
+    "CREATE TABLE login("
+    " person TEXT NOT NULL PRIMARY KEY REFERENCES person(name) ON DELETE CASCADE,"
+    " time INTEGER NOT NULL,"
+    " address TEXT NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE app_password("
+    " person TEXT NOT NULL REFERENCES person(name) ON DELETE CASCADE,"
+    " label TEXT NOT NULL,"
+    " verifier TEXT NOT NULL,"
+    " created INTEGER NOT NULL,"
+    " used INTEGER NOT NULL,"
+    " address TEXT NOT NULL,"
+    " PRIMARY KEY(person, label)"
+    ") STRICT, WITHOUT ROWID;",
 };
 enum { VERSION = sizeof migrations / sizeof *migrations };
 

@@ -78,6 +78,11 @@ void users_read(sqlite3_stmt *s, struct user *u)
         .quota_octets = (uint64_t)sqlite3_column_int64(s, 9),
         .quota_messages = (uint64_t)sqlite3_column_int64(s, 10),
         .external = sqlite3_column_int(s, 11) != 0,
+        .no_pop3 = sqlite3_column_int(s, 12) == 0,
+        .has_login_delay = sqlite3_column_type(s, 13) != SQLITE_NULL,
+        .login_delay = (uint32_t)sqlite3_column_int64(s, 13),
+        .has_expire = sqlite3_column_type(s, 14) != SQLITE_NULL,
+        .expire = (uint32_t)sqlite3_column_int64(s, 14), /* -1 is USER_NEVER */
     };
 }
 
@@ -91,6 +96,8 @@ static int bind_user(sqlite3_stmt *s, const struct user *u, struct err *err)
 {
     if (u->quota_octets > INT64_MAX || u->quota_messages > INT64_MAX)
         return err_set(err, ERR_INPUT, "a quota is at most %lld", (long long)INT64_MAX);
+    if (u->login_delay > USER_DELAY_MAX || (u->expire > USER_DAYS_MAX && u->expire != USER_NEVER))
+        return err_set(err, ERR_INPUT, "a delay is at most %d s, an age at most %d days", USER_DELAY_MAX, USER_DAYS_MAX);
     bind_text(s, 1, u->name);
     bind_text(s, 2, u->verifier);
     bind_text(s, 3, u->scram1);
@@ -103,6 +110,11 @@ static int bind_user(sqlite3_stmt *s, const struct user *u, struct err *err)
     sqlite3_bind_int64(s, 10, (sqlite3_int64)u->quota_octets);
     sqlite3_bind_int64(s, 11, (sqlite3_int64)u->quota_messages);
     sqlite3_bind_int(s, 12, u->external);
+    sqlite3_bind_int(s, 13, !u->no_pop3);
+    if (u->has_login_delay) /* else NULL: nothing is bound */
+        sqlite3_bind_int64(s, 14, u->login_delay);
+    if (u->has_expire)
+        sqlite3_bind_int64(s, 15, u->expire == USER_NEVER ? -1 : (sqlite3_int64)u->expire);
     return 0;
 }
 
@@ -149,7 +161,7 @@ static int change(struct users *db, sqlite3_stmt *s, const char *name, struct er
 int users_add(struct users *db, const struct user *u, struct err *err)
 {
     static const char sql[] =
-        "INSERT INTO person(" USERS_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        "INSERT INTO person(" USERS_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     if (users_check_name(span_of(u->name), err))
         return -1;
     sqlite3_stmt *s = users_prepared(db, USERS_ADD, sql, err);
@@ -160,7 +172,8 @@ int users_change(struct users *db, const struct user *u, struct err *err)
 {
     static const char sql[] =
         "UPDATE person SET verifier = ?2, scram1 = ?3, scram256 = ?4, apop = ?5, store = ?6, uid = ?7, gid = ?8,"
-        " disabled = ?9, quota_octets = ?10, quota_messages = ?11, external = ?12 WHERE name = ?1";
+        " disabled = ?9, quota_octets = ?10, quota_messages = ?11, external = ?12, pop3 = ?13, login_delay = ?14,"
+        " expire = ?15 WHERE name = ?1";
     sqlite3_stmt *s = users_prepared(db, USERS_CHANGE, sql, err);
     return s && bind_user(s, u, err) == 0 ? change(db, s, u->name, err) : -1;
 }

@@ -358,7 +358,7 @@ def test_the_tool_takes_an_old_database_over(town):
     assert "is an older version's" in p.stdout
     assert town.query("PRAGMA user_version") == [(1,)]  # a check changes nothing
     assert town.run("alias", "list") == ""
-    assert town.rows() == before and town.query("PRAGMA user_version") == [(3,)]
+    assert town.rows() == before and town.query("PRAGMA user_version") == [(4,)]
     assert os.stat(town.db).st_uid == AUTH
 
 
@@ -373,7 +373,7 @@ def test_auth_takes_an_old_database_over(own_bed):
     assert p.stat()[0] >= 0
     p.quit()
     db = sqlite3.connect(path)
-    assert db.execute("PRAGMA user_version").fetchone() == (3,)
+    assert db.execute("PRAGMA user_version").fetchone() == (4,)
     db.close()
 
 

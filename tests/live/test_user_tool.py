@@ -135,7 +135,31 @@ def test_set_and_del(place):
         assert "no user anna" in place.run(*words, status=66)
 
 
+def test_terms(place):
+    place.run("add", "anna", "--generate")
+    assert [place.rows()["anna"][k] for k in ("pop3", "login_delay", "expire")] == [1, None, None]
+    out = place.run("show", "anna")
+    assert "POP3      on\ndelay     none (login_delay)\nexpire    never (expire)\n" in out
+    place.run("set", "anna", "--pop3", "off", "--login-delay=90s", "--expire", "30d")
+    assert [place.rows()["anna"][k] for k in ("pop3", "login_delay", "expire")] == [0, 90, 30]
+    place.run("set", "anna", "--enable")  # what is not named stays
+    assert "POP3      off (mail is delivered)\ndelay     90s\nexpire    30d\n" in place.run("show", "anna")
+    place.run("set", "anna", "--pop3", "on", "--login-delay", "none", "--expire", "never")
+    assert [place.rows()["anna"][k] for k in ("pop3", "login_delay", "expire")] == [1, 0, -1]
+    assert "delay     none\nexpire    never\n" in place.run("show", "anna")
+    place.run("set", "anna", "--login-delay", "default", "--expire", "0")  # 0 is not "default"
+    assert [place.rows()["anna"][k] for k in ("login_delay", "expire")] == [None, 0]
+    place.run("add", "bob", "--generate", "--expire", "default", "--pop3", "off")
+    assert [place.rows()["bob"][k] for k in ("pop3", "expire")] == [0, None]
+
+
 @pytest.mark.parametrize("words, status, text", [
+    (("set", "x", "--pop3", "maybe"), 66, "does not exist"),
+    (("add", "x", "--pop3", "maybe", "--generate"), 64, "on or off"),
+    (("add", "x", "--login-delay", "500ms", "--generate"), 64, "whole seconds"),
+    (("add", "x", "--login-delay", "8d", "--generate"), 64, "whole seconds"),
+    (("add", "x", "--expire", "soon", "--generate"), 64, "days"),
+    (("add", "x", "--expire", "4294967295", "--generate"), 64, "days"),
     (("add", "root", "--uid", "0", "--generate"), 65, "below first_uid"),
     (("add", "x", "--store", "maildir:/etc/x", "--generate"), 65, "not below any mail_root"),
     (("add", "x", "--store", "maildir:MAIL/../etc", "--generate"), 65, '".."'),

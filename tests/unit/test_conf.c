@@ -114,6 +114,8 @@ static void defaults(void **state)
     assert_int_equal(c.user_logins, 600);
     assert_int_equal(c.memory_buffers, 8 << 20);
     assert_int_equal(c.password_remember, 600000);
+    assert_int_equal(c.login_delay, 0);
+    assert_int_equal(c.expire, CONF_NEVER);
     assert_int_equal(c.failure_delay, 2000);
     assert_int_equal(c.authorization_timeout, 180000);
     assert_int_equal(c.command_timeout, 60000);
@@ -264,6 +266,9 @@ static const struct wrong wrongs[] = {
     {"mail_sessions = 18446744073709551616", "f:3: error: mail_sessions = \"18446744073709551616\" is no number; write digits only\n"},
     {"idle_timeout = 25h", "f:3: error: idle_timeout = \"25h\" is too large; it goes from 100ms to 24h\n"},
     {"mail_idle = 18446744073709551615h", "f:3: error: mail_idle = \"18446744073709551615h\" is no time; write for instance 500ms, 30s, 10m, 2h or 14d\n"},
+    {"expire = soon", "f:3: error: expire = \"soon\" is no number of days; write for instance 30d, or never\n"},
+    {"expire = 36501d", "f:3: error: expire = \"36501d\" is too large; it goes from 0d to 36500d\n"},
+    {"expire = 4294967295", "f:3: error: expire = \"4294967295\" is too large; it goes from 0d to 36500d\n"},
     {"mail_idle = ms", "f:3: error: mail_idle = \"ms\" is no time; write for instance 500ms, 30s, 10m, 2h or 14d\n"},
     {"memory_buffers = 1", "f:3: error: memory_buffers = \"1\" is too small; it goes from 64k to 64G\n"},
     {"memory_buffers = 8MB", "f:3: error: memory_buffers = \"8MB\" is no size; write for instance 65536, 64k, 8M or 1G\n"},

@@ -41,19 +41,22 @@ static void all_fields(void **state)
     assert_int_equal(u.gid, in.gid);
     assert_false(u.disabled);
     assert_true(u.quota_octets == in.quota_octets && u.quota_messages == in.quota_messages);
-    assert_true(u.external);
+    assert_true(u.external && u.no_pop3);
+    assert_true(u.has_login_delay && u.login_delay == 300 && u.has_expire && u.expire == USER_NEVER);
     user_free(&u);
     assert_null(u.name);
     in.disabled = true;
     in.where = NULL; /* none */
     in.quota_octets = INT64_MAX;
     in.quota_messages = 0;
-    in.external = false;
+    in.external = in.no_pop3 = in.has_login_delay = false;
+    in.expire = 0;
     assert_int_equal(users_change(db, &in, &users_err), 0);
     assert_int_equal(users_find(db, span_of("anna"), &u, &users_err), 0);
     assert_true(u.disabled);
     assert_string_equal(u.where, "");
     assert_true(u.quota_octets == INT64_MAX && u.quota_messages == 0 && !u.external);
+    assert_true(!u.no_pop3 && !u.has_login_delay && u.has_expire && u.expire == 0); /* 0 days are not "unset" */
     user_free(&u);
     assert_int_equal(users_del(db, span_of("anna"), &users_err), 0);
     assert_int_equal(find_kind(db, "anna"), ERR_GONE);
@@ -73,6 +76,13 @@ static void refusals(void **state)
     assert_int_equal(users_change(db, &in, &users_err), -1);
     assert_int_equal(users_err.kind, ERR_INPUT);
     in.quota_messages = 0;
+    in.login_delay = USER_DELAY_MAX + 1;
+    assert_int_equal(users_change(db, &in, &users_err), -1);
+    in.login_delay = 0;
+    in.expire = USER_DAYS_MAX + 1;
+    assert_int_equal(users_change(db, &in, &users_err), -1);
+    assert_int_equal(users_err.kind, ERR_INPUT);
+    in.expire = USER_DAYS_MAX;
     in.name = (char *)(uintptr_t) "Anna";
     assert_int_equal(users_change(db, &in, &users_err), -1); /* names are bytes: not the same person */
     assert_int_equal(users_err.kind, ERR_GONE);
@@ -298,6 +308,7 @@ static void migration(void **state)
     assert_string_equal(u.where, "maildir:/m/x");
     assert_string_equal(u.apop, "se:cret");
     assert_true(u.uid == 4294967294 && u.gid == 7 && !u.disabled && u.quota_octets == 0 && u.quota_messages == 0);
+    assert_true(!u.no_pop3 && !u.has_login_delay && !u.has_expire);
     assert_false(u.external); /* it is permitted to nobody who was there before */
     u.quota_octets = 500;
     assert_int_equal(users_change(db, &u, &users_err), 0);

@@ -61,6 +61,11 @@ struct user users_person(const char *name)
         .quota_octets = 1ULL << 40,
         .quota_messages = 5,
         .external = true,
+        .no_pop3 = true,
+        .has_login_delay = true,
+        .login_delay = 300,
+        .has_expire = true,
+        .expire = USER_NEVER,
     };
 }
 
