@@ -24,6 +24,7 @@ struct login {
     char tried[160];
     bool ask;
     bool stls;    /* was asked for */
+    bool utf8;    /* was asked for, once in a session */
     bool heard;   /* the server has answered with a challenge: the way is to be had */
     bool at_once; /* all that the server needs to judge us was said in the command */
 };
@@ -224,6 +225,11 @@ static int start(struct login *l, struct err *err)
                            s->host);
         l->stls = true;
         pop3_client_stls(&s->machine);
+        return 0;
+    }
+    if (s->machine.capa.utf8 && !l->utf8) { /* what is collected is what was sent, not a surrogate of it */
+        l->utf8 = true;
+        pop3_client_utf8(&s->machine);
         return 0;
     }
     s->before = s->machine.capa;

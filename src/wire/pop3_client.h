@@ -1,4 +1,4 @@
-/* pop3_client: the client's half of POP3 (RFC 1939, 2449, 2595, 3206, 5034) as a machine without I/O: greeting, CAPA,
+/* pop3_client: the client's half of POP3 (RFC 1939, 2449, 2595, 3206, 5034, 6856 §2) as a machine without I/O: greeting, CAPA,
  * STLS, log-in, then pairs of ask and answer, as many ahead of their answers as the server announces PIPELINING for.
  * Used by the collector, the reader and the tests.
  *
@@ -6,7 +6,7 @@
  *
  *   WANT_INPUT     more bytes of the server in `in`
  *   WANT_ROOM      more room in `out`. It can hold 64 octets at least, and wipes (buf's `secret`)
- *   WANT_START     greeting and CAPA are read, again after TLS: one of _stls, _apop, _pass, _sasl, _quit
+ *   WANT_START     greeting and CAPA are read, again after TLS: one of _stls, _utf8, _apop, _pass, _sasl, _quit
  *   WANT_TLS       STLS was granted and `in` is empty (what a server says behind its "+OK" ends the session:
  *                  RFC 2595 §4): send what is in `out`, shake hands, then pop3_client_secured
  *   WANT_RESPONSE  a SASL challenge, decoded, in m->challenge: pop3_client_respond or pop3_client_cancel
@@ -147,6 +147,9 @@ enum pop3_client_want pop3_client_feed(struct pop3_client *m, struct buf *in, st
  * password with CR, LF or NUL) is not sent: the machine then wants REFUSED with ERR_INPUT's words in m->err. */
 void pop3_client_stls(struct pop3_client *m); /* refused: WANT_REFUSED */
 void pop3_client_secured(struct pop3_client *m);
+/* UTF8 (RFC 6856 §2): messages are to come as they are, also those whose header has more than ASCII in it, of which else a
+ * surrogate may come (RFC 6858). For who sees UTF8 in m->capa. WANT_START comes again, whatever is answered. */
+void pop3_client_utf8(struct pop3_client *m);
 void pop3_client_pass(struct pop3_client *m, const char *user, struct span password); /* USER, then PASS */
 void pop3_client_apop(struct pop3_client *m, const char *user, struct span secret);   /* needs m->stamp */
 /* `initial`: decoded; p = NULL: none: the server's first challenge is awaited, which may be empty. What makes the line

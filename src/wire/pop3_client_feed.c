@@ -131,6 +131,7 @@ static const struct row rows[] = {
     [STEP_CAPA]      = {pop3_client_got_capa,      POP3_CLIENT_WANT_INPUT,    POP3_CLIENT_LINE_MAX},
     [STEP_CAPA_ROWS] = {pop3_client_got_capa_row,  POP3_CLIENT_WANT_INPUT,    POP3_CLIENT_LINE_MAX},
     [STEP_START]     = {NULL,                      POP3_CLIENT_WANT_START,    0},
+    [STEP_UTF8]      = {pop3_client_got_utf8,      POP3_CLIENT_WANT_INPUT,    POP3_CLIENT_LINE_MAX},
     [STEP_STLS]      = {pop3_client_got_stls,      POP3_CLIENT_WANT_INPUT,    POP3_CLIENT_LINE_MAX},
     [STEP_TLS]       = {NULL,                      POP3_CLIENT_WANT_TLS,      0},
     [STEP_USER]      = {pop3_client_got_user,      POP3_CLIENT_WANT_INPUT,    POP3_CLIENT_LINE_MAX},

@@ -80,6 +80,22 @@ static bool is_line(struct span password)
                                !memchr(password.p, '\0', password.n));
 }
 
+/* ---- UTF8 */
+
+void pop3_client_utf8(struct pop3_client *m)
+{
+    assert(may_choose(m));
+    pop3_client_say(m, "UTF8\r\n", STEP_UTF8);
+}
+
+/* A server that announces it and then will not is one without it. */
+void pop3_client_got_utf8(struct pop3_client *m, struct span line, struct buf *in)
+{
+    struct pop3_client_said said;
+    if (pop3_client_status(m, line, &said))
+        m->step = STEP_START;
+}
+
 /* ---- STLS */
 
 void pop3_client_stls(struct pop3_client *m)

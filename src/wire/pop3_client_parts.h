@@ -15,6 +15,7 @@ enum pop3_client_step {
     STEP_CAPA,      /* the answer to CAPA, */
     STEP_CAPA_ROWS, /* and its lines */
     STEP_START,     /* the owner chooses a way to log in */
+    STEP_UTF8,
     STEP_STLS,
     STEP_TLS, /* the owner shakes hands */
     STEP_USER,
@@ -59,7 +60,7 @@ void pop3_client_ask_capa(struct pop3_client *m);
 pop3_client_got_line pop3_client_got_capa, pop3_client_got_capa_row;
 
 /* ---- pop3_client_login.c */
-pop3_client_got_line pop3_client_got_greeting, pop3_client_got_stls, pop3_client_got_user, pop3_client_got_login,
+pop3_client_got_line pop3_client_got_greeting, pop3_client_got_utf8, pop3_client_got_stls, pop3_client_got_user, pop3_client_got_login,
     pop3_client_got_sasl, pop3_client_got_cancelled;
 
 /* ---- pop3_client_ask.c */

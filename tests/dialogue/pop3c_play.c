@@ -53,6 +53,11 @@ static void do_stls(struct play *p, struct span rest)
     pop3_client_stls(&p->m);
 }
 
+static void do_utf8(struct play *p, struct span rest)
+{
+    pop3_client_utf8(&p->m);
+}
+
 static void do_secured(struct play *p, struct span rest)
 {
     pop3_client_secured(&p->m);
@@ -153,7 +158,7 @@ static const struct {
     {"capa", tell_capa}, {"stls", do_stls},         {"secured", do_secured}, {"pass", do_pass},     {"apop", do_apop},
     {"sasl", do_sasl},   {"sasl-own", do_sasl_own}, {"respond", do_respond}, {"cancel", do_cancel}, {"stat", do_stat},
     {"list", do_list},   {"uidl", do_uidl},         {"retr", do_retr},       {"top", do_top},       {"dele", do_dele},
-    {"rset", do_rset},   {"noop", do_noop},         {"wait", do_wait},       {"quit", do_quit},
+    {"rset", do_rset},   {"noop", do_noop},         {"wait", do_wait},       {"quit", do_quit},       {"utf8", do_utf8},
 };
 
 /* It is the owner's turn. false: he has nothing to do now. */

@@ -73,6 +73,8 @@ static void log_in(struct owner *o)
         pop3_client_quit(c);
     else if (o->how & STLS && !c->secure)
         pop3_client_stls(c);
+    else if (c->capa.utf8 && o->tries == 1)
+        pop3_client_utf8(c);
     else
         switch ((o->way + o->tries) % 8) {
         case 0:

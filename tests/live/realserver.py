@@ -45,11 +45,13 @@ def authority(folder):
 class Real:
     """PACKAGES: what tests/peer unpacks. SCRIPT: shell that ends with the server in the foreground; {word}s are replaced by `words`.
     OWN, NEVER: shapes of messages (hostilemail.py) that it gives in other octets than were stored, or that no client can get from it, and
-    why. ADDS: what it puts into all. VARIES: what is made anew each time it gives a message that it wrote itself."""
+    why; MAY: some of a shape. WRAPS: shapes that it gives in other octets to who has not said UTF8. ADDS: what it puts into all. VARIES: what is made anew each time it gives a message that it wrote itself."""
     name = user = None
     PACKAGES, SCRIPT, VERSION = [], "", "true"
     password = PASSWORD
-    OWN, NEVER, ADDS, VARIES = {}, {}, None, None
+    OWN, MAY, NEVER, ADDS, VARIES = {}, {}, {}, None, None
+    WRAPS = dict.fromkeys(("utf8_header", "torn_utf8", "octets"),
+                          "a message with 8 bits in its header is wrapped into one that says so, for who does not say UTF8 (RFC 6856)")
     login_delay = 0  # s, as CAPA says
 
     def __init__(self, peer, pair):
@@ -151,12 +153,20 @@ class Real:
 
     # ---- what it says to a client that hides nothing
 
-    def login(self, access=TLS):
+    def utf8(self):
+        p = Raw(self, TLS)
+        lines = p.multi("CAPA")
+        p.quit()
+        return any(line.split()[0] == b"UTF8" for line in lines)
+
+    def login(self, access=TLS, utf8=False):
         """a session in TRANSACTION; waits for a lock that one just ended still holds"""
         end = time.monotonic() + 20
         while True:
             p = Raw(self, access)
             try:
+                if utf8:
+                    p.ok("UTF8")
                 p.ok("USER " + self.user)
                 answer = p.cmd("PASS " + self.password)
                 if answer.startswith(b"+OK"):
@@ -178,10 +188,10 @@ class Real:
     def without(self, octets):
         return self.ADDS.sub(b"", octets, count=1) if self.ADDS else octets
 
-    def given(self, access=TLS):
-        """the octets that RETR gives for each message, dots taken off. Who has asked for the uids, as collectors do, is given others by
+    def given(self, utf8=False):
+        """the octets that RETR gives for each message, dots taken off, to who has said UTF8 or not. Who has asked for the uids, as collectors do, is given others by
         one of the servers. A few are asked for at once, since all of these allow it"""
-        p, out = self.login(access), []
+        p, out = self.login(utf8=utf8), []
         count = len(p.uidl())
         while len(out) < count:
             some = range(len(out) + 1, min(len(out) + 16, count) + 1)

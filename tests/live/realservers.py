@@ -76,8 +76,8 @@ exec dovecot -F -c {dir}/conf"""
 
 class Courier(Real):
     name, PACKAGES = "courier", ["courier-pop"]
-    OWN = {**FIRST_DOT, **CR_DOUBLED, **dict.fromkeys(("utf8_header", "torn_utf8", "octets"),
-           "a message with 8 bits in its header is wrapped into one that says so, for who does not say UTF8 (RFC 6856)")}
+    OWN = {**FIRST_DOT, **CR_DOUBLED}
+    MAY = {"octets": "by chance it begins with a dot or has a CR LF"}
     NEVER, VARIES = END_AT_ONCE, re.compile(rb"=_\d+-\d+")
     login_delay = 10
     VERSION = "zcat /usr/share/doc/courier-pop/changelog.Debian.gz | head -n 1 | tr -d '()'"

@@ -134,6 +134,23 @@ static void implicit_tls(void **state)
     end(p);
 }
 
+/* Once, before the log-in and inside TLS; what is answered decides nothing. */
+static void utf8(void **state)
+{
+    static const char *const answers[] = {"S +OK\n", "S -ERR no\n"};
+    for (unsigned i = 0; i < 2; i++) {
+        char script[400];
+        snprintf(script, sizeof script,
+                 "S +OK hello\n" CAPA("S STLS\nS UTF8\n") "C STLS\nS +OK\nT\n" CAPA(
+                     "S SASL PLAIN\nS UTF8 USER\n") "C UTF8\n%s"
+                                                    "A PLAIN\n" IN,
+                 answers[i]);
+        struct play *p = begin(ACCOUNT_STARTTLS, script);
+        entered(p, "PLAIN inside TLSv1.3");
+        end(p);
+    }
+}
+
 static void starttls(void **state)
 {
     struct play *p = begin(ACCOUNT_STARTTLS, "S +OK hello\n" CAPA("S STLS\nS SASL LOGIN\n") "C STLS\nS +OK\nT\n" CAPA(
@@ -711,16 +728,13 @@ static void drips(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(implicit_tls),  cmocka_unit_test(starttls),
-        cmocka_unit_test(no_starttls),   cmocka_unit_test(not_believed),
-        cmocka_unit_test(ways),          cmocka_unit_test(no_way),
-        cmocka_unit_test(certificate),   cmocka_unit_test(tokens_of_oauth),
-        cmocka_unit_test(token_refused), cmocka_unit_test(refusals),
-        cmocka_unit_test(next_way),      cmocka_unit_test(wrong_password),
-        cmocka_unit_test(impostor),      cmocka_unit_test(secrets_not_to_be_had),
-        cmocka_unit_test(addresses),     cmocka_unit_test(pipelining),
-        cmocka_unit_test(cut),           cmocka_unit_test(quit),
-        cmocka_unit_test(quit_behind),   cmocka_unit_test(stalls),
+        cmocka_unit_test(implicit_tls),   cmocka_unit_test(starttls),     cmocka_unit_test(utf8),
+        cmocka_unit_test(no_starttls),    cmocka_unit_test(not_believed), cmocka_unit_test(ways),
+        cmocka_unit_test(no_way),         cmocka_unit_test(certificate),  cmocka_unit_test(tokens_of_oauth),
+        cmocka_unit_test(token_refused),  cmocka_unit_test(refusals),     cmocka_unit_test(next_way),
+        cmocka_unit_test(wrong_password), cmocka_unit_test(impostor),     cmocka_unit_test(secrets_not_to_be_had),
+        cmocka_unit_test(addresses),      cmocka_unit_test(pipelining),   cmocka_unit_test(cut),
+        cmocka_unit_test(quit),           cmocka_unit_test(quit_behind),  cmocka_unit_test(stalls),
         cmocka_unit_test(drips),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
