@@ -2,6 +2,7 @@
 #include "daemon/door.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,31 +50,54 @@ static void begin(const struct door_listener *l, int fd)
         door_pop3_begin(l->door, fd, l);
 }
 
+/* Everybody who waits in the kernel is told so, a batch at a time, by the help of the descriptor that is kept for it. What is left stays
+ * readable: rest instead of spinning. */
+static void no_descriptors(const struct door_listener *l, const char *why)
+{
+    struct door *d = l->door;
+    limit_reached(&d->crowded, why);
+    for (int i = 0; i < ACCEPT_BATCH && d->spare_fd >= 0; i++) {
+        close(d->spare_fd);
+        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
+            turn_away(l, fd);
+        d->spare_fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0)
+            break;
+    }
+    listen_all(d, false);
+    loop_timer_set(d->accept_again, ACCEPT_PAUSE_MS);
+}
+
+/* Nobody has the place that the new one needs: refused. */
+static void let_in(const struct door_listener *l, int fd)
+{
+    char address[SOCK_NAME_MAX];
+    sock_peer(fd, address);
+    if (door_place_free(l->door, l->service, address, fd))
+        begin(l, fd);
+    else
+        turn_away(l, fd);
+}
+
 static void on_listener(void *arg, bool readable, bool writable)
 {
-    struct door_listener *l = arg;
-    struct door *d = l->door;
+    const struct door_listener *l = arg;
     (void)readable;
     (void)writable;
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        bool crowded = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+        const char *why = strerror(errno);
         if (fd < 0 && (errno == ECONNABORTED || errno == EINTR))
             continue;
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
-            /* What cannot be accepted stays readable: rest instead of spinning. */
-            limit_reached(&d->crowded, strerror(errno));
-            listen_all(d, false);
-            loop_timer_set(d->accept_again, ACCEPT_PAUSE_MS);
-            return;
-        }
+        if (crowded && errno == EMFILE && door_place_descriptor(l->door))
+            continue;
+        if (crowded)
+            no_descriptors(l, why);
         if (fd < 0)
             return;
-        if (d->sessions.count + d->receptions.count + d->away >= d->start.conf.connections) {
-            limit_reached(&d->crowded, "connections");
-            turn_away(l, fd);
-            continue;
-        }
-        begin(l, fd);
+        let_in(l, fd);
     }
 }
 
@@ -91,6 +115,9 @@ static void stop(void *arg)
         d->listeners[i].source = NULL;
         close(d->listeners[i].fd);
     }
+    if (d->spare_fd >= 0) /* which holds a port as well */
+        close(d->spare_fd);
+    d->spare_fd = -1;
     door_pop3_stop(d);
     door_smtp_stop(d);
     door_rest(d);
@@ -335,7 +362,7 @@ static void keep(void *arg, const struct talk *t)
 int door_run(void)
 {
     struct door *d = mem_alloc(sizeof *d);
-    d->cert_fd = d->client_ca_fd = -1;
+    d->cert_fd = d->client_ca_fd = d->spare_fd = -1;
     signal(SIGPIPE, SIG_IGN);
     start_role(&d->start, ROLE_DOOR, keep, d);
     tls_init(); /* what OpenSSL wants from files, it takes now */
@@ -347,6 +374,8 @@ int door_run(void)
     start_listen(&d->start, d->loop, &master_events, d);
     for (unsigned i = 0; i < d->n_listeners; i++)
         d->listeners[i].source = loop_fd_new(d->loop, d->listeners[i].fd, on_listener, &d->listeners[i]);
+    if (d->n_listeners)
+        d->spare_fd = fcntl(d->listeners[0].fd, F_DUPFD_CLOEXEC, 0);
     listen_all(d, true);
     loop_run(d->loop);
     return EXIT_SUCCESS;

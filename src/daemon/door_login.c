@@ -60,6 +60,7 @@ bool door_ask(struct door_session *s)
         t.text[3] = tls_text(s, a->mechanism, below);
     s->step = STEP_AUTH;
     s->at_auth = true;
+    door_place_busy(d, &s->place, true);
     conn_pause(s->conn, true);
     door_deadline(s);
     talk_send(d->auth, &t);
@@ -71,6 +72,7 @@ bool door_ask(struct door_session *s)
 static void go_on(struct door_session *s)
 {
     s->step = STEP_TALK;
+    door_place_busy(s->door, &s->place, false);
     conn_flush(s->conn);
     conn_resume(s->conn);
     door_drive(s); /* what a pipelining client has sent meanwhile */
@@ -228,6 +230,7 @@ void door_pop3_taken(struct door_session *s)
     s->step = STEP_RELAY;
     s->door->tls_waiting--;
     s->waits_tls = false;
+    door_place_leave(s->door, &s->place);
     pop3_server_fini(&s->pop3);
     conn_deadline(s->conn, 0);
     conn_relay(s->conn, fd);

@@ -21,6 +21,7 @@ void door_end(struct door_session *s, const char *how)
     door_forget(s);
     if (s->waits_tls)
         d->tls_waiting--;
+    door_place_leave(d, &s->place);
     if (s->pair_fd >= 0)
         close(s->pair_fd);
     map_take(&d->sessions, s->n);
@@ -72,10 +73,8 @@ void door_deadline(struct door_session *s)
 static bool count_tls(struct door_session *s)
 {
     struct door *d = s->door;
-    if (d->tls_waiting >= d->start.conf.tls_waiting) {
-        limit_reached(&d->crowded, "tls_waiting");
+    if (!door_place_tls(d, &s->place, s->address))
         return false;
-    }
     d->tls_waiting++;
     s->waits_tls = true;
     return true;
@@ -196,6 +195,17 @@ static void on_ended(void *arg, enum conn_end why)
 
 static const struct conn_events events = {on_input, on_drained, on_secure, on_ended};
 
+/* Somebody else needs the place more. There is no line in the log for each: an attack would be many. */
+static void yield(void *owner)
+{
+    struct door_session *s = owner;
+    if (s->step == STEP_TALK) {
+        pop3_server_abort(&s->pop3, ERR_LIMIT, "too many connections, try again later", conn_out(s->conn));
+        conn_flush(s->conn);
+    }
+    door_end(s, s->how);
+}
+
 void door_pop3_begin(struct door *d, int fd, const struct door_listener *from)
 {
     struct door_session *s = mem_alloc(sizeof *s);
@@ -204,6 +214,9 @@ void door_pop3_begin(struct door *d, int fd, const struct door_listener *from)
     sock_peer(fd, s->address);
     s->implicit_tls = from->service == CONF_POP3S;
     s->clear_allowed = from->cleartext && sock_in_networks(s->address, d->start.conf.cleartext_networks);
+    s->place.yield = yield;
+    s->place.owner = s;
+    door_place_take(d, &s->place, s->address);
     map_put(&d->sessions, s->n, s);
     s->conn = conn_new(d->loop, fd, &limits, &events, s);
     if (!s->implicit_tls) {
@@ -212,7 +225,7 @@ void door_pop3_begin(struct door *d, int fd, const struct door_listener *from)
     }
     conn_deadline(s->conn, d->start.conf.authorization_timeout);
     if (!d->tls || !count_tls(s))
-        door_end(s, "no-tls");
+        door_end(s, d->tls ? NULL : "no-tls"); /* NULL: it is counted, and an attack would be many lines */
     else {
         s->step = STEP_HANDSHAKE;
         conn_start_tls(s->conn, d->tls);

@@ -81,6 +81,7 @@ struct reception {
     enum reception_step step;
     enum conf_service service;
     bool counted, counted_tls; /* in peers; in tls_receiving */
+    struct door_place place;
     struct smtp_server smtp;
     struct transaction mail;
     char *host; /* outlives a reload */

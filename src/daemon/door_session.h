@@ -24,6 +24,7 @@ struct door_session {
     bool clear_allowed;
     bool bound, asks; /* its TLS has a channel binding; asks for certificates */
     bool at_auth; /* auth keeps something for it */
+    struct door_place place;
     struct pop3_server pop3;
     char *stamp;
     char address[SOCK_NAME_MAX];

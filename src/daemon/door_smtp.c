@@ -37,6 +37,7 @@ static void reception_end(struct reception *r, const char *how)
         talk_send(d->auth, &t);
     }
     transaction_over(r);
+    door_place_leave(d, &r->place);
     if (r->counted)
         limit_peers_leave(&d->peers, r->address);
     if (r->counted_tls)
@@ -297,6 +298,17 @@ static bool unwelcome(struct door *d, int fd, enum conf_service service, const c
     return true;
 }
 
+/* Somebody else needs the place more, and no message is under way. */
+static void yield(void *owner)
+{
+    struct reception *r = owner;
+    if (r->step == RECEPTION_TALK) {
+        smtp_server_stop(&r->smtp, "Too many connections, try again later", conn_out(r->conn));
+        conn_flush(r->conn);
+    }
+    reception_end(r, "crowded");
+}
+
 void door_smtp_begin(struct door *d, int fd, const struct door_listener *from)
 {
     char address[SOCK_NAME_MAX];
@@ -312,6 +324,10 @@ void door_smtp_begin(struct door *d, int fd, const struct door_listener *from)
     r->host = mem_copy_text(d->start.conf.hostname);
     r->timer = loop_timer_new(d->loop, on_timer, r);
     message_init(&r->mail.message, &d->messages);
+    r->place.yield = yield;
+    r->place.owner = r;
+    if (counted) /* who is trusted keeps its place */
+        door_place_take(d, &r->place, address);
     map_put(&d->receptions, r->n, r);
     r->conn = conn_new(d->loop, fd, &limits, &events, r);
     struct smtp_offer o = offer(r);

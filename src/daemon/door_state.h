@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "daemon/crowd.h"
 #include "daemon/door_message.h"
 #include "daemon/limit.h"
 #include "daemon/limit_peers.h"
@@ -28,6 +29,16 @@ struct door_worker { /* a mail or deliver process */
 
 enum { DOOR_GONE = 64 }; /* workers that are gone and remembered: who names one late need not wait for it */
 
+/* Every connection that has not logged in has a place, in the line of its address; who waits for auth or a mail process, or has begun a
+ * message, is busy and is not asked to go. */
+struct door_place {
+    struct crowd_member all, tls;
+    uint64_t since; /* ms */
+    bool trusted;
+    void (*yield)(void *owner); /* ends its connection */
+    void *owner;
+};
+
 struct door {
     struct start start;
     struct loop *loop;
@@ -49,7 +60,9 @@ struct door {
     unsigned tls_receiving; /* TLS connections over which mail comes in: they never log in */
     bool stopping;
     struct loop_timer *accept_again;
-    struct limit crowded; /* connections that were refused */
+    int spare_fd; /* closed to turn somebody away when no descriptor is left */
+    struct crowd waiting, waiting_tls; /* who has not logged in, by addresses */
+    struct limit crowded, pushing, yielded; /* connections that were refused, for all and for one address; that made room */
     struct message_room messages;
     struct map left; /* transaction → a message that deliver processes may still hold (door_left.c) */
     struct limit_peers peers;
@@ -60,6 +73,19 @@ struct door {
 
 /* door.c */
 void door_rest(struct door *d); /* after the end of a connection: a server that stops may be done */
+
+/* door_place.c: who may come in, and who makes room */
+/* For a connection that has just been accepted as `fd`. false: there is no room for it, which is logged. */
+bool door_place_free(struct door *d, enum conf_service service, const char *address, int fd);
+void door_place_take(struct door *d, struct door_place *p, const char *address);
+void door_place_leave(struct door *d, struct door_place *p); /* it logged in, or ends; harmless if it has none */
+void door_place_busy(struct door *d, struct door_place *p, bool busy);
+
+/* TLS costs memory, and has a ceiling of its own (tls_waiting). false: it is reached, and nobody makes room. After `true` the caller
+ * counts it. */
+bool door_place_tls(struct door *d, struct door_place *p, const char *address);
+
+bool door_place_descriptor(struct door *d); /* no descriptor is left: somebody goes. false: nobody can */
 
 /* door_pop3.c: one connection */
 struct door_session;

@@ -48,6 +48,7 @@ enum smtp_verdict transaction_begin(struct reception *r)
     smtp_address_text(&r->smtp.mail.from, from);
     m->from = mem_copy_text(from);
     map_put(&d->transactions, m->n, r);
+    door_place_busy(d, &r->place, true);
     return SMTP_OK;
 }
 
@@ -116,6 +117,7 @@ void transaction_over(struct reception *r)
     }
     if (m->message.fd >= 0 || m->whole || m->why)
         log_message(r);
+    door_place_busy(r->door, &r->place, false);
     struct map holders;
     forget(r, &holders);
     map_take(&r->door->transactions, m->n);

@@ -6,13 +6,18 @@
 
 enum { QUIET_MS = 10000 };
 
-void limit_reached(struct limit *l, const char *what)
+void limit_count(struct limit *l, const char *what, const char *how)
 {
     uint64_t now = clock_ms();
-    l->refused++;
+    l->count++;
     if (l->told && now - l->told < QUIET_MS)
         return;
-    log_warning("crowded", "%s: %u refused", what, l->refused);
+    log_warning("crowded", "%s: %u %s", what, l->count, how);
     l->told = now;
-    l->refused = 0;
+    l->count = 0;
+}
+
+void limit_reached(struct limit *l, const char *what)
+{
+    limit_count(l, what, "refused");
 }

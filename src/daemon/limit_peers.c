@@ -1,11 +1,9 @@
 /* limit_peers: see the header. Door. */
 #include "daemon/limit_peers.h"
 
-#include <arpa/inet.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/mem.h"
+#include "daemon/limit_address.h"
 
 enum { MINUTE_MS = 60000 };
 
@@ -15,63 +13,41 @@ struct peer {
     uint64_t begun, since; /* messages in the minute that began at `since` */
 };
 
-/* The table and the key of an address; NULL: it is none. */
-static struct map *place(struct limit_peers *p, const char *address, uint64_t *key)
-{
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, address, &v4) == 1) {
-        *key = v4.s_addr;
-        return &p->v4;
-    }
-    if (inet_pton(AF_INET6, address, &v6) != 1)
-        return NULL;
-    memcpy(key, v6.s6_addr, sizeof *key);
-    return &p->v6;
-}
-
 static bool idle(const struct peer *q, uint64_t now)
 {
     return q->connections == 0 && now - q->since >= MINUTE_MS;
 }
 
-static void sweep_map(struct map *m, uint64_t now)
+/* Once a minute: so what has passed is kept for two at most. */
+static void sweep(struct limit_peers *p, uint64_t now)
 {
     struct map kept;
     size_t at = 0;
+    if (now - p->swept < MINUTE_MS)
+        return;
+    p->swept = now;
     map_init(&kept);
-    for (struct peer *q; (q = map_next(m, &at));) {
+    for (struct peer *q; (q = map_next(&p->peers, &at));) {
         if (idle(q, now))
             mem_free(q);
         else
             map_put(&kept, q->key, q);
     }
-    map_fini(m);
-    *m = kept;
-}
-
-/* Once a minute: so what has passed is kept for two at most. */
-static void sweep(struct limit_peers *p, uint64_t now)
-{
-    if (now - p->swept < MINUTE_MS)
-        return;
-    p->swept = now;
-    sweep_map(&p->v4, now);
-    sweep_map(&p->v6, now);
+    map_fini(&p->peers);
+    p->peers = kept;
 }
 
 static struct peer *find(struct limit_peers *p, const char *address, uint64_t now)
 {
     uint64_t key;
-    struct map *m = place(p, address, &key);
-    if (!m)
+    if (!limit_address(address, &key))
         return NULL;
     sweep(p, now);
-    struct peer *q = map_get(m, key);
+    struct peer *q = map_get(&p->peers, key);
     if (!q) {
         q = mem_alloc(sizeof *q);
         *q = (struct peer){.key = key, .since = now};
-        map_put(m, key, q);
+        map_put(&p->peers, key, q);
     }
     return q;
 }
@@ -112,11 +88,8 @@ bool limit_peers_message(struct limit_peers *p, const char *address, uint64_t mo
 
 void limit_peers_fini(struct limit_peers *p)
 {
-    for (int i = 0; i < 2; i++) {
-        struct map *m = i ? &p->v6 : &p->v4;
-        size_t at = 0;
-        for (struct peer *q; (q = map_next(m, &at));)
-            mem_free(q);
-        map_fini(m);
-    }
+    size_t at = 0;
+    for (struct peer *q; (q = map_next(&p->peers, &at));)
+        mem_free(q);
+    map_fini(&p->peers);
 }

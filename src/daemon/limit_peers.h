@@ -1,5 +1,5 @@
-/* limit_peers: how many connections an address has, and how many messages it has begun in this minute. An IPv4 address, or the
- * IPv6 network of 64 bits that one customer has to himself. */
+/* limit_peers: how many connections an address has, and how many messages it has begun in this minute. limit_address says what
+ * counts as one. */
 #ifndef DAEMON_LIMIT_PEERS_H
 #define DAEMON_LIMIT_PEERS_H
 
@@ -8,7 +8,7 @@
 #include "base/map.h"
 
 struct limit_peers {
-    struct map v4, v6;
+    struct map peers;
     uint64_t swept; /* ms */
 };
 

@@ -1,0 +1,150 @@
+/* door_place: who may come in, and who makes room for others. Door.
+ *
+ * While there is room everybody comes in, up to `address_waiting` of one address. When there is none (connections,
+ * descriptors, TLS, buffers), the oldest of the longest line goes: whoever would take all places loses his own. An
+ * address that has no place yet always finds one as long as somebody has one who says nothing. */
+#include "daemon/door_state.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "daemon/limit_address.h"
+
+enum {
+    RESERVE = 16,      /* a part of `connections` that is for addresses without one */
+    SILENT_MS = 5000,  /* so long one's own address, and one that is trusted, keeps its place */
+    SPARE_FILES = 64,  /* for log-ins, which need a descriptor on their way, and for the channels */
+    SPARE_PART = 8     /* where there are few: an eighth */
+};
+
+/* Who asks for a place, and so who may be asked to go for him. */
+struct asker {
+    uint64_t key, now;
+    size_t line;  /* how many of his address wait; */
+    bool address; /* which is one */
+    bool only_own;
+};
+
+static bool may_go(const struct crowd_member *m, uint64_t key, size_t line, void *arg)
+{
+    const struct asker *asker = arg;
+    const struct door_place *p = m->owner;
+    bool own = asker->address && key == asker->key;
+    if (!own && (asker->only_own || line <= asker->line))
+        return false; /* who has no more than he need not go for him */
+    return (!own && !p->trusted) || asker->now - p->since >= SILENT_MS;
+}
+
+static bool yield(struct door *d, const struct crowd *from, struct asker *asker, const char *what)
+{
+    struct crowd_member *m = NULL;
+    asker->now = clock_ms();
+    if (!asker->only_own)
+        m = crowd_pick(from, may_go, asker);
+    else if ((m = crowd_first(from, asker->key)) && !may_go(m, asker->key, asker->line, asker))
+        m = NULL;
+    if (!m)
+        return false;
+    const struct door_place *p = m->owner;
+    limit_count(&d->yielded, what, "made room");
+    p->yield(p->owner);
+    return true;
+}
+
+static bool is_trusted(const struct door *d, enum conf_service service, const char *address)
+{
+    return service == CONF_LMTP || sock_in_networks(address, d->start.conf.trusted_networks);
+}
+
+/* Log-ins need some too. What was accepted has the lowest number that was free. */
+static bool few_files(int fd)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+        return false;
+    rlim_t spare = r.rlim_cur / SPARE_PART < SPARE_FILES ? r.rlim_cur / SPARE_PART : SPARE_FILES;
+    return (rlim_t)fd + spare >= r.rlim_cur;
+}
+
+/* What there is too little of, or NULL. `none`: his address has no place yet. */
+static const char *missing(const struct door *d, bool none, int fd)
+{
+    uint64_t most = d->start.conf.connections, now = d->sessions.count + d->receptions.count + d->away;
+    if (now >= most || (now >= most - most / RESERVE && !none))
+        return "connections";
+    return few_files(fd) ? "descriptors" : NULL;
+}
+
+static bool too_many_of_one(struct door *d, struct asker *asker, const char *address)
+{
+    uint64_t most = d->start.conf.address_waiting;
+    char what[SOCK_NAME_MAX + 32];
+    if (!most || crowd_size(&d->waiting, asker->key) < most)
+        return false;
+    snprintf(what, sizeof what, "address_waiting addr=%s", address);
+    asker->only_own = true;
+    bool room = yield(d, &d->waiting, asker, what);
+    asker->only_own = false;
+    if (!room)
+        limit_reached(&d->pushing, what);
+    return !room;
+}
+
+bool door_place_free(struct door *d, enum conf_service service, const char *address, int fd)
+{
+    struct asker asker = {0};
+    asker.address = limit_address(address, &asker.key);
+    asker.line = asker.address ? crowd_line(&d->waiting, asker.key) : 0;
+    if (asker.address && !is_trusted(d, service, address) && too_many_of_one(d, &asker, address))
+        return false;
+    const char *what = missing(d, !asker.address || crowd_size(&d->waiting, asker.key) == 0, fd);
+    if (what && !yield(d, &d->waiting, &asker, what)) {
+        limit_reached(&d->crowded, what);
+        return false;
+    }
+    if (d->budget.used >= d->budget.ceiling) /* all are served in small pieces now */
+        (void)yield(d, &d->waiting, &asker, "memory_buffers");
+    return true;
+}
+
+void door_place_take(struct door *d, struct door_place *p, const char *address)
+{
+    uint64_t key;
+    p->since = clock_ms();
+    p->trusted = sock_in_networks(address, d->start.conf.trusted_networks);
+    p->all.owner = p->tls.owner = p;
+    if (limit_address(address, &key))
+        crowd_join(&d->waiting, key, &p->all);
+}
+
+void door_place_leave(struct door *d, struct door_place *p)
+{
+    crowd_leave(&d->waiting, &p->all);
+    crowd_leave(&d->waiting_tls, &p->tls);
+}
+
+void door_place_busy(struct door *d, struct door_place *p, bool busy)
+{
+    crowd_busy(&d->waiting, &p->all, busy);
+    crowd_busy(&d->waiting_tls, &p->tls, busy);
+}
+
+bool door_place_tls(struct door *d, struct door_place *p, const char *address)
+{
+    struct asker asker = {0};
+    asker.address = limit_address(address, &asker.key);
+    asker.line = asker.address ? crowd_line(&d->waiting_tls, asker.key) : 0;
+    if (d->tls_waiting >= d->start.conf.tls_waiting && !yield(d, &d->waiting_tls, &asker, "tls_waiting")) {
+        limit_reached(&d->crowded, "tls_waiting");
+        return false;
+    }
+    if (asker.address)
+        crowd_join(&d->waiting_tls, asker.key, &p->tls);
+    return true;
+}
+
+bool door_place_descriptor(struct door *d)
+{
+    return yield(d, &d->waiting, &(struct asker){0}, "descriptors");
+}
