@@ -2,7 +2,7 @@
  * writes the sample file (`bustia conf --sample`) and the manual's list.
  *
  * Syntax: `name = value` on a line; `#` begins a comment at the start of a line or after white space; an option that may be repeated
- * (listen, mail_root) adds to a list, any other may stand once. Times: 500ms, 30s, 10m, 2h, 14d (a bare number is seconds). Sizes: 64k, 8M. */
+ * (listen, tls_also, mail_root) adds to a list, any other may stand once. Times: 500ms, 30s, 10m, 2h, 14d (a bare number is seconds). Sizes: 64k, 8M. */
 #ifndef BASE_CONF_H
 #define BASE_CONF_H
 
@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-enum { CONF_LISTENERS = 16, CONF_ROOTS = 16, CONF_OPTIONS = 128 };
+enum { CONF_LISTENERS = 16, CONF_ROOTS = 16, CONF_PAIRS = 32, CONF_OPTIONS = 128 };
 #define CONF_NEVER UINT32_MAX /* of days */
 
 enum conf_service { CONF_POP3, CONF_POP3S, CONF_LMTP, CONF_SMTP, CONF_SERVICES };
@@ -22,6 +22,7 @@ struct conf_listener {
     char *address; /* ADDRESS:PORT, or the absolute path of a unix socket */
     enum conf_service service;
     bool cleartext; /* false: passwords need TLS here whatever cleartext_networks says */
+    bool proxy;     /* each connection begins with a proxy's word about whose it is (net/proxy.h) */
     unsigned mode;  /* of a unix socket */
     char *group;    /* of a unix socket, name or number; "" = the server's own */
     unsigned line;  /* in the file, 0 = a default */
@@ -29,7 +30,14 @@ struct conf_listener {
 enum { CONF_SOCKET_PATH = 107, CONF_SOCKET_MODE = 0666 }; /* octets of a unix socket's name (unix(7)); its default mode */
 bool conf_listener_unix(const struct conf_listener *l);
 
+/* A further certificate and its key, for names of its own. */
+struct conf_pair {
+    char *cert, *key;
+    unsigned line;
+};
+
 enum conf_log { CONF_LOG_STDERR, CONF_LOG_SYSLOG, CONF_LOG_FILE };
+enum conf_format { CONF_FORMAT_TEXT, CONF_FORMAT_JSON };
 enum conf_lines { CONF_LINES_LF, CONF_LINES_WIRE };
 enum conf_level { CONF_LEVEL_ERROR, CONF_LEVEL_WARNING, CONF_LEVEL_INFO, CONF_LEVEL_DEBUG };
 
@@ -39,8 +47,12 @@ struct conf {
     unsigned listeners;
     char *hostname;              /* in greetings; default: the machine's */
     char *tls_cert, *tls_key;    /* PEM; "" = no TLS */
+    struct conf_pair tls_also[CONF_PAIRS];
+    unsigned tls_pairs;          /* of tls_also */
+    uint64_t tls_watch;          /* ms between two looks at the files of TLS; 0 = only at SIGHUP */
     char *tls_client_ca;         /* PEM; "" = clients are not asked for certificates */
     char *cleartext_networks;    /* where passwords may come without TLS; default loopback */
+    char *proxy_networks;        /* who may say whose a connection is, on listeners with proxy=required */
     /* people and mail */
     char *users_db;
     char *sasl_mechanisms;
@@ -76,6 +88,7 @@ struct conf {
     enum conf_log log;           /* log = stderr | syslog | file */
     char *log_file;
     enum conf_level log_level;
+    enum conf_format log_format;
     /* limits */
     uint64_t connections;        /* open connections before and after log-in */
     uint64_t tls_waiting;        /* TLS connections that have not logged in */

@@ -31,6 +31,9 @@ static void fit_tls(const struct fit *f)
     if (*c->tls_key && !*c->tls_cert)
         conf_problem_add(f->p, conf_line(c, "tls_key"), true,
                          "tls_key has no tls_cert beside it; name its certificate");
+    if (c->tls_pairs && !*c->tls_cert)
+        conf_problem_add(f->p, c->tls_also[0].line, true,
+                         "tls_also needs tls_cert and tls_key, for whoever asks for no name or for another");
     if (*c->tls_client_ca && !*c->tls_cert && !is_wrong(f, "tls_client_ca"))
         conf_problem_add(f->p, conf_line(c, "tls_client_ca"), true,
                          "tls_client_ca needs tls_cert and tls_key: certificates are shown inside TLS");
@@ -93,6 +96,23 @@ static void fit_listener(const struct fit *f, const struct conf_listener *l)
             "listen = %s lmtp is open to other machines, and lmtp_networks lets none of them in; name them "
             "there, or listen on 127.0.0.1",
             l->address);
+}
+
+static void fit_proxies(const struct fit *f)
+{
+    const struct conf *c = f->c;
+    const struct conf_listener *behind = NULL;
+    for (unsigned i = 0; i < c->listeners && !behind; i++)
+        behind = c->listen[i].proxy ? &c->listen[i] : NULL;
+    if (is_wrong(f, "proxy_networks") || is_wrong(f, "listen"))
+        return;
+    if (behind && !*c->proxy_networks)
+        conf_problem_add(f->p, behind->line, true,
+                         "listen = %s has proxy=required, and proxy_networks names no proxy; nobody could connect; name it "
+                         "there", behind->address);
+    if (!behind && *c->proxy_networks)
+        conf_problem_add(f->p, conf_line(c, "proxy_networks"), false,
+                         "proxy_networks is not used; it is for listeners with proxy=required");
 }
 
 static void fit_listeners(const struct fit *f)
@@ -264,16 +284,20 @@ void conf_fit(const struct conf *c, const bool wrong[CONF_OPTIONS], struct conf_
     struct fit f = {c, wrong, p};
     fit_tls(&f);
     fit_listeners(&f);
+    fit_proxies(&f);
     for (unsigned i = 0; i < c->listeners; i++)
         fit_socket(&f, &c->listen[i]);
     fit_networks(&f, "cleartext_networks", c->cleartext_networks, "passwords are taken without TLS");
     fit_networks(&f, "trusted_networks", c->trusted_networks, "no limit per address holds");
+    fit_networks(&f, "proxy_networks", c->proxy_networks, "anybody may say whose a connection is");
     fit_networks(&f, "lmtp_networks", c->lmtp_networks, "mail is delivered without a limit");
     fit_networks(&f, "xclient_networks", c->xclient_networks, "anybody may say who he is");
     for (unsigned i = 0; i < c->mail_roots; i++)
         fit_root(&f, i);
     fit_outside_roots(&f, "users_db", c->users_db);
     fit_outside_roots(&f, "tls_key", c->tls_key);
+    for (unsigned i = 0; i < c->tls_pairs; i++)
+        fit_outside_roots(&f, "tls_also", c->tls_also[i].key);
     fit_outside_roots(&f, "run_dir", c->run_dir);
     fit_outside_roots(&f, "pid_file", c->pid_file);
     fit_outside_roots(&f, "log_file", c->log_file);

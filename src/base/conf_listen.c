@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define FORM "ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [mode=MODE] [group=GROUP]"
+#define FORM "ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [proxy=required] [mode=MODE] [group=GROUP]"
 
 static const char *const services[CONF_SERVICES] = {
     [CONF_POP3] = "pop3", [CONF_POP3S] = "pop3s", [CONF_LMTP] = "lmtp", [CONF_SMTP] = "smtp"};
@@ -106,6 +106,8 @@ static void read_word(struct words *w, struct span word)
         return;
     if (span_is(word, "cleartext=no") || span_is(word, "cleartext=yes"))
         w->l->cleartext = span_is(word, "cleartext=yes");
+    else if (span_is(word, "proxy=required"))
+        w->l->proxy = true;
     else if (begins(word, "mode="))
         read_mode(w, span_from(word, strlen("mode=")));
     else if (begins(word, "group="))
@@ -126,6 +128,8 @@ static void fit_words(const struct words *w)
         wrong(w, "is a unix socket, on which lmtp is served; write an ADDRESS:PORT for the other services");
     if (!w->path && (w->mode || w->group))
         wrong(w, "has a mode or group, which only a unix socket can have; take it out");
+    if (w->path && w->l->proxy)
+        wrong(w, "has proxy=required, and whoever connects to a unix socket is on this machine; take it out");
 }
 
 /* ---- the address */
@@ -189,7 +193,8 @@ static void listen_print(const struct conf_option *o, const void *base, unsigned
     (void)o;
     const struct conf *c = base;
     const struct conf_listener *l = &c->listen[i];
-    fprintf(to, "%s %s%s", l->address, conf_service_name(l->service), l->cleartext ? "" : " cleartext=no");
+    fprintf(to, "%s %s%s%s", l->address, conf_service_name(l->service), l->cleartext ? "" : " cleartext=no",
+            l->proxy ? " proxy=required" : "");
     if (conf_listener_unix(l) && l->mode != CONF_SOCKET_MODE)
         fprintf(to, " mode=%04o", l->mode);
     if (*l->group)

@@ -5,6 +5,7 @@ static const char *const mechanisms[] = {"EXTERNAL",    "SCRAM-SHA-256-PLUS", "S
                                          "SCRAM-SHA-1", "CRAM-MD5",           "PLAIN",            "LOGIN",         NULL};
 static const char *const log_places[] = {"stderr", "syslog", "file", NULL};          /* enum conf_log */
 static const char *const line_ends[] = {"lf", "wire", NULL};                         /* enum conf_lines */
+static const char *const log_formats[] = {"text", "json", NULL};                     /* enum conf_format */
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL}; /* enum conf_level */
 
 #define AT(field) offsetof(struct conf, field)
@@ -24,7 +25,8 @@ static const struct conf_option table[] = {
      .group = "Where it listens",
      .about = "An address to serve on: 0.0.0.0 and [::] stand for every address. pop3 begins in the clear and offers "
               "STLS if there is a certificate; pop3s is inside TLS from the start. With cleartext=no, passwords need TLS here "
-              "even from cleartext_networks. lmtp takes mail from a mail transfer agent; smtp takes it from anybody, for "
+              "even from cleartext_networks. With proxy=required, a proxy stands before this port and says whose each connection is, by "
+              "the PROXY protocol; proxy_networks says who it is. lmtp takes mail from a mail transfer agent; smtp takes it from anybody, for "
               "mailboxes of this server alone, and offers STARTTLS if there is a certificate. The path of a unix socket may "
               "stand for the address of lmtp; who may write to the socket may deliver mail: mode= (default: 0666) and "
               "group= say who."},
@@ -35,12 +37,23 @@ static const struct conf_option table[] = {
      .about = "The certificate and what leads to its issuer, in PEM. Without one there is no TLS."},
     {"tls_key", &CONF_KIND_FILE, AT(tls_key), "", .reloads = true,
      .about = "The certificate's private key, in PEM. Only root needs to read it."},
+    {"tls_also", &CONF_KIND_PAIR, 0, "", .reloads = true,
+     .about = "A further certificate and its key, in PEM, for clients that ask for one of its names (SNI). Its names are those "
+              "that stand in it. Whoever asks for a name that is nowhere, or for none, gets tls_cert."},
+    {"tls_watch", &CONF_KIND_TIME, AT(tls_watch), "1m", .least = 0, .most = 24 * HOUR, .reloads = true,
+     .about = "How often certificates and keys are looked after: those that have been renewed are taken as soon as each fits its "
+              "key, and connections that there are keep theirs. 0: only at SIGHUP."},
     {"tls_client_ca", &CONF_KIND_FILE, AT(tls_client_ca), "", .reloads = true,
      .about = "The issuers, in PEM, of certificates with which clients log in (SASL EXTERNAL): as the user whom the certificate's "
               "common name names, if `bustia user set NAME --external` permits it to him. Nothing: clients are not asked for "
               "certificates. One that is shown and not to be believed ends the handshake."},
     {"cleartext_networks", &CONF_KIND_NETWORKS, AT(cleartext_networks), "127.0.0.0/8 ::1/128", .reloads = true,
      .about = "From where passwords are taken without TLS. Nothing: from nowhere."},
+    {"proxy_networks", &CONF_KIND_NETWORKS, AT(proxy_networks), "", .reloads = true,
+     .about = "Where the proxies are that listeners with proxy=required believe: the client's address, as limits, the log and "
+              "cleartext_networks have it, and whether the client's side is TLS (PP2_TYPE_SSL), over which passwords may come. "
+              "Whoever else connects there is turned away. Between proxy and server nothing is hidden but by TLS of "
+              "their own."},
 
     {"users_db", &CONF_KIND_FILE, AT(users_db), "/var/lib/bustia/users.db",
      .group = "People and mail",
@@ -131,6 +144,8 @@ static const struct conf_option table[] = {
      .about = "The file, with log = file. Opened anew at SIGHUP, for logrotate(8)."},
     {"log_level", &CONF_KIND_WORD, AT(log_level), "info", .words = log_levels, .reloads = true,
      .about = "The least that is worth a line; info has one line per session."},
+    {"log_format", &CONF_KIND_WORD, AT(log_format), "text", .words = log_formats, .reloads = true,
+     .about = "How a line is written: json makes each an object of JSON with the same facts in it."},
 
     {"connections", &CONF_KIND_NUMBER, AT(connections), "10000", .least = 1, .most = 1000000,
      .group = "Limits", .reloads = true,
@@ -192,7 +207,7 @@ static const struct conf_option table[] = {
 
 _Static_assert(sizeof table / sizeof *table <= CONF_OPTIONS, "struct conf has a line for each");
 _Static_assert(sizeof(enum conf_log) == sizeof(unsigned) && sizeof(enum conf_level) == sizeof(unsigned) &&
-                   sizeof(enum conf_lines) == sizeof(unsigned),
+                   sizeof(enum conf_lines) == sizeof(unsigned) && sizeof(enum conf_format) == sizeof(unsigned),
                "words are kept as their number");
 
 const struct conf_schema conf_schema_server = {

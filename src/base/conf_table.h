@@ -7,7 +7,7 @@
 
 #include "base/conf.h"
 
-enum { CONF_WHY = 1000, CONF_TEXT = 4096 };
+enum { CONF_WHY = 1500, CONF_TEXT = 4096 };
 
 struct conf_option;
 
@@ -51,7 +51,7 @@ struct conf_schema {
 extern const struct conf_schema conf_schema_server, conf_schema_accounts;
 unsigned conf_find(const struct conf_schema *s, struct span name); /* s->count: no such option */
 
-extern const struct conf_kind CONF_KIND_LISTEN, CONF_KIND_TEXT, CONF_KIND_HOST, CONF_KIND_FILE, CONF_KIND_NETWORKS, CONF_KIND_WORDS,
+extern const struct conf_kind CONF_KIND_LISTEN, CONF_KIND_PAIR, CONF_KIND_TEXT, CONF_KIND_HOST, CONF_KIND_FILE, CONF_KIND_NETWORKS, CONF_KIND_WORDS,
     CONF_KIND_ROOT, CONF_KIND_STORE, CONF_KIND_USER, CONF_KIND_NAME, CONF_KIND_NUMBER, CONF_KIND_TIME, CONF_KIND_DAYS, CONF_KIND_SIZE, CONF_KIND_YES,
     CONF_KIND_WORD;
 

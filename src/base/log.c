@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,8 +16,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log_json.h"
 
-enum { LINE = 2048, QUOTES = 8 };
+enum { LINE = 2048, LINE_OUT = PIPE_BUF - 1, QUOTES = 8 };
 
 static const struct {
     const char *name;
@@ -40,6 +42,7 @@ static struct {
 } to = {.fd = STDERR_FILENO, .kind = LOG_TO_STREAM, .way = BY_POLL, .program = "bustiad", .role = "start"};
 
 static _Atomic enum log_level ceiling = LOG_L_INFO;
+static _Atomic enum log_format form = LOG_TEXT;
 static _Atomic unsigned lost; /* lines since the last that got out */
 static _Atomic bool torn;     /* the last one got out in part: its end is still to come */
 static pthread_mutex_t polling = PTHREAD_MUTEX_INITIALIZER;
@@ -68,36 +71,17 @@ void log_level_set(enum log_level level)
     ceiling = level;
 }
 
+void log_format_set(enum log_format f)
+{
+    form = f;
+}
+
 void log_on_failure(void (*fn)(void))
 {
     to.on_failure = fn;
 }
 
 /* ---- escaping */
-
-/* Length of the UTF-8 character at s and its number; 0: none begins here (RFC 3629 §4). */
-static size_t utf8(struct span s, uint32_t *number)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned char c = (unsigned char)s.p[0];
-    size_t n = c < 0x80 ? 1 : c < 0xC0 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF8 ? 4 : 0;
-    if (n == 0 || n > s.n)
-        return 0;
-    uint32_t v = n == 1 ? c : c & (0x7Fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if (((unsigned char)s.p[i] & 0xC0) != 0x80)
-            return 0;
-        v = v << 6 | ((unsigned char)s.p[i] & 0x3F);
-    }
-    *number = v;
-    return v < least[n] || v > 0x10FFFF || (v >= 0xD800 && v < 0xE000) ? 0 : n;
-}
-
-/* Controls of both kinds, line ends and changes of direction: what could make a line look like another. */
-static bool deceives(uint32_t v)
-{
-    return v < 0x20 || (v >= 0x7F && v < 0xA0) || (v >= 0x2028 && v <= 0x202E) || (v >= 0x2066 && v <= 0x2069);
-}
 
 /* Writes `s` escaped to out, at most `room` bytes, characters and escapes whole. Returns how many; *all: nothing was
  * cut. */
@@ -106,8 +90,8 @@ static size_t escape(struct span s, const char *also, char *out, size_t room, bo
     size_t used = 0;
     while (s.n) {
         uint32_t v = 0;
-        size_t n = utf8(s, &v);
-        bool plain = n && !deceives(v) && (v >= 0x80 || v == 0 || !strchr(also, (int)v));
+        size_t n = log_utf8(s, &v);
+        bool plain = n && !log_deceives(v) && (v >= 0x80 || v == 0 || !strchr(also, (int)v));
         size_t take = n ? n : 1, width = plain ? n : 4 * take;
         if (width > room - used)
             break;
@@ -183,8 +167,11 @@ static size_t head(enum log_level level, const char *event, char *out, size_t ro
     char when[40];
     int n;
     if (to.kind == LOG_TO_SYSLOG) {
-        n = snprintf(out, room, "<%d>%s[%d]: %s %s: ", levels[level].priority, to.program, (int)getpid(), to.role,
-                     event);
+        n = snprintf(out, room, "<%d>%s[%d]: ", levels[level].priority, to.program, (int)getpid());
+        if (form == LOG_TEXT)
+            n += snprintf(out + n, room - (size_t)n, "%s %s: ", to.role, event);
+    } else if (form == LOG_JSON) {
+        n = 0;
     } else {
         stamp(when, sizeof when);
         n = snprintf(out, room, "%s %s[%d] %s %s %s: ", when, to.program, (int)getpid(), to.role, levels[level].name,
@@ -239,13 +226,23 @@ static void failed(void)
     inside = false;
 }
 
+static size_t body(enum log_level level, const char *event, const char *text, char *out, size_t room)
+{
+    char when[40];
+    bool all;
+    if (form == LOG_TEXT)
+        return escape(span_of(text), "", out, room, &all);
+    stamp(when, sizeof when);
+    return log_json(&(struct log_line){when, to.program, to.role, levels[level].name, event, text, (int)getpid()}, out, room);
+}
+
 /* false: it is lost. */
 static bool put(enum log_level level, const char *event, const char *text)
 {
-    char buffer[1 + LINE], *line = buffer + 1;
-    bool all;
+    char buffer[1 + LINE_OUT], *line = buffer + 1;
+    size_t room = form == LOG_JSON ? LINE_OUT : LINE; /* what is taken apart has more around it */
     size_t n = head(level, event, line, LINE / 2);
-    n += escape(span_of(text), "", line + n, LINE - 1 - n, &all);
+    n += body(level, event, text, line + n, room - 1 - n);
     if (to.kind == LOG_TO_STREAM)
         line[n++] = '\n';
     if (atomic_exchange(&torn, false)) {

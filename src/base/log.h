@@ -20,6 +20,9 @@ enum log_level { LOG_L_ERROR, LOG_L_WARNING, LOG_L_INFO, LOG_L_DEBUG };
 void log_open(int fd, enum log_kind kind, const char *role);
 void log_program(const char *name); /* the word before the pid, if it is not "bustiad"; must live on */
 void log_level_set(enum log_level level);
+/* How a line is written: as above, or as an object of JSON with the same facts (log_json.h). */
+enum log_format { LOG_TEXT, LOG_JSON };
+void log_format_set(enum log_format f);
 /* Called when writing fails (the syslog daemon was restarted): the owner may ask for a new descriptor. In
  * the thread that logged, which may be inside a call: set a mark, do the rest in the loop. */
 void log_on_failure(void (*fn)(void));

@@ -107,6 +107,8 @@ void check_folders(const struct check *k)
         check_written(k, "pid_file", c->pid_file);
     if (*c->tls_key)
         check_outside_roots(k, "tls_key", c->tls_key);
+    for (unsigned i = 0; i < c->tls_pairs; i++)
+        check_outside_roots(k, "tls_also", c->tls_also[i].key);
     if (c->log == CONF_LOG_FILE && *c->log_file) {
         check_written(k, "log_file", c->log_file);
         check_outside_roots(k, "log_file", c->log_file);

@@ -66,6 +66,12 @@ static void need(struct master *m, struct child *c, const struct talk *t)
     talk_send(c->chan, &(struct talk){.type = TALK_NO_WORKER, .num = {token, err.kind}, .fd = -1});
 }
 
+static void use_log(const struct master *m)
+{
+    log_format_set(m->conf.log_format == CONF_FORMAT_JSON ? LOG_JSON : LOG_TEXT);
+    log_open(m->log_fd, m->conf.log == CONF_LOG_SYSLOG ? LOG_TO_SYSLOG : LOG_TO_STREAM, role_name(ROLE_MASTER));
+}
+
 static void reopen_log(struct master *m)
 {
     struct err err;
@@ -73,7 +79,7 @@ static void reopen_log(struct master *m)
         log_error("log", "%s: the old one goes on", err.text);
         return;
     }
-    log_open(m->log_fd, m->conf.log == CONF_LOG_SYSLOG ? LOG_TO_SYSLOG : LOG_TO_STREAM, role_name(ROLE_MASTER));
+    use_log(m);
     master_tell_all(m, &(struct talk){.type = TALK_LOG, .num = {m->conf.log}, .fd = m->log_fd});
 }
 
@@ -276,7 +282,7 @@ int master_run(const char *file)
     if (master_open_log(&m, &m.conf, &err) < 0 || master_open_all(&m, &err) < 0)
         log_error("start", "%s", err.text);
     else {
-        log_open(m.log_fd, m.conf.log == CONF_LOG_SYSLOG ? LOG_TO_SYSLOG : LOG_TO_STREAM, role_name(ROLE_MASTER));
+        use_log(&m);
         status = run(&m);
     }
     master_close_all(&m);

@@ -49,6 +49,7 @@ static void apply_log(const struct conf *c)
         [CONF_LEVEL_DEBUG] = LOG_L_DEBUG,
     };
     log_level_set(levels[c->log_level]);
+    log_format_set(c->log_format == CONF_FORMAT_JSON ? LOG_JSON : LOG_TEXT);
 }
 
 /* The log's descriptor lives at one number, so that a fresh one replaces the old in one step. */

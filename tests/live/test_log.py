@@ -1,6 +1,7 @@
 """What the server says of its sessions, into a file and to a syslog daemon, under the walls: one line per session, no byte of a
 peer unescaped, and lines that go on when the file is moved away or the daemon starts again."""
 import base64
+import json
 import os
 import re
 import signal
@@ -146,6 +147,54 @@ def test_nothing_of_a_peer_unescaped(own_bed):
     with open(bed.target["log"], "rb") as f:
         text = check_lines(f.read())
     assert r"\x0a" in text and r"\x1b[2J" in text and r"\xff" in text  # it did say what it met
+
+
+# ---- as JSON
+
+def objects(data):
+    """the lines as objects, each whole, with one event, and nothing but characters in it"""
+    text = data.decode("utf-8")
+    assert text.endswith("\n") and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", text)
+    lines = [json.loads(line, object_pairs_hook=once) for line in text[:-1].split("\n")]
+    for one in lines:
+        assert list(one)[:8] == ["time", "program", "pid", "role", "level", "event", "fields", "message"], one
+        assert re.fullmatch("[a-z]+", one["event"]) and isinstance(one["pid"], int), one
+        assert one["role"] in ("master", "door", "auth", "mail", "control"), one
+    return lines
+
+
+def once(pairs):
+    assert len({key for key, _ in pairs}) == len(pairs), pairs
+    return dict(pairs)
+
+
+def test_json_lines(own_bed):
+    """the same facts, whatever a peer has chosen; SIGHUP changes the form of all roles"""
+    bed = own_bed("log_format=json")
+    strange_entries(bed, "t0")
+    hostile(bed)
+    p = bed.login("t0")
+    p.retr(1)
+    p.quit()
+    bed.wait_log('"event":"session".*\n')
+    with open(bed.target["log"], "rb") as f:
+        lines = objects(f.read())
+    assert "forged" not in {one["event"] for one in lines}
+    named = {one["fields"].get("user") for one in lines}
+    assert {"back\\slash", "a\x1b[2Jb", "\ufffd" * 4} <= named, named
+    session = [one for one in lines if one["event"] == "session"][-1]
+    assert session["role"] == "mail" and session["fields"]["user"] == "t0" and session["fields"]["read"] == 1, session
+    assert isinstance(session["fields"]["time"], float) and session["fields"]["end"] == "quit" and session["message"] == "", session
+    with open(bed.target["config"], "a") as f:
+        f.write("log_format = text\n")
+    lines = open(bed.target["config"]).read().replace("log_format = json\n", "")
+    with open(bed.target["config"], "w") as f:
+        f.write(lines)
+    start = len(bed.log())
+    os.kill(bed.pid, signal.SIGHUP)
+    bed.wait_log(r"master info reload: .* read\n", start=start)
+    bed.login("t0").quit()
+    session_line(bed, "t0", start)
 
 
 # ---- logrotate

@@ -260,6 +260,23 @@ static const struct wrong wrongs[] = {
     {"mail_idle = 5s\nmail_idle = 5s", "f:4: error: mail_idle stands on line 3 already; keep one of the two\n"},
     {"mail_idle = 5x\nmail_idle = 5s", "f:3: error: mail_idle = \"5x\" is no time; write for instance 500ms, 30s, 10m, 2h or 14d\n"
                                        "f:4: error: mail_idle stands on line 3 already; keep one of the two\n"},
+    {"log_format = xml", "f:3: error: log_format = \"xml\" is no word that is known here; write text or json\n"},
+    /* proxies; certificates for further names */
+    {"listen = 127.0.0.1:110 pop3 proxy=required\nproxy_networks = 192.0.2.0/24", ""},
+    {"listen = 127.0.0.1:110 pop3 proxy=required",
+     "f:3: error: listen = 127.0.0.1:110 has proxy=required, and proxy_networks names no proxy; nobody could connect; name it there\n"},
+    {"proxy_networks = 192.0.2.1", "f:3: warning: proxy_networks is not used; it is for listeners with proxy=required\n"},
+    {"listen = 127.0.0.1:110 pop3 proxy=required\nproxy_networks = 0.0.0.0/0",
+     "f:4: warning: proxy_networks has 0.0.0.0/0 in it: anybody may say whose a connection is from everywhere\n"},
+    {"listen = /run/x lmtp proxy=required",
+     "f:3: error: listen = \"/run/x lmtp proxy=required\" has proxy=required, and whoever connects to a unix socket is on this machine; take it out\n"},
+    {"tls_also = /a /b\ntls_also = /c /d\ntls_also =", ""},
+    {"tls_also = /a", "f:3: error: tls_also = \"/a\" is not two files; write the certificate and, after a blank, its key\n"},
+    {"tls_also = /a /b /c", "f:3: error: tls_also = \"/a /b /c\" is not two files; write the certificate and, after a blank, its key\n"},
+    {"tls_also = a /b", "f:3: error: tls_also = \"a /b\" has a certificate that is not absolute; write it from the root, beginning with \"/\"\n"},
+    {"tls_also = /a /../b", "f:3: error: tls_also = \"/a /../b\" has a key that has \"..\" in it; write the path without it\n"},
+    {"mail_root = /m\nstore_default = maildir:/m/{user}\ntls_also = /a /m/k",
+     "f:5: error: tls_also = /m/k lies in mail_root = /m, where users of mailboxes may write; keep it elsewhere\n"},
     /* numbers, times, sizes, words */
     {"mail_sessions = 0", "f:3: error: mail_sessions = \"0\" is too small; it goes from 1 to 100000\n"},
     {"mail_sessions = -1", "f:3: error: mail_sessions = \"-1\" is no number; write digits only\n"},
@@ -296,15 +313,15 @@ static const struct wrong wrongs[] = {
     {"listen = 127.0.0.1:110 pop3 pop3s", "f:3: error: listen = \"127.0.0.1:110 pop3 pop3s\" names two services; write one of pop3, pop3s, lmtp and smtp\n"},
     {"listen = localhost:110 imap pop3 mode=9 group=1x tls=on lmtp",
      "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has no numeric address; names are not looked up, write for instance 127.0.0.1:110 or [::1]:110\n"
-     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has the unknown word \"imap\"; write ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [mode=MODE] [group=GROUP]\n"
+     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has the unknown word \"imap\"; write ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [proxy=required] [mode=MODE] [group=GROUP]\n"
      "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has a mode that is no number in octal, whose digits are 0 to 7; write for instance mode=0660\n"
      "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has a group that is none; write the name or number of one, for instance group=postfix\n"
-     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has the unknown word \"tls=on\"; write ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [mode=MODE] [group=GROUP]\n"
+     "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has the unknown word \"tls=on\"; write ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [proxy=required] [mode=MODE] [group=GROUP]\n"
      "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" names two services; write one of pop3, pop3s, lmtp and smtp\n"
      "f:3: error: listen = \"localhost:110 imap pop3 mode=9 group=1x tls=on lmtp\" has a mode or group, which only a unix socket can have; take it out\n"},
     {"listen = /l/.. pop3", "f:3: error: listen = \"/l/.. pop3\" has \"..\" in it; write the path without it\n"
                             "f:3: error: listen = \"/l/.. pop3\" is a unix socket, on which lmtp is served; write an ADDRESS:PORT for the other services\n"},
-    {"listen = 127.0.0.1:110 imap", "f:3: error: listen = \"127.0.0.1:110 imap\" has the unknown word \"imap\"; write ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [mode=MODE] [group=GROUP]\n"},
+    {"listen = 127.0.0.1:110 imap", "f:3: error: listen = \"127.0.0.1:110 imap\" has the unknown word \"imap\"; write ADDRESS:PORT|PATH pop3|pop3s|lmtp|smtp [cleartext=no] [proxy=required] [mode=MODE] [group=GROUP]\n"},
     {"listen = 0.0.0.0:110 pop3\nlisten = 127.0.0.1:110 pop3s\nlisten = [::]:110 pop3", "f:4: error: listen = 127.0.0.1:110 clashes with 0.0.0.0:110 on line 3; take one of them out\n"},
     {"listen = [::1]:110 pop3\nlisten = [0:0::1]:110 pop3", "f:4: error: listen = [0:0::1]:110 clashes with [::1]:110 on line 3; take one of them out\n"},
     {"listen = 127.0.0.1:110 pop3\nlisten = 127.0.0.2:110 pop3\nlisten = 127.0.0.1:111 pop3", ""},
@@ -387,6 +404,7 @@ static const struct wrong wrongs[] = {
 static const struct wrong without_tls[] = {
     {"tls_cert = /c", "f:1: error: tls_cert has no tls_key beside it; name its private key\n"},
     {"tls_key = /k", "f:1: error: tls_key has no tls_cert beside it; name its certificate\n"},
+    {"tls_also = /c /k\nlisten = 127.0.0.1:110 pop3", "f:1: error: tls_also needs tls_cert and tls_key, for whoever asks for no name or for another\n"},
     {"tls_client_ca = /c", "f: warning: there is no tls_cert, so passwords from outside of cleartext_networks are refused; set tls_cert and tls_key\n"
                           "f:1: error: tls_client_ca needs tls_cert and tls_key: certificates are shown inside TLS\n"},
     {"tls_cert = c\ntls_key = /k", "f:1: error: tls_cert = \"c\" is not absolute; write it from the root, beginning with \"/\"\n"},
