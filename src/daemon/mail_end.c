@@ -10,6 +10,8 @@
 void mail_call(struct mail_session *s, void (*work)(struct loop_call *), void (*done)(struct loop_call *))
 {
     s->busy = true;
+    if (s->conn)
+        conn_occupy(s->conn, true); /* who closes his half still gets this answer, and those to what he sent behind it */
     s->call = (struct loop_call){work, done, s, NULL};
     loop_call(s->mail->loop, &s->call);
 }
@@ -18,6 +20,8 @@ struct mail_session *mail_back(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
     s->busy = false;
+    if (s->conn)
+        conn_occupy(s->conn, false);
     if (!s->gone)
         return s;
     mail_cleanup(s);

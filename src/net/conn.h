@@ -55,6 +55,8 @@ void conn_flush(struct conn *c);
  * still noticed: `ended` with CONN_EOF or CONN_RESET. (If he sent more commands before, it is noticed behind them.) */
 void conn_pause(struct conn *c, bool watch);
 void conn_resume(struct conn *c);
+/* The owner is at work for the peer, and will answer: until he is not, a peer who closes his half has not ended. */
+void conn_occupy(struct conn *c, bool occupied);
 
 /* `ended(CONN_TIMEOUT)` unless set anew within ms; 0 = none. */
 void conn_deadline(struct conn *c, uint64_t ms);

@@ -69,6 +69,7 @@ struct conn {
     bool dead;           /* conn_free was called while it was held */
     bool kick;           /* conn_settle is to run although no event comes */
     bool paused, watch;
+    bool occupied; /* the owner is at work: an answer will come */
     bool secured; /* `secure` is due */
     bool said_bye;
     bool eof;     /* the peer sends no more */

@@ -185,7 +185,7 @@ static bool open_go_on(struct conn *c)
         return true;
     }
     /* Who closes his half still gets his answers, also to commands that wait for the owner. */
-    if (c->eof && !c->ahead.len && !conn_waits_to_send(c) && (!c->paused || c->in.len == 0))
+    if (c->eof && !c->occupied && !c->ahead.len && !conn_waits_to_send(c) && (!c->paused || c->in.len == 0))
         conn_set_end(c, CONN_EOF);
     return false;
 }
@@ -203,6 +203,12 @@ void conn_pause(struct conn *c, bool watch)
     c->paused = true;
     c->watch = watch;
     conn_changed(c, false);
+}
+
+void conn_occupy(struct conn *c, bool occupied)
+{
+    c->occupied = occupied;
+    conn_changed(c, c->eof && !occupied);
 }
 
 /* ---- lent: another process has the socket */

@@ -102,6 +102,15 @@ static bool may_take(const struct conn *c)
     return !c->eof && tls_unsent(c->tls) <= UNSENT_MAX && !c->in.len && !c->ahead.len && c->end_due == CONN_NO_END;
 }
 
+/* Behind the last octet: the client may have been at his end before there was a relay. */
+static void tell_end(const struct conn *c, struct relay *r)
+{
+    if (!c->eof || c->in.len || c->ahead.len || r->shut)
+        return;
+    r->shut = true;
+    (void)shutdown(r->fd, SHUT_WR);
+}
+
 static void up(struct conn *c)
 {
     struct relay *r = relay_of(c);
@@ -127,10 +136,7 @@ static void up(struct conn *c)
         if (!c->stream->pending(c))
             break;
     }
-    if (c->eof && !c->in.len && !c->ahead.len && !r->shut) {
-        r->shut = true;
-        (void)shutdown(r->fd, SHUT_WR);
-    }
+    tell_end(c, r);
 }
 
 /* ---- events */
@@ -159,6 +165,7 @@ static void on_pair(void *arg, bool readable, bool writable)
 static bool relay_go_on(struct conn *c)
 {
     struct relay *r = relay_of(c);
+    tell_end(c, r);
     if (may_take(c) && c->stream->pending(c)) {
         up(c);
         return true;

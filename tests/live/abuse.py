@@ -129,7 +129,7 @@ class Unchanged:
     """`with Unchanged(bed, figure):` afterwards the processes are the same, none has died, their descriptors are no more than
     before, and their memory has not grown by more than `memory` octets"""
 
-    def __init__(self, bed, figure, memory=6 << 20, secs=15):
+    def __init__(self, bed, figure, memory=8 << 20, secs=15):
         self.bed, self.figure, self.memory, self.secs = bed, figure, memory, secs
 
     def __enter__(self):

@@ -510,6 +510,29 @@ static void answers_who_closed_his_half_after_a_pipeline(void **state)
     close(fds[1]);
 }
 
+static void answers_who_closed_his_half_while_the_owner_works(void **state)
+{
+    struct owner o;
+    int fds[2];
+    char in[20];
+    tcp_pair(fds, 0);
+    own(&o, *state, fds[0], &limits);
+    o.input = leave_it;
+    say(fds[1], "RETR 1\r\n");
+    assert_true(run_until(*state, &o.any_input, 5000));
+    buf_take(conn_in(o.c), 8); /* nothing is unread */
+    conn_occupy(o.c, true);
+    shutdown(fds[1], SHUT_WR);
+    run_for(*state, 20);
+    assert_false(o.ended);
+    conn_occupy(o.c, false);
+    buf_add(conn_out(o.c), "+OK\r\n", 5);
+    conn_flush(o.c);
+    expect_end(&o, CONN_EOF);
+    assert_int_equal(recv(fds[1], in, sizeof in, 0), 5);
+    close(fds[1]);
+}
+
 /* ---- lend */
 
 static void lends(void **state)
@@ -644,6 +667,7 @@ int main(void)
         TEST(pauses),
         TEST(notices_a_reset_while_paused),
         TEST(answers_who_closed_his_half_after_a_pipeline),
+        TEST(answers_who_closed_his_half_while_the_owner_works),
         TEST(lends),
         TEST(shares_a_budget),
         TEST(costs_little_when_idle),
