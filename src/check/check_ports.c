@@ -14,6 +14,7 @@
 #include "base/conf_value.h"
 #include "base/mem.h"
 #include "check/check_parts.h"
+#include "net/inherited.h"
 
 /* The master holds a lock on its pid file as long as it lives. Its ports are then taken by itself. Who may not look
  * cannot tell. */
@@ -114,6 +115,8 @@ static void check_socket(const struct check *k, const struct conf_listener *l, b
 static void check_one(const struct check *k, const struct conf_listener *l, bool runs)
 {
     struct conf_address a;
+    if (inherited_find(l->address) >= 0) /* the service manager has made it */
+        return;
     if (conf_listener_unix(l))
         check_socket(k, l, runs);
     if (conf_address_read(span_of(l->address), &a))
@@ -121,7 +124,8 @@ static void check_one(const struct check *k, const struct conf_listener *l, bool
     int wrong = try_bind(&a);
     if (wrong == EADDRINUSE && !runs)
         conf_problem_add(k->p, l->line, false,
-                         "listen = %s: another program has the port already; `ss -ltnp sport = :%u` tells which",
+                         "listen = %s: another program has the port already (systemd, where it holds it for the server); `ss "
+                         "-ltnp sport = :%u` tells which",
                          l->address, a.port);
     else if (wrong == EACCES)
         conf_problem_add(k->p, l->line, !runs,

@@ -110,8 +110,12 @@ void master_message(void *arg, const void *p, size_t n, int fd)
         reopen_log(m);
     else if (t.type == TALK_AUTH_LOST)
         auth_lost(m, c, &t);
-    else if (t.type == TALK_READY)
+    else if (t.type == TALK_PONG)
+        master_watch_answer(m, c, t.num[0]);
+    else if (t.type == TALK_READY) {
         log_info("ready", "role=%s pid=%d uid=%u walls=%s", role_name(c->role), (int)c->pid, c->uid, log_quote(t.text[0]));
+        master_watch_fresh(m, c);
+    }
 }
 
 static void say_restart(void *arg, const char *name)
@@ -121,14 +125,15 @@ static void say_restart(void *arg, const char *name)
         log_warning("reload", "%s has changed and takes effect at the next start", name);
 }
 
-static void reload(struct master *m)
+/* -1: what the file says has errors, and is not taken up. */
+static int take_file(struct master *m)
 {
     struct conf fresh;
     struct err err;
     if (read_file(m->file, &fresh, true) < 0) {
         log_error("reload", "%s has errors: the old configuration goes on", m->file);
         reopen_log(m);
-        return;
+        return -1;
     }
     conf_differ(&m->conf, &fresh, say_restart, NULL);
     conf_keep(&fresh, &m->conf);
@@ -147,6 +152,14 @@ static void reload(struct master *m)
     else if (door)
         (void)master_tell_certificate(m, door);
     log_info("reload", "%s read", m->file);
+    return 0;
+}
+
+static void reload(struct master *m)
+{
+    master_watch_reload(m);
+    int taken = take_file(m);
+    master_watch_reloaded(m, taken < 0 ? "The configuration has errors: the one before goes on" : "Serving");
 }
 
 static void end_all(const struct master *m, const char *why)
@@ -172,6 +185,7 @@ static void stop(struct master *m)
     log_info("stop", "running sessions have %llu ms", (unsigned long long)m->conf.drain_timeout);
     for (unsigned i = 0; i < m->conf.listeners; i++)
         close(m->listen_fd[i]);
+    master_watch_stop(m);
     master_tell_all(m, &(struct talk){.type = TALK_STOP, .num = {(uint32_t)m->conf.drain_timeout}, .fd = -1});
     loop_timer_set(m->deadline, m->conf.drain_timeout);
     if (!m->children)
@@ -254,12 +268,14 @@ static int run(struct master *m)
         loop_signal(m->loop, signals[i], on_signal, m);
     if (seal(m) < 0)
         return EX_OSERR;
+    master_watch_start(m);
     keep(m);
     loop_run(m->loop);
     log_info("stop", "ended");
     log_on_failure(NULL);
     for (int i = 0; i < KEPT; i++)
         loop_timer_free(m->kept[i].timer);
+    master_watch_free(m);
     loop_timer_free(m->deadline);
     loop_timer_free(log_again);
     loop_free(m->loop);

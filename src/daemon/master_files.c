@@ -12,6 +12,7 @@
 
 #include "base/account.h"
 #include "base/control.h"
+#include "net/inherited.h"
 #include "net/sock.h"
 
 enum { BACKLOG = 1024 };
@@ -137,15 +138,44 @@ static int open_socket(struct master *m, unsigned i, struct err *err)
     return fd;
 }
 
+/* What the service manager has opened already takes the place of what we would open. */
+static int open_listener(struct master *m, unsigned i, struct err *err)
+{
+    const struct conf_listener *l = &m->conf.listen[i];
+    int fd = inherited_find(l->address);
+    if (fd >= 0)
+        return inherited_take(fd, err);
+    return conf_listener_unix(l) ? open_socket(m, i, err) : sock_listen(l->address, BACKLOG, err);
+}
+
+/* One that no line names would be a port where clients wait for ever: nothing says what is to be served there. */
+static int check_inherited(const struct master *m, struct err *err)
+{
+    for (unsigned i = 0, n = inherited_count(); i < n; i++) {
+        char name[INHERITED_NAME];
+        int fd = INHERITED_FIRST + (int)i;
+        unsigned k = 0;
+        while (k < m->conf.listeners && m->listen_fd[k] != fd)
+            k++;
+        if (k < m->conf.listeners)
+            continue;
+        inherited_name(fd, name);
+        return err_set(err, ERR_CONFIG, "the service manager has passed %s, and no `listen` names it; write one, or take it out "
+                       "of the manager's", name);
+    }
+    return 0;
+}
+
 static int open_listeners(struct master *m, struct err *err)
 {
     for (unsigned i = 0; i < m->conf.listeners; i++) {
-        const struct conf_listener *l = &m->conf.listen[i];
         struct err why;
-        m->listen_fd[i] = conf_listener_unix(l) ? open_socket(m, i, &why) : sock_listen(l->address, BACKLOG, &why);
+        m->listen_fd[i] = open_listener(m, i, &why);
         if (m->listen_fd[i] < 0)
-            return err_set(err, ERR_CONFIG, "listen %s: %s", l->address, why.text);
+            return err_set(err, ERR_CONFIG, "listen %s: %s", m->conf.listen[i].address, why.text);
     }
+    if (check_inherited(m, err) < 0)
+        return -1;
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", m->conf.run_dir, CONTROL_SOCKET);
     m->control_fd = sock_listen_unix(path, err);

@@ -21,6 +21,7 @@ struct child {
     uint32_t what;             /* mail, deliver: TALK_FOR_… */
     unsigned auths;            /* door: the channels to auth that it was told of */
     bool lame;                 /* it could not be told all it needs: it is ended, and nobody waits for it */
+    uint32_t answered;         /* the last round of PINGs that it has answered; 0: it is not ready yet */
     uint64_t started;
     struct child *next;
 };
@@ -34,6 +35,15 @@ struct kept {
 };
 
 enum { KEPT = 3 };
+
+/* What the service manager is told of (master_watch.c). The roles that are kept are asked in rounds; the first is their READY. */
+struct watch {
+    struct loop_timer *timer; /* a round whenever it runs out; NULL: the manager wants to hear nothing */
+    uint32_t round, whole;    /* whole: the last round that all of them have answered */
+    bool ready;               /* READY was said */
+    bool reloading;           /* RELOADING was said, and not yet that it is over */
+    const char *status;       /* to stand beside the next READY */
+};
 
 struct name { /* of a file that we have made; ino 0: none */
     dev_t dev;
@@ -60,6 +70,7 @@ struct master {
     int client_ca_fd;    /* -1: clients are not asked for certificates */
     struct store_root roots[CONF_ROOTS];
     struct loop_timer *deadline;
+    struct watch watch;
 };
 
 /* master_files.c: all that is opened for others */
@@ -77,6 +88,15 @@ void master_reap(struct master *m); /* after SIGCHLD */
 void master_tell_all(struct master *m, const struct talk *t); /* t->fd is copied for each, and stays the caller's */
 int master_tell_certificate(struct master *m, struct child *door); /* -1: it has not got it */
 struct child *master_find(const struct master *m, enum role role);
+
+/* master_watch.c: what the service manager is told. Nobody listens, or there is none: nothing happens. */
+void master_watch_start(struct master *m);
+void master_watch_answer(struct master *m, struct child *c, uint32_t round); /* PONG */
+void master_watch_fresh(struct master *m, struct child *c);                  /* READY */
+void master_watch_reload(struct master *m);                                  /* it begins */
+void master_watch_reloaded(struct master *m, const char *status);            /* the roles have been told */
+void master_watch_stop(struct master *m);
+void master_watch_free(struct master *m);
 
 /* master.c: what a role says */
 void master_message(void *child, const void *p, size_t n, int fd);

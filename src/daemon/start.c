@@ -137,6 +137,8 @@ static void master_message(void *arg, const void *p, size_t n, int fd)
     }
     if (m.type == TALK_STOP)
         s->events->stop(s->arg);
+    else if (m.type == TALK_PING)
+        talk_send(s->master, &(struct talk){.type = TALK_PONG, .num = {m.num[0]}, .fd = -1});
     else if (!s->events->says(s->arg, &m) && m.fd >= 0)
         close(m.fd);
 }

@@ -44,6 +44,8 @@ enum talk_type {
     /* roles to master */
     TALK_READY,      /* text: its walls */
     TALK_LOG_LOST,   /* writing to the log fails */
+    TALK_PING,       /* from master; num: a number. PONG is the answer, said by the loop that does all else */
+    TALK_PONG,       /* num: that of the PING */
     TALK_NEED,       /* auth; num: token, uid, gid, TALK_FOR_…; text: a store. A mail or deliver process is wanted */
     /* log-in */
     TALK_VERIFY,     /* door → auth; num: how, flags; texts: user or mechanism, secret, address, stamp (APOP) or, when SASL

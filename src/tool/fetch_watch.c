@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/notify.h"
 #include "tool/fetch_watched.h"
-#include "tool/notify.h"
 
 struct watch {
     const struct fetch_options *options;

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "tool/notify.h"
+#include "net/notify.h"
 
 static int manager(const char *name)
 {

@@ -1,5 +1,5 @@
 /* notify: see the header. */
-#include "tool/notify.h"
+#include "net/notify.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* notify: a word to the service manager that started this process (sd_notify(3)'s protocol: a datagram to
  * NOTIFY_SOCKET). */
-#ifndef TOOL_NOTIFY_H
-#define TOOL_NOTIFY_H
+#ifndef NET_NOTIFY_H
+#define NET_NOTIFY_H
 
 #include <stdint.h>
 
