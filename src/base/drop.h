@@ -12,6 +12,7 @@ struct drop_message {
     uint64_t octets; /* in wire form: CRLF throughout, dot-stuffing and terminator not counted (RFC 1939 §11) */
     const char *uid; /* 1..70 of 0x21-0x7E, in the drop's arena (RFC 1939 §7) */
     bool deleted;
+    bool read;       /* sent as a whole; RSET does not change it */
 };
 
 struct drop {

@@ -77,6 +77,7 @@ static void take_door(struct auth *a, const struct talk *t)
     a->doors = d;
     d->chan = chan_new(a->loop, t->fd, &door_events, d);
     auth_tell_count(a, d);
+    auth_tell_terms(a, d);
 }
 
 /* ---- master */
@@ -114,6 +115,7 @@ static void fresh(void *arg)
     struct auth *a = arg;
     sasl_host(a->sasl, a->start.conf.hostname);
     auth_remember_shorter(a);
+    auth_terms_look(a);
 }
 
 static const struct start_events master_events = {master_says, stop, fresh};
@@ -166,6 +168,7 @@ int auth_run(void)
     auth_check_init(a);
     auth_grant_init(a);
     auth_who_init(a);
+    auth_terms_init(a);
     loop_run(a->loop);
     return EXIT_SUCCESS;
 }

@@ -17,6 +17,7 @@ struct auth_need {
     struct waiting {
         struct talk_id id;
         char *where;
+        uint32_t term;
     } *waiting;
     unsigned count;
     struct auth_need *next;
@@ -32,13 +33,13 @@ static void hold(struct auth *a, struct auth_session *s, struct auth_worker *w)
     auth_hold(a, s);
 }
 
-static void send_there(struct auth *a, struct auth_session *s, struct auth_worker *w, const char *where)
+static void send_there(struct auth *a, struct auth_session *s, struct auth_worker *w, const char *where, uint32_t term)
 {
     hold(a, s, w);
     /* In this order: the mail process must know before the door can come to it. */
     talk_send(w->chan, &(struct talk){.type = TALK_EXPECT,
                                       .id = s->id,
-                                      .num = {w->uid, w->gid},
+                                      .num = {w->uid, w->gid, term},
                                       .text = {span_of(s->user), span_of(where), span_of(s->address)},
                                       .fd = -1});
     auth_say(a, &(struct talk){.type = TALK_GRANTED, .id = s->id, .num = {w->number}, .fd = -1});
@@ -86,10 +87,10 @@ static struct auth_need *need_for(struct auth *a, const struct user *u)
     return need_new(a, u, single);
 }
 
-static void wait_for(struct auth_need *n, struct auth_session *s, const struct user *u)
+static void wait_for(struct auth_need *n, struct auth_session *s, const struct user *u, uint32_t term)
 {
     n->waiting = mem_resize(n->waiting, (n->count + 1) * sizeof *n->waiting);
-    n->waiting[n->count++] = (struct waiting){s->id, mem_copy_text(u->where)};
+    n->waiting[n->count++] = (struct waiting){s->id, mem_copy_text(u->where), term};
     s->step = AUTH_NEED;
 }
 
@@ -102,6 +103,11 @@ static struct auth_worker *worker_for(struct auth *a, const struct user *u)
             w->sessions < a->start.conf.mail_sessions)
             return w;
     return NULL;
+}
+
+static uint32_t term_of(const struct auth *a, const struct user *u)
+{
+    return auth_term(user_expire(u, a->start.conf.expire));
 }
 
 void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
@@ -123,9 +129,9 @@ void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
     else {
         struct auth_worker *w = worker_for(a, u);
         if (w)
-            send_there(a, s, w, u->where);
+            send_there(a, s, w, u->where, term_of(a, u));
         else
-            wait_for(need_for(a, u), s, u);
+            wait_for(need_for(a, u), s, u, term_of(a, u));
     }
 }
 
@@ -210,7 +216,7 @@ void auth_worker_came(struct auth *a, const struct talk *t)
     for (unsigned i = 0; n && i < n->count; i++) {
         struct auth_session *s = auth_find(a, n->waiting[i].id);
         if (s && s->step == AUTH_NEED)
-            send_there(a, s, w, n->waiting[i].where);
+            send_there(a, s, w, n->waiting[i].where, n->waiting[i].term);
     }
     if (n)
         need_free(n);

@@ -7,7 +7,7 @@
 #include "daemon/start.h"
 #include "net/sock.h"
 #include "user/sasl.h"
-#include "user/users.h"
+#include "user/users_terms.h"
 
 enum { AUTH_IDLE_CHECK_MS = 1000 }; /* how often idle mail processes are looked at */
 
@@ -85,8 +85,18 @@ struct auth {
     struct loop_timer *failure_timer, *idle_timer, *ask_timer;
     struct auth_remembered *remembered;
     unsigned char remember_key[32];
+    struct users_terms terms; /* of all users together; as the doors know it */
+    uint64_t terms_version;   /* of the database, when they were looked up */
+    struct loop_timer *terms_timer;
+    bool terms_known;
     bool stopping;
 };
+
+/* auth_terms.c: what is announced before a log-in */
+void auth_terms_init(struct auth *a);
+void auth_terms_look(struct auth *a); /* the configuration has changed */
+void auth_tell_terms(struct auth *a, struct auth_door *d);
+uint32_t auth_term(uint32_t days); /* as it travels */
 
 /* auth_table.c */
 struct auth_session *auth_find(const struct auth *a, struct talk_id id);

@@ -291,6 +291,14 @@ static void auth_says_of_mail(struct reception *r, const struct talk *t)
         door_smtp_recipient(r, t);
 }
 
+/* What differs from user to user says so (RFC 2449 §6.7). Connections that are open announce the new one. */
+static void terms(struct door *d, uint32_t least, uint32_t most)
+{
+    talk_term(least, d->expire);
+    if (least != most)
+        strcat(d->expire, " USER");
+}
+
 static void auth_message(void *arg, const void *p, size_t n, int fd)
 {
     struct door *d = arg;
@@ -301,6 +309,10 @@ static void auth_message(void *arg, const void *p, size_t n, int fd)
     }
     if (t.type == TALK_COUNT) {
         d->away = t.num[0];
+        return;
+    }
+    if (t.type == TALK_TERMS) {
+        terms(d, t.num[0], t.num[1]);
         return;
     }
     bool ours = t.id.door == d->start.generation;

@@ -150,6 +150,7 @@ static void greet(struct door_session *s)
         .tls_offered = s->door->tls != NULL,
         .tls_active = conn_is_tls(s->conn),
         .clear_allowed = s->clear_allowed,
+        .expire = s->door->expire,
     };
     offer_tls_mechanisms(s, &offer);
     s->step = STEP_TALK;

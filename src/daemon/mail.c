@@ -64,7 +64,7 @@ static void expect(struct mail *m, const struct talk *t)
         return;
     }
     struct mail_expected *e = mem_alloc(sizeof *e);
-    *e = (struct mail_expected){.id = t->id, .where = where, .until = clock_ms() + EXPECT_MS};
+    *e = (struct mail_expected){.id = t->id, .where = where, .term = t->num[2], .until = clock_ms() + EXPECT_MS};
     e->user = mem_copy(t->text[0].p, t->text[0].n);
     snprintf(e->address, sizeof e->address, "%.*s", (int)t->text[2].n, t->text[2].p);
     map_put(&m->expected, talk_key(e->id), e);

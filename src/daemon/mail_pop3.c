@@ -163,7 +163,10 @@ static void open_done(struct loop_call *call)
                                .sasl_tls = s->flags & TALK_BOUND ? m->start.sasl_bound : "",
                                .tls_offered = s->flags & TALK_TLS_OFFERED,
                                .tls_active = s->flags & TALK_TLS,
-                               .clear_allowed = s->flags & TALK_CLEAR_ALLOWED};
+                               .clear_allowed = s->flags & TALK_CLEAR_ALLOWED,
+                               .expire = s->expire,
+                               .expire_read = s->expected->term == TALK_LEAVES_NOTHING};
+    talk_term(s->expected->term, s->expire);
     s->step = STEP_TALK;
     pop3_server_resume(&s->pop3, &offer, span_of(s->expected->user), &s->drop, conn_out(s->conn));
     mail_drive(s);

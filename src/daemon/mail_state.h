@@ -21,6 +21,7 @@ struct mail_expected {
     struct talk_id id;
     char *user, *where;
     char address[SOCK_NAME_MAX];
+    uint32_t term;  /* of expiry (talk.h) */
     uint64_t until; /* ms */
 };
 

@@ -2,6 +2,7 @@
 #include "daemon/talk.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -58,6 +59,7 @@ static const struct row rows[TALK_TYPES] = {
     [TALK_EXPECT]     = { "EXPECT",    A,        W,             FD_NO,   {NAME, WHERE, ADDRESS} },
     [TALK_GRANTED]    = { "GRANTED",   A,        D,             FD_NO,   {0} },
     [TALK_COUNT]      = { "COUNT",     A,        D,             FD_NO,   {0} },
+    [TALK_TERMS]      = { "TERMS",     A,        D,             FD_NO,   {0} },
     [TALK_TAKE]       = { "TAKE",      D,        W,             FD_YES,  {ADDRESS, UNREAD, ADDRESS} },
     [TALK_TAKEN]      = { "TAKEN",     W,        D,             FD_NO,   {0} },
     [TALK_REFUSED]    = { "REFUSED",   W,        D,             FD_NO,   {0} },
@@ -100,6 +102,14 @@ struct head {
 const char *talk_name(enum talk_type type)
 {
     return (unsigned)type < TALK_TYPES ? rows[type].name : "?";
+}
+
+void talk_term(uint32_t term, char out[TALK_TERM_TEXT])
+{
+    if (term == TALK_FOR_EVER)
+        memcpy(out, "NEVER", sizeof "NEVER");
+    else
+        snprintf(out, TALK_TERM_TEXT, "%u", term - 1);
 }
 
 const char *talk_word(const char *word)

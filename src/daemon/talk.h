@@ -54,9 +54,11 @@ enum talk_type {
     TALK_GONE,       /* door → auth: the client left, or the exchange is cancelled */
     TALK_CHALLENGE,  /* auth → door; text */
     TALK_DENIED,     /* auth → door; num: kind */
-    TALK_EXPECT,     /* auth → mail; num: uid, gid; texts: user, store, address */
+    TALK_EXPECT,     /* auth → mail; num: uid, gid, TERM of expiry; texts: user, store, address */
     TALK_GRANTED,    /* auth → door; num: worker */
     TALK_COUNT,      /* auth → door; num: how many sessions have left it. Said when that has changed by a 64th of `connections` */
+    TALK_TERMS,      /* auth → door; num: the smallest and the largest TERM of expiry of any user. Before a log-in it is announced;
+                        said when a door has come, and when it has changed */
     TALK_TAKE,       /* door → mail; fd: the session; num: flags; texts: address, unread bytes, TLS version */
     TALK_TAKEN,      /* mail → door: the lock is held, the session is the worker's */
     TALK_REFUSED,    /* mail → door; num: kind. The door still has its copy */
@@ -99,6 +101,8 @@ enum { TALK_TLS = 1, TALK_CLEAR_ALLOWED = 2, TALK_HAS_INITIAL = 4, TALK_TLS_OFFE
        TALK_ASKS = 32 /* for certificates */ }; /* flags */
 enum { TALK_FOR_SINGLE = 1, TALK_FOR_DELIVERY = 2 };  /* of NEED and WORKER: for one store; a deliver process */
 enum { TALK_WAIT_ROOM = 1, TALK_COMMIT_NOW = 1 };     /* of TARGET and ADMIT; of DELIVER */
+/* A TERM: how many days messages stay, and one more; 0: for ever, so that what was left out does no harm. */
+enum { TALK_FOR_EVER = 0, TALK_LEAVES_NOTHING = 1 };
 enum { TALK_NUMS = 10, TALK_TEXTS = 4 };
 enum { TALK_TRACE_MAX = 8192 };                       /* bytes of DELIVER's trace fields */
 
@@ -134,6 +138,10 @@ int talk_send_now(int sock, const struct talk *m);
 int talk_receive_now(int sock, char *room, enum role from, enum role to, struct talk *m);
 
 const char *talk_name(enum talk_type type);
+
+/* A TERM as EXPIRE says it (RFC 2449 §6.7): "NEVER", "30". */
+enum { TALK_TERM_TEXT = 12 };
+void talk_term(uint32_t term, char out[TALK_TERM_TEXT]);
 
 /* A word that another role has passed on, for the log: as it is if it is but letters, digits and .:_- (an address, a version of
  * TLS), else as log_quote has it. */

@@ -15,6 +15,8 @@ enum users_statement {
     USERS_DEL,
     USERS_EACH,
     USERS_KEY_READ,
+    USERS_TERMS,
+    USERS_VERSION,
     USERS_READ_BEGIN,
     USERS_READ_END,
     DOMAIN_FIND,
@@ -34,6 +36,7 @@ struct users {
     sqlite3 *sql; /* NULL: the file could not be opened again */
     sqlite3_stmt *statements[USERS_STATEMENTS];
     char *path;
+    uint64_t opened; /* how often the file has been opened */
 };
 
 /* ---- users_open.c */

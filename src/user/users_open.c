@@ -183,6 +183,7 @@ static int open_file(struct users *db, enum how how, struct err *err)
         return absent(db->path, err);
     if (sqlite3_open_v2(db->path, &db->sql, flags, NULL) != SQLITE_OK)
         return db->sql ? users_trouble(db, err) : err_set(err, ERR_TEMP, "users' database %s: no memory", db->path);
+    db->opened++;
     sqlite3_extended_result_codes(db->sql, 1);
     return harden(db, err) ? -1 : check_version(db, how, err);
 }

@@ -31,9 +31,19 @@ static void do_capa(struct pop3_server *m, const struct pop3_args *a, struct buf
     pop3_list_begin(m, STEP_CAPA);
 }
 
+/* Who may leave nothing on the server: whatever RETR has sent to its end counts as deleted (RFC 2449 §6.7). */
+static void mark_read(struct drop *d)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->messages[i].read)
+            drop_mark(d, i);
+}
+
 static void do_quit(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
     if (m->state == POP3_TRANSACTION) {
+        if (m->offer.expire_read)
+            mark_read(m->drop);
         m->state = POP3_UPDATE; /* RFC 1939 §6: the answer waits for the removal */
         m->step = STEP_COMMIT;
         return;

@@ -208,8 +208,10 @@ void pop3_server_body_begin(struct pop3_server *m, uint64_t octets, struct buf *
 void pop3_server_body_end(struct pop3_server *m)
 {
     assert(m->step == STEP_BODY);
-    if (!m->top)
+    if (!m->top) {
         m->count.read++;
+        m->drop->messages[m->msg].read = true;
+    }
     m->step = STEP_COMMAND;
 }
 

@@ -81,6 +81,12 @@ static int if_stls(const struct pop3_server *m, const char *text, char row[POP3_
     return m->offer.tls_offered && !m->offer.tls_active ? always(m, text, row) : 0;
 }
 
+static int if_expire(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
+{
+    const char *arguments = m->offer.expire;
+    return arguments && *arguments ? snprintf(row, POP3_REPLY_MAX, "%s %s", text, arguments) : 0;
+}
+
 static int implementation(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
 {
     return snprintf(row, POP3_REPLY_MAX, "%s %s", text, m->offer.implementation);
@@ -98,6 +104,7 @@ static const struct {
     {"USER", if_user},
     {"SASL", if_sasl},
     {"STLS", if_stls},
+    {"EXPIRE", if_expire},
     {"IMPLEMENTATION", implementation},
 };
 

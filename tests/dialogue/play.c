@@ -44,6 +44,8 @@ static void decide(struct play *p, struct span name, bool right)
     if (name.p != p->name)
         snprintf(p->name, sizeof p->name, "%.*s", (int)name.n, name.p);
     p->offer.tls_active = p->m.offer.tls_active;
+    p->offer.expire = p->s->expire_own;
+    p->offer.expire_read = p->offer.expire && strcmp(p->offer.expire, "0") == 0;
     pop3_server_granted(&p->m);
     pop3_server_fini(&p->m);
     pop3_server_resume(&p->m, &p->offer, span_of(p->name), &p->drop, &p->stage.out);
@@ -291,7 +293,8 @@ static void start(struct play *p)
                                    .sasl_tls = s->sasl_tls,
                                    .tls_offered = s->tls,
                                    .tls_active = s->tls_active,
-                                   .clear_allowed = !s->no_clear};
+                                   .clear_allowed = !s->no_clear,
+                                   .expire = s->expire};
     fill_drop(p);
     pop3_server_init(&p->m, &p->offer, &p->stage.out);
     stage_drain(&p->stage);

@@ -141,6 +141,16 @@ static void on_sasl_clear(struct script *s, struct span rest)
     s->sasl_clear = text_of(rest);
 }
 
+static void on_expire(struct script *s, struct span rest)
+{
+    s->expire = text_of(rest);
+}
+
+static void on_expire_own(struct script *s, struct span rest)
+{
+    s->expire_own = text_of(rest);
+}
+
 static void on_sasl_tls(struct script *s, struct span rest)
 {
     s->sasl_tls = text_of(rest);
@@ -203,6 +213,7 @@ static const struct {
     {"user", on_user},         {"apop", on_apop},
     {"fault", on_fault},       {"stamp", on_stamp},
     {"sasl", on_sasl},         {"sasl-clear", on_sasl_clear},
+    {"expire", on_expire},     {"expire-own", on_expire_own},
     {"sasl-tls", on_sasl_tls},
     {"tls", on_tls},           {"tls-active", on_tls_active},
     {"no-clear", on_no_clear}, {"commit", on_commit},
@@ -317,5 +328,7 @@ void script_free(struct script *s)
     mem_free(s->stamp);
     mem_free(s->sasl);
     mem_free(s->sasl_clear);
+    mem_free(s->expire);
+    mem_free(s->expire_own);
     mem_free(s->sasl_tls);
 }

@@ -7,6 +7,8 @@
  *   stamp <…>                APOP is offered
  *   sasl WORDS               mechanisms that need no encryption
  *   sasl-clear WORDS         mechanisms that show the password
+ *   expire WORDS             EXPIRE's arguments before the log-in
+ *   expire-own WORD          the same after it, "0" among them
  *   sasl-tls WORDS           mechanisms that need TLS to bind to
  *   tls                      STLS is offered;  tls-active: inside TLS already
  *   no-clear                 passwords are not taken outside TLS
@@ -77,7 +79,7 @@ struct script {
     struct script_item *items;
     struct script_fact *facts;
     unsigned user_count, message_count, item_count, fact_count;
-    char *stamp, *sasl, *sasl_clear, *sasl_tls;
+    char *stamp, *sasl, *sasl_clear, *sasl_tls, *expire, *expire_own;
     bool tls, tls_active, no_clear;
     enum err_kind commit;
     size_t commit_left;

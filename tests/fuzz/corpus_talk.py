@@ -4,7 +4,7 @@ import os
 import struct
 import sys
 
-TYPES = 51
+TYPES = 52
 ROLES = 6
 
 

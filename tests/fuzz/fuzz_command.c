@@ -119,7 +119,9 @@ static void begin(struct session *s, const uint8_t *how, size_t room)
                                    .sasl_clear = o & SASL ? "PLAIN LOGIN" : "",
                                    .tls_offered = o & TLS,
                                    .tls_active = o & ACTIVE,
-                                   .clear_allowed = o & CLEAR};
+                                   .clear_allowed = o & CLEAR,
+                                   .expire_read = o & MANY,
+                                   .expire = o & MANY ? "0 USER" : NULL};
     s->chance = how[1];
     s->over = false;
     buf_init(&s->in, 1 << 17, NULL);

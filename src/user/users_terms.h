@@ -1,0 +1,24 @@
+/* users_terms: what holds for all users together, for what is announced before anybody has said who he is (RFC 2449 §6.7). */
+#ifndef USER_USERS_TERMS_H
+#define USER_USERS_TERMS_H
+
+#include "user/users.h"
+
+/* Over all who may log in, and the configuration's value where there is nobody: days, or USER_NEVER. */
+struct users_terms {
+    uint32_t expire_least, expire_most;
+};
+
+/* `expire`: what holds for who has none of his own. */
+int users_terms(struct users *db, uint32_t expire, struct users_terms *t, struct err *err);
+
+/* A number that changes when anything in the database has been changed by another handle; 0: it cannot be told. */
+uint64_t users_version(struct users *db);
+
+/* What holds for this user. */
+static inline uint32_t user_expire(const struct user *u, uint64_t configured)
+{
+    return u->has_expire ? u->expire : (uint32_t)configured;
+}
+
+#endif
