@@ -165,6 +165,7 @@ int auth_run(void)
     start_listen(&a->start, a->loop, &master_events, a);
     auth_remember_init(a);
     auth_refuse_init(a);
+    auth_limit_init(a);
     auth_check_init(a);
     auth_grant_init(a);
     auth_who_init(a);

@@ -15,10 +15,11 @@ enum { EXCHANGES_MAX = 1000 };
 
 /* A password that a thread checks. Belongs to the thread until `done`; the session may be gone by then. */
 struct auth_check {
+    struct auth_queued queued;
     struct loop_call call;
     struct auth *auth;
     struct talk_id id;
-    bool gone, exists, ok;
+    bool exists, ok;
     char *raw, *prepared;
     size_t raw_len;
     struct user user;
@@ -51,7 +52,8 @@ static void check_done(struct loop_call *call)
 {
     struct auth_check *c = call->arg;
     struct auth *a = c->auth;
-    struct auth_session *s = c->gone ? NULL : auth_find(a, c->id);
+    struct auth_session *s = c->queued.abandoned ? NULL : auth_find(a, c->id);
+    auth_queue_done(a);
     if (s)
         s->abandoned = NULL;
     if (c->result < 0)
@@ -62,6 +64,28 @@ static void check_done(struct loop_call *call)
         auth_grant(a, s, &c->user);
     else if (s)
         auth_refuse(a, s, c->result < 0 ? ERR_TEMP : ERR_AUTH);
+    check_free(c);
+}
+
+static struct auth_check *check_of(struct auth_queued *q)
+{
+    return q->call->arg;
+}
+
+static void drop_check(struct auth_queued *q)
+{
+    check_free(check_of(q));
+}
+
+static void put_off_check(struct auth_queued *q)
+{
+    struct auth_check *c = check_of(q);
+    struct auth *a = c->auth;
+    struct auth_session *s = q->abandoned ? NULL : auth_find(a, c->id);
+    if (s) {
+        s->abandoned = NULL;
+        auth_refuse(a, s, ERR_LIMIT);
+    }
     check_free(c);
 }
 
@@ -88,13 +112,11 @@ static void check_password(struct auth *a, struct auth_session *s, struct span n
     c->raw = mem_copy(password.p, password.n);
     c->raw_len = password.n;
     c->prepared = secret_prepare(password);
-    s->abandoned = &c->gone;
+    c->queued = (struct auth_queued){.call = &c->call, .drop = drop_check, .put_off = put_off_check};
+    s->abandoned = &c->queued.abandoned;
     s->step = AUTH_CHECK;
-    if (pool_call(a->pool, &c->call))
-        return;
-    s->abandoned = NULL;
-    check_free(c);
-    auth_refuse(a, s, ERR_LIMIT);
+    if (!auth_queue_add(a, &c->queued, s))
+        put_off_check(&c->queued);
 }
 
 /* ---- APOP (RFC 1939 §7): only for users who have a secret for it */
@@ -163,6 +185,10 @@ static void sasl_go(struct auth *a, struct auth_session *s, struct span in)
     struct sasl_session *x = s->sasl;
     if (sasl_user(x) && !s->user)
         s->user = mem_copy_text(sasl_user(x));
+    if (s->user && result != SASL_FAILED && !auth_limit_check(a, s)) {
+        auth_refuse_slowly(a, s, ERR_LIMIT);
+        return;
+    }
     switch (result) {
     case SASL_CHALLENGE:
         auth_say(a, &(struct talk){.type = TALK_CHALLENGE, .id = s->id, .text = {out}, .fd = -1});
@@ -249,11 +275,15 @@ void auth_check_begin(struct auth *a, const struct talk *t)
     snprintf(s->address, sizeof s->address, "%.*s", (int)t->text[2].n, t->text[2].p);
     if (a->stopping)
         auth_refuse(a, s, ERR_TEMP);
+    else if (!auth_limit_try(a, s))
+        auth_refuse_slowly(a, s, ERR_LIMIT);
     else if (how == POP3_AUTH_SASL_BEGIN)
         sasl_start(a, s, t);
     else {
         s->user = mem_copy(t->text[0].p, t->text[0].n);
-        if (how == POP3_AUTH_APOP)
+        if (!auth_limit_check(a, s))
+            auth_refuse_slowly(a, s, ERR_LIMIT);
+        else if (how == POP3_AUTH_APOP)
             check_apop(a, s, t);
         else if (how == POP3_AUTH_PASS && way_is_safe(t))
             check_password(a, s, t->text[0], t->text[1]);
@@ -264,5 +294,5 @@ void auth_check_begin(struct auth *a, const struct talk *t)
 
 void auth_check_init(struct auth *a)
 {
-    a->pool = pool_new(a->loop, (unsigned)a->start.conf.password_threads, (unsigned)a->start.conf.password_waiting);
+    a->pool = pool_new(a->loop, (unsigned)a->start.conf.password_threads, 1);
 }

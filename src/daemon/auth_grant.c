@@ -126,6 +126,8 @@ void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
         auth_refuse(a, s, ERR_TEMP);
     else if (a->running >= a->start.conf.connections)
         auth_refuse(a, s, ERR_LIMIT);
+    else if (!auth_limit_enter(a, s))
+        auth_refuse_slowly(a, s, ERR_LIMIT);
     else {
         struct auth_worker *w = worker_for(a, u);
         if (w)

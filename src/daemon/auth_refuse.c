@@ -42,11 +42,19 @@ static void answer_failures(void *arg)
 
 void auth_refuse(struct auth *a, struct auth_session *s, enum err_kind kind)
 {
-    if (kind != ERR_AUTH) { /* our own trouble: no secret in how long it takes */
-        auth_say(a, &(struct talk){.type = TALK_DENIED, .id = s->id, .num = {kind}, .fd = -1});
-        auth_drop(a, s);
+    if (kind == ERR_AUTH) {
+        auth_limit_failed(a, s);
+        auth_refuse_slowly(a, s, kind);
         return;
     }
+    /* Our own trouble: no secret in how long it takes. */
+    auth_limit_not_failed(a, s);
+    auth_say(a, &(struct talk){.type = TALK_DENIED, .id = s->id, .num = {kind}, .fd = -1});
+    auth_drop(a, s);
+}
+
+void auth_refuse_slowly(struct auth *a, struct auth_session *s, enum err_kind kind)
+{
     uint64_t due = s->started + a->start.conf.failure_delay, now = clock_ms();
     if (due < now)
         due = now;
@@ -62,7 +70,8 @@ void auth_refuse(struct auth *a, struct auth_session *s, enum err_kind kind)
         a->exchanges--;
     }
     s->step = AUTH_FAILED;
-    log_info("refused", "user=%s addr=%s", log_quote_text(s->user ? s->user : ""), talk_word(s->address));
+    if (kind == ERR_AUTH)
+        log_info("refused", "user=%s addr=%s", log_quote_text(s->user ? s->user : ""), talk_word(s->address));
     arm_failures(a);
 }
 

@@ -3,6 +3,7 @@
 #define DAEMON_AUTH_STATE_H
 
 #include "base/map.h"
+#include "daemon/crowd.h"
 #include "daemon/limit.h"
 #include "daemon/start.h"
 #include "net/sock.h"
@@ -48,6 +49,7 @@ struct auth_session {
     bool *abandoned;             /* AUTH_CHECK: to be set when nobody waits for the answer any more */
     struct auth_worker *worker;  /* AUTH_RUNNING */
     uint32_t read, deleted;      /* as its mail process said last */
+    bool charged, counted;       /* auth_limit.c: this try; this session */
 };
 
 struct auth_failure { /* an answer that waits for its tick */
@@ -56,6 +58,19 @@ struct auth_failure { /* an answer that waits for its tick */
     enum err_kind kind;
 };
 
+/* A password that waits for its check (auth_queue.c). */
+struct auth_queued {
+    struct crowd_member member;
+    struct loop_call *call;
+    const struct auth_session *session; /* while not abandoned */
+    uint64_t key;   /* its address */
+    bool abandoned; /* nobody waits for the answer any more */
+    void (*drop)(struct auth_queued *q);    /* frees it */
+    void (*put_off)(struct auth_queued *q); /* the same, and tells him that it is */
+};
+enum auth_line { AUTH_KNOWN, AUTH_STRANGE, AUTH_SUSPECT, AUTH_LINES };
+
+struct auth_limit;
 struct auth_remembered;
 
 struct auth {
@@ -66,6 +81,9 @@ struct auth {
     const char *db_path;
     struct sasl *sasl;
     struct pool *pool;
+    struct crowd checks[AUTH_LINES]; /* passwords that wait, by addresses */
+    unsigned checking, turns;        /* that are in the pool */
+    struct auth_limit *limit;
     struct auth_door *doors;
     struct auth_worker *workers;
     struct auth_need *needs;
@@ -112,7 +130,24 @@ void auth_end_if_done(struct auth *a); /* the server stops, and neither doors no
 
 /* auth_refuse.c: at the common tick if he has not shown who he is, at once if the trouble is ours */
 void auth_refuse(struct auth *a, struct auth_session *s, enum err_kind kind);
+void auth_refuse_slowly(struct auth *a, struct auth_session *s, enum err_kind kind); /* at a tick, whatever the trouble is */
 void auth_refuse_init(struct auth *a);
+
+/* auth_limit.c: what one address and one user may do. false: it is too much, and was told */
+void auth_limit_init(struct auth *a);
+bool auth_limit_try(struct auth *a, const struct auth_session *s);         /* at the beginning of each try */
+bool auth_limit_check(struct auth *a, struct auth_session *s);             /* as soon as it is known who he would be */
+void auth_limit_failed(struct auth *a, struct auth_session *s);            /* he has not shown it */
+void auth_limit_not_failed(struct auth *a, struct auth_session *s);        /* nor has he failed to */
+/* Has he shown it from there within a day? If not: has somebody failed there within ten minutes? */
+enum auth_line auth_limit_line(const struct auth *a, const struct auth_session *s);
+bool auth_limit_enter(struct auth *a, struct auth_session *s);             /* he has shown it: may there be one session more? */
+void auth_limit_count(struct auth *a, struct auth_session *s);             /* there is one */
+void auth_limit_leave(struct auth *a, struct auth_session *s);             /* harmless if it was not counted */
+
+/* auth_queue.c: whose password is checked next. false: there is no room for it */
+bool auth_queue_add(struct auth *a, struct auth_queued *q, const struct auth_session *s);
+void auth_queue_done(struct auth *a); /* a check has come back from the pool */
 
 /* auth_check.c: is he who he says? */
 void auth_check_begin(struct auth *a, const struct talk *verify);

@@ -24,6 +24,9 @@ void auth_drop(struct auth *a, struct auth_session *s)
     }
     if (s->worker)
         auth_release(a, s);
+    if (s->step == AUTH_SASL) /* an exchange that was left has shown nothing */
+        auth_limit_not_failed(a, s);
+    auth_limit_leave(a, s);
     mem_free(s->user);
     mem_free(s);
 }
@@ -84,6 +87,7 @@ static void count_away(struct auth *a, const struct auth_session *s, int by)
 
 void auth_hold(struct auth *a, struct auth_session *s)
 {
+    auth_limit_count(a, s);
     s->worker->sessions++;
     a->running++;
     count_away(a, s, 1);

@@ -34,7 +34,9 @@ def configure(bed, options):
     """takes options up while it runs, and all others as shipped; how long the log is then"""
     start = len(bed.log())
     with open(bed.target["config"], "w") as f:
-        f.write(bed.shipped + "".join("%s = %s\n" % tuple(o.split("=")) for o in options))
+        names = [o.split("=")[0] for o in options]
+        f.writelines(l for l in bed.shipped.splitlines(True) if l.split(" ")[0] not in names)
+        f.writelines("%s = %s\n" % tuple(o.split("=")) for o in options)
     os.kill(bed.pid, signal.SIGHUP)
     bed.wait_log(r"reload: \S+ read", start=start)
     return len(bed.log())
@@ -161,3 +163,174 @@ def test_ten_thousand_silent_connections(bed, port, sources, more):
         assert max(took) < 2 * PROMISED
     assert len(bed.log()) - log < 1 << 19  # no line for each
     bed.wait_log(r"warning crowded: \S+ .*(refused|made room)")  # once in ten seconds
+
+
+# ---- wrong passwords
+
+WRONG_A_SECOND = 100
+REMEMBERED = 0.2  # seconds: promised to who is remembered
+FRESH = 2.0       # to who is not
+
+
+def try_wrong(port, names, addresses, a_second, stop, sent, wrong):
+    """In a process of its own: so many log-ins a second with a wrong password, each on a connection of its own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    poll, open_, start, n = select.epoll(), {}, time.monotonic(), 0
+    while not stop.is_set():
+        while n < (time.monotonic() - start) * a_second and len(open_) < 3000:
+            s = socket.socket()
+            s.setblocking(False)
+            s.bind((addresses[n % len(addresses)], 0))
+            s.connect_ex(("127.0.0.1", port))
+            poll.register(s, select.EPOLLIN)
+            open_[s.fileno()] = [s, b"", "USER %s\r\nPASS wrong%d\r\n" % (names[n % len(names)], n)]
+            n += 1
+        for fd, _ in poll.poll(0.02):
+            one = open_[fd]
+            try:
+                data = one[0].recv(4096)
+            except OSError:
+                data = b""
+            one[1] += data
+            if one[2] and b"\n" in one[1]:
+                one[0].send(one[2].encode())
+                one[2] = ""
+                sent.value += 1
+            if not data or b"-ERR" in one[1]:
+                wrong.value += b"-ERR [AUTH]" in one[1]
+                poll.unregister(fd)
+                one[0].close()
+                del open_[fd]
+    os._exit(0)
+
+
+class Trying:
+    def __init__(self, bed, names, addresses, a_second=WRONG_A_SECOND):
+        self.stop, self.start = multiprocessing.Event(), time.monotonic()
+        self.sent, self.wrong = multiprocessing.Value("i", 0), multiprocessing.Value("i", 0)
+        self.process = multiprocessing.Process(
+            target=try_wrong, args=(bed.ports["pop3"], names, addresses, a_second, self.stop, self.sent, self.wrong))
+        self.process.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.seconds = time.monotonic() - self.start
+        self.stop.set()
+        self.process.join(20)
+
+
+def enter(bed, i, source):
+    """seconds from PASS to its answer, which is yes"""
+    name, password = bed.pool(i)
+    p = Pop(bed, "pop3", 30, source)
+    try:
+        p.ok("USER " + name)
+        start = time.monotonic()
+        p.ok("PASS " + password)
+        took = time.monotonic() - start
+        p.quit()
+        return took
+    finally:
+        p.close()
+
+
+@pytest.mark.parametrize("addresses", [100, 1], ids=["many", "one"])
+def test_a_hundred_wrong_passwords_a_second(bed, addresses):
+    """whom auth remembers is let in at once; and who is not does not stand behind all of them"""
+    configure(bed, ["address_failures=0", "user_failures=0"] if addresses == 1 else [])
+    sources = ["127.2.0.%d" % (i + 1) for i in range(addresses)]
+    names = [bed.pool(i)[0] for i in range(8)]
+    enter(bed, 0, HONEST)
+    with Trying(bed, names, sources) as trying:
+        took, fresh = [], []
+        for i in range(25):
+            took.append(enter(bed, 0, HONEST))
+            time.sleep(0.1)
+        end = time.monotonic() + 60
+        while trying.wrong.value < addresses or trying.sent.value < 300:  # each of them has failed, or most have
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        for i in range(4):
+            fresh.append(enter(bed, i + 1 + 4 * (addresses == 1), "127.0.0.%d" % (i + 8 + addresses)))
+    took.sort()
+    print("%d wrong passwords in %.1f s from %d addresses, %d of them checked: whom auth remembers waits %.3f s (median), %.3f s at "
+          "most; others %.3f s at most" % (trying.sent.value, trying.seconds, addresses, trying.wrong.value, took[12], took[-1], max(fresh)))
+    assert took[12] < 2 * REMEMBERED and took[-1] < 4 * REMEMBERED
+    assert max(fresh) < 2 * FRESH
+
+
+def refused_with(bed, name, password, source):
+    p = Pop(bed, "pop3", 30, source)
+    p.ok("USER " + name)
+    answer = p.cmd("PASS " + password)
+    p.close()
+    return answer
+
+
+def test_nobody_is_locked_out_by_his_name(bed):
+    """wrong passwords from one address hold off that address, for that user; not the user"""
+    log = configure(bed, ["failure_delay=0"])
+    name, password = bed.pool(9)
+    enter(bed, 8, "127.0.3.1")
+    answers = [refused_with(bed, name, "wrong", "127.0.3.1") for _ in range(14)]
+    assert [a[:11] for a in answers] == [b"-ERR [AUTH]"] * 10 + [b"-ERR [SYS/T"] * 4
+    assert refused_with(bed, name, password, "127.0.3.1").startswith(b"-ERR [SYS/TEMP]")
+    assert refused_with(bed, name, password, "127.0.3.2").startswith(b"+OK")
+    assert enter(bed, 8, "127.0.3.1") < 5  # another user of that address
+    bed.wait_log(r"warning crowded: user_failures addr=127\.0\.3\.1: 1 refused", start=log)
+
+
+def test_wrong_passwords_of_one_address(bed):
+    """beyond address_failures only those who have logged in from there lately may try"""
+    configure(bed, ["failure_delay=0", "address_failures=12", "user_failures=5"])
+    enter(bed, 8, "127.0.3.3")
+    answers = [refused_with(bed, "somebody%d" % i, "wrong", "127.0.3.3") for i in range(15)]
+    assert sum(a.startswith(b"-ERR [AUTH]") for a in answers) in (12, 13)  # one may have come back meanwhile
+    assert refused_with(bed, *bed.pool(9), "127.0.3.3").startswith(b"-ERR [SYS/TEMP]")
+    enter(bed, 8, "127.0.3.3")
+    assert refused_with(bed, *bed.pool(9), "127.0.3.4").startswith(b"+OK")
+
+
+def test_log_ins_a_minute(bed):
+    configure(bed, ["failure_delay=0", "address_logins=5", "user_logins=3"])
+    for _ in range(3):
+        enter(bed, 20, "127.0.4.1")
+    assert refused_with(bed, *bed.pool(20), "127.0.4.2").startswith(b"-ERR [SYS/TEMP]")
+    for i in (21, 22):
+        enter(bed, i, "127.0.4.1")
+    assert refused_with(bed, *bed.pool(23), "127.0.4.1").startswith(b"-ERR [SYS/TEMP]")
+    enter(bed, 23, "127.0.4.2")
+    configure(bed, ["failure_delay=0", "address_logins=5", "user_logins=3", "trusted_networks=127.0.4.0/24"])
+    for i in range(24, 32):
+        enter(bed, i, "127.0.4.1")
+    assert refused_with(bed, *bed.pool(20), "127.0.4.1").startswith(b"-ERR [SYS/TEMP]")  # which is his own
+
+
+def test_sessions_at_once(bed):
+    """of an address, wherever they are: in the door (TLS) or in a mail process; and what has ended does not count"""
+    configure(bed, ["failure_delay=0", "address_sessions=3"])
+    ends = []
+    for i, port in ((8, "pop3"), (9, "pop3s"), (10, "pop3")):
+        p = Pop(bed, port, 30, "127.0.5.1")
+        p.ok("USER " + bed.pool(i)[0])
+        p.ok("PASS " + bed.pool(i)[1])
+        ends.append(p)
+    assert refused_with(bed, *bed.pool(11), "127.0.5.1").startswith(b"-ERR [SYS/TEMP]")
+    enter(bed, 11, "127.0.5.2")
+    (auth,) = bed.roles()["auth"]
+    os.kill(auth, signal.SIGKILL)  # its successor hears what runs
+    end = time.monotonic() + 20
+    while not refused_with(bed, *bed.pool(12), "127.0.5.2").startswith(b"+OK"):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert refused_with(bed, *bed.pool(11), "127.0.5.1").startswith(b"-ERR [SYS/TEMP]")
+    ends.pop().quit()
+    end = time.monotonic() + 10
+    while not refused_with(bed, *bed.pool(11), "127.0.5.1").startswith(b"+OK"):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    for p in ends:
+        p.quit()
