@@ -42,12 +42,28 @@ static void turn_away(const struct door_listener *l, int fd)
     close(fd);
 }
 
-static void begin(const struct door_listener *l, int fd)
+/* Nobody has the place that the new one needs: refused. */
+void door_enter(const struct door_listener *l, int fd, const struct door_peer *peer)
 {
-    if (l->service == CONF_LMTP || l->service == CONF_SMTP)
-        door_smtp_begin(l->door, fd, l);
+    if (!door_place_free(l->door, l->service, peer->address, fd))
+        turn_away(l, fd);
+    else if (l->service == CONF_LMTP || l->service == CONF_SMTP)
+        door_smtp_begin(l, fd, peer);
     else
-        door_pop3_begin(l->door, fd, l);
+        door_pop3_begin(l, fd, peer);
+}
+
+/* A proxy has no place, as it is not he who is served; what he brings has one as soon as he has said whose it is. */
+static void let_in(const struct door_listener *l, int fd)
+{
+    struct door_peer peer = {.unknown = false};
+    sock_peer(fd, peer.address);
+    if (!l->proxy)
+        door_enter(l, fd, &peer);
+    else if (l->door->proxied.count < l->door->start.conf.connections)
+        door_proxy_begin(l, fd, peer.address);
+    else
+        turn_away(l, fd);
 }
 
 /* Everybody who waits in the kernel is told so, a batch at a time, by the help of the descriptor that is kept for it. What is left stays
@@ -67,17 +83,6 @@ static void no_descriptors(const struct door_listener *l, const char *why)
     }
     listen_all(d, false);
     loop_timer_set(d->accept_again, ACCEPT_PAUSE_MS);
-}
-
-/* Nobody has the place that the new one needs: refused. */
-static void let_in(const struct door_listener *l, int fd)
-{
-    char address[SOCK_NAME_MAX];
-    sock_peer(fd, address);
-    if (door_place_free(l->door, l->service, address, fd))
-        begin(l, fd);
-    else
-        turn_away(l, fd);
 }
 
 static void on_listener(void *arg, bool readable, bool writable)
@@ -118,6 +123,7 @@ static void stop(void *arg)
     if (d->spare_fd >= 0) /* which holds a port as well */
         close(d->spare_fd);
     d->spare_fd = -1;
+    door_proxy_stop(d);
     door_pop3_stop(d);
     door_smtp_stop(d);
     door_rest(d);
@@ -366,7 +372,7 @@ static void keep(void *arg, const struct talk *t)
         return;
     if (t->type == TALK_LISTEN && d->n_listeners < CONF_LISTENERS)
         d->listeners[d->n_listeners++] =
-            (struct door_listener){.door = d, .fd = t->fd, .service = t->num[0], .cleartext = t->num[1]};
+            (struct door_listener){.door = d, .fd = t->fd, .service = t->num[0], .cleartext = t->num[1], .proxy = t->num[2]};
     else if (t->fd >= 0)
         close(t->fd);
 }

@@ -70,7 +70,7 @@ static bool few_files(int fd)
 /* What there is too little of, or NULL. `none`: his address has no place yet. */
 static const char *missing(const struct door *d, bool none, int fd)
 {
-    uint64_t most = d->start.conf.connections, now = d->sessions.count + d->receptions.count + d->away;
+    uint64_t most = d->start.conf.connections, now = d->sessions.count + d->receptions.count + d->proxied.count + d->away;
     if (now >= most || (now >= most - most / RESERVE && !none))
         return "connections";
     return few_files(fd) ? "descriptors" : NULL;

@@ -2,6 +2,7 @@
 #include "daemon/door_session.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,7 +16,7 @@ void door_end(struct door_session *s, const char *how)
     struct door *d = s->door;
     if (how && s->step != STEP_RELAY)
         log_info("connection", "addr=%s tls=%s commands=%u errors=%u time=%.3f end=%s%s%s", talk_word(s->address),
-                 conn_is_tls(s->conn) ? "yes" : "no", s->pop3.count.commands, s->pop3.count.errors,
+                 conn_is_tls(s->conn) ? "yes" : s->proxy_tls ? "proxy" : "no", s->pop3.count.commands, s->pop3.count.errors,
                  (double)(clock_ms() - s->started) / 1000, how, *conn_trouble(s->conn) ? " why=" : "",
                  *conn_trouble(s->conn) ? log_quote_text(conn_trouble(s->conn)) : "");
     door_forget(s);
@@ -147,7 +148,7 @@ static void greet(struct door_session *s)
         .stamp = s->stamp,
         .sasl = s->door->start.sasl,
         .sasl_clear = s->door->start.sasl_clear,
-        .tls_offered = s->door->tls != NULL,
+        .tls_offered = s->door->tls && !s->proxy_tls, /* nobody begins TLS inside TLS */
         .tls_active = conn_is_tls(s->conn),
         .clear_allowed = s->clear_allowed,
         .expire = s->door->expire,
@@ -207,14 +208,26 @@ static void yield(void *owner)
     door_end(s, s->how);
 }
 
-void door_pop3_begin(struct door *d, int fd, const struct door_listener *from)
+/* Passwords may come over TLS that ends at a proxy that is believed. Where the proxy does not know the client, his network is not
+ * known either. */
+static bool may_be_clear(const struct door_listener *from, const struct door_peer *peer)
 {
+    if (peer->tls)
+        return true;
+    return from->cleartext && !peer->unknown &&
+           sock_in_networks(peer->address, from->door->start.conf.cleartext_networks);
+}
+
+void door_pop3_begin(const struct door_listener *from, int fd, const struct door_peer *peer)
+{
+    struct door *d = from->door;
     struct door_session *s = mem_alloc(sizeof *s);
     struct conn_limits limits = {IN_MAX, OUT_MAX, (unsigned)d->start.conf.write_timeout, &d->budget};
     *s = (struct door_session){.door = d, .n = ++d->counter, .pair_fd = -1, .started = clock_ms()};
-    sock_peer(fd, s->address);
+    memcpy(s->address, peer->address, sizeof s->address);
     s->implicit_tls = from->service == CONF_POP3S;
-    s->clear_allowed = from->cleartext && sock_in_networks(s->address, d->start.conf.cleartext_networks);
+    s->proxy_tls = peer->tls && !s->implicit_tls;
+    s->clear_allowed = may_be_clear(from, peer);
     s->place.yield = yield;
     s->place.owner = s;
     door_place_take(d, &s->place, s->address);

@@ -22,6 +22,7 @@ struct door_session {
     enum door_step step;
     bool implicit_tls, waits_tls; /* counted in tls_waiting */
     bool clear_allowed;
+    bool proxy_tls; /* in the clear here, and inside TLS as far as the proxy */
     bool bound, asks; /* its TLS has a channel binding; asks for certificates */
     bool at_auth; /* auth keeps something for it */
     struct door_place place;

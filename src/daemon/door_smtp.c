@@ -24,7 +24,7 @@ static void reception_end(struct reception *r, const char *how)
     log_info(
         "reception",
         "service=%s addr=%s tls=%s helo=%s%s%s messages=%u recipients=%u refused=%u errors=%u%s time=%.3f end=%s%s%s",
-        conf_service_name(r->service), r->address, conn_is_tls(r->conn) ? "yes" : "no", log_quote_text(peer->helo),
+        conf_service_name(r->service), r->address, conn_is_tls(r->conn) ? "yes" : r->proxy_tls ? "proxy" : "no", log_quote_text(peer->helo),
         *peer->address ? " for=" : "", *peer->address ? log_quote_text(peer->address) : "", r->messages, r->recipients,
         r->refused, r->smtp.count.errors, not_shown, (double)(clock_ms() - r->started) / 1000, how,
         *conn_trouble(r->conn) ? " why=" : "", *conn_trouble(r->conn) ? log_quote_text(conn_trouble(r->conn)) : "");
@@ -110,7 +110,7 @@ static struct smtp_offer offer(const struct reception *r)
     return (struct smtp_offer){
         .dialect = r->service == CONF_LMTP ? SMTP_IS_LMTP : SMTP_IS_SMTP,
         .hostname = r->host,
-        .tls_offered = r->door->tls_mail && strcmp(r->address, "unix") != 0,
+        .tls_offered = r->door->tls_mail && !r->proxy_tls && strcmp(r->address, "unix") != 0,
         .tls_active = conn_is_tls(r->conn),
         .xclient = sock_in_networks(r->address, c->xclient_networks),
         .size_max = c->message_size,
@@ -309,18 +309,19 @@ static void yield(void *owner)
     reception_end(r, "crowded");
 }
 
-void door_smtp_begin(struct door *d, int fd, const struct door_listener *from)
+void door_smtp_begin(const struct door_listener *from, int fd, const struct door_peer *peer)
 {
-    char address[SOCK_NAME_MAX];
+    struct door *d = from->door;
+    const char *address = peer->address;
     bool counted = false;
     struct conn_limits limits = {IN_MAX, OUT_MAX, (unsigned)d->start.conf.write_timeout, &d->budget};
-    sock_peer(fd, address);
     if (unwelcome(d, fd, from->service, address, &counted))
         return;
     struct reception *r = mem_alloc(sizeof *r);
     *r = (struct reception){
         .door = d, .n = ++d->counter, .service = from->service, .counted = counted, .started = clock_ms()};
-    memcpy(r->address, address, sizeof address);
+    memcpy(r->address, address, sizeof r->address);
+    r->proxy_tls = peer->tls;
     r->host = mem_copy_text(d->start.conf.hostname);
     r->timer = loop_timer_new(d->loop, on_timer, r);
     message_init(&r->mail.message, &d->messages);

@@ -16,8 +16,15 @@ struct door_listener {
     struct door *door;
     int fd;
     enum conf_service service;
-    bool cleartext;
+    bool cleartext, proxy;
     struct loop_fd *source;
+};
+
+/* Who is at the other end of a connection: as the socket says, or a proxy that is believed. */
+struct door_peer {
+    char address[SOCK_NAME_MAX];
+    bool unknown; /* somebody behind a proxy that does not know him; the address is the proxy's */
+    bool tls;     /* his side is TLS, which ends at the proxy */
 };
 
 struct door_worker { /* a mail or deliver process */
@@ -48,6 +55,7 @@ struct door {
     struct map workers;         /* number → struct door_worker */
     struct map sessions;        /* counter → struct door_session */
     struct map receptions;      /* counter → struct reception: connections over which mail comes in */
+    struct map proxied;         /* counter → struct door_proxied: connections whose proxy has not said yet whose they are */
     struct map transactions;    /* counter → the reception whose message it is */
     uint64_t counter;
     unsigned away; /* sessions that have left it, as auth said last: they count as connections too */
@@ -74,6 +82,11 @@ struct door {
 
 /* door.c */
 void door_rest(struct door *d); /* after the end of a connection: a server that stops may be done */
+void door_enter(const struct door_listener *l, int fd, const struct door_peer *peer); /* it is served, or turned away */
+
+/* door_proxy.c: one connection from a proxy, which comes to door_enter or is closed */
+void door_proxy_begin(const struct door_listener *from, int fd, const char *address);
+void door_proxy_stop(struct door *d);
 
 /* door_place.c: who may come in, and who makes room */
 /* For a connection that has just been accepted as `fd`. false: there is no room for it, which is logged. */
@@ -90,7 +103,7 @@ bool door_place_descriptor(struct door *d); /* no descriptor is left: somebody g
 
 /* door_pop3.c: one connection */
 struct door_session;
-void door_pop3_begin(struct door *d, int fd, const struct door_listener *from);
+void door_pop3_begin(const struct door_listener *from, int fd, const struct door_peer *peer);
 void door_pop3_challenge(struct door_session *s, struct span challenge);
 void door_pop3_denied(struct door_session *s, enum err_kind kind);
 void door_pop3_granted(struct door_session *s, uint32_t worker);
@@ -103,7 +116,7 @@ void door_pop3_stop(struct door *d); /* ends all that have not logged in */
 
 /* door_smtp.c, door_rcpt.c, door_deliver.c: one connection over which mail comes in */
 struct reception;
-void door_smtp_begin(struct door *d, int fd, const struct door_listener *from);
+void door_smtp_begin(const struct door_listener *from, int fd, const struct door_peer *peer);
 void door_smtp_turn_away(const struct door *d, int fd); /* there are too many; closes it */
 void door_smtp_target(struct reception *r, const struct talk *t);
 void door_smtp_recipient(struct reception *r, const struct talk *t);

@@ -203,7 +203,7 @@ static void hand_listeners(struct master *m, struct child *c)
     }
     for (unsigned i = 0; i < m->conf.listeners; i++)
         tell(c, &(struct talk){.type = TALK_LISTEN,
-                               .num = {m->conf.listen[i].service, m->conf.listen[i].cleartext},
+                               .num = {m->conf.listen[i].service, m->conf.listen[i].cleartext, m->conf.listen[i].proxy},
                                .text = {span_of(m->conf.listen[i].address)},
                                .fd = m->listen_fd[i]});
 }

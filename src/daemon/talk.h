@@ -27,7 +27,7 @@ enum talk_type {
     /* master at the start of a role, in this order; GO ends it */
     TALK_LOG,        /* fd; num: kind. Also later, when logs are reopened */
     TALK_CONF,       /* fd: the configuration, re-read (SIGHUP) */
-    TALK_LISTEN,     /* fd; num: service, cleartext allowed. To door; to control its unix socket */
+    TALK_LISTEN,     /* fd; num: service, cleartext allowed, behind a proxy. To door; to control its unix socket */
     TALK_CLIENT_CA,  /* fd: PEM issuers of clients' certificates; the next CERT and KEY are to ask for them, which else do not */
     TALK_CERT,       /* fd: PEM chain; the key follows */
     TALK_KEY,        /* fd: PEM key */

@@ -187,7 +187,7 @@ static void values(void **state)
     struct conf_problems p = {0};
     read_text(&c,
               "\xef\xbb\xbf# a comment\r\n"
-              "listen=127.0.0.1:1100  pop3\tcleartext=no # why\r\n"
+              "listen=127.0.0.1:1100  pop3\tcleartext=no  proxy=required # why\r\n"
               "  listen = [::1]:995 pop3s\n"
               "tls_cert = /etc/a#b\n"
               "tls_key = //etc/./k/\n"
@@ -200,11 +200,12 @@ static void values(void **state)
               "memory_buffers = 64k\n"
               "auth_user = 990:991\n"
               "log = file\nlog_file = /var/log/x\nlog_level = debug\n"
-              "allow_memory_store = yes",
+              "allow_memory_store = yes\nproxy_networks = 192.0.2.1",
               &p);
     assert_int_equal(p.fatal, 0);
     assert_int_equal(c.listeners, 2);
     assert_false(c.listen[0].cleartext);
+    assert_true(c.listen[0].proxy && !c.listen[1].proxy);
     assert_int_equal(c.listen[0].line, 2);
     assert_int_equal(c.listen[1].service, CONF_POP3S);
     assert_int_equal(c.listen[1].line, 3);
