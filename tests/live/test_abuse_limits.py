@@ -2,14 +2,17 @@
 what is promised, for machines that are busy."""
 import multiprocessing
 import os
+import re
 import resource
 import select
 import signal
 import socket
+import ssl
 import time
 
 import pytest
 from bed import Bed, Pop
+from test_bounds import limit_files
 
 PROMISED = 2.0  # seconds that an honest user waits while one address holds whatever it can
 MANY = 10000
@@ -98,7 +101,6 @@ class Holding:
 
 def hello():
     """the first half of a ClientHello"""
-    import ssl
     out = ssl.MemoryBIO()
     tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost")
     with pytest.raises(ssl.SSLWantReadError):
@@ -334,3 +336,160 @@ def test_sessions_at_once(bed):
         time.sleep(0.1)
     for p in ends:
         p.quit()
+
+
+# ---- no descriptors left
+
+QUIET = 0.25  # of a processor: whoever has nothing to do but to wait for descriptors
+
+
+def starve(pid, free=0):
+    """of the descriptors that it may have, so many are free; what gives it the others back"""
+    used = {int(fd) for fd in os.listdir("/proc/%d/fd" % pid)}
+    limit, left = 0, free
+    while left >= 0:
+        left -= limit not in used
+        limit += 1
+    with open("/proc/%d/limits" % pid) as f:
+        old = re.search(r"^Max open files +(\d+)", f.read(), re.M)[1]
+    limit_files(pid, limit - 1)
+    return lambda: limit_files(pid, old)
+
+
+def busy(pid, seconds=1.5):
+    """the part of a processor that a process takes; one that has ended takes none"""
+    def used():
+        with open("/proc/%d/stat" % pid) as f:
+            return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    try:
+        before = used()
+        time.sleep(seconds)
+        return (used() - before) / seconds
+    except OSError:
+        return 0.0
+
+
+def silent(bed, port, source, count):
+    """connections that wait in vain, and do not come again"""
+    out = []
+    for _ in range(count):
+        s = socket.socket()
+        s.settimeout(10)
+        s.bind((source, 0))
+        s.connect(("127.0.0.1", bed.ports[port]))
+        out.append(s)
+    return out
+
+
+def lines(bed, start):
+    return bed.log()[start:].count("\n")
+
+
+def test_no_descriptors_at_the_door(bed):
+    """those of one address go, others are served, nobody spins"""
+    log = configure(bed, [])
+    (door,) = bed.roles()["door"]
+    free = starve(door, 40)
+    many = silent(bed, "pop3", ATTACKER, 200)
+    try:
+        took = [session(bed, port) for port in ("pop3", "pop3s") for _ in range(3)]
+        part = busy(door)
+        print("no descriptors at the door: a session took at most %.3f s; %.3f of a processor, %d lines" % (max(took), part, lines(bed, log)))
+        assert max(took) < 2 * PROMISED and part < QUIET and lines(bed, log) < 200 + 50
+    finally:
+        free()
+        for s in many:
+            s.close()
+    session(bed, "pop3s")
+
+
+def test_no_descriptor_at_all_at_the_door(bed):
+    """who comes is told so, and the door rests; then it serves again"""
+    log = configure(bed, [])
+    (door,) = bed.roles()["door"]
+    session(bed, "pop3")
+    time.sleep(0.3)
+    free = starve(door)
+    many = silent(bed, "pop3", ATTACKER, 100)
+    try:
+        assert all(s.recv(100).startswith(b"-ERR [SYS/TEMP] ") for s in many)
+        part = busy(door)
+        print("no descriptor at all: %.3f of a processor, %d lines" % (part, lines(bed, log)))
+        assert part < QUIET and lines(bed, log) < 20
+    finally:
+        free()
+        for s in many:
+            s.close()
+    assert session(bed, "pop3") < 5
+
+
+def tried(bed, user, times):
+    """the answers to right passwords; a connection that ends without one is none"""
+    out = []
+    for _ in range(times):
+        try:
+            out.append(refused_with(bed, *user, HONEST))
+        except (OSError, EOFError) as e:
+            out.append(repr(e).encode())
+    return out
+
+
+def served_again(bed, user, secs=30):
+    end = time.monotonic() + secs
+    while not tried(bed, user, 1)[0].startswith(b"+OK"):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+TRIES = 20
+
+
+@pytest.mark.parametrize("role", ["mail", "auth"])
+def test_no_descriptors_of_a_role(bed, role):
+    """log-ins that would need one are put off; what runs goes on; nobody spins or fills the log; then all is served again. An auth that
+    cannot be told of a new mail process is started anew."""
+    configure(bed, ["failure_delay=0"])
+    p = bed.login(*bed.pool(30))
+    log, pid = len(bed.log()), bed.role(role)
+    user = bed.pool(31) if role == "mail" else bed.user()  # as root a user of another uid, who needs a process
+    free = starve(pid)
+    try:
+        answers = tried(bed, user, TRIES)
+        part = busy(pid)
+        p.ok("NOOP")
+        print("no descriptors: %s: %d of %d put off, %.3f of a processor, %d lines" % (
+            role, sum(a.startswith(b"-ERR [SYS/TEMP]") for a in answers), TRIES, part, lines(bed, log)))
+        assert all(a.startswith((b"-ERR [SYS/TEMP]", b"+OK", b"-ERR [IN-USE]")) for a in answers), answers
+        assert role == "auth" or not any(a.startswith(b"+OK") for a in answers)
+        assert part < QUIET and lines(bed, log) < 3 * TRIES
+    finally:
+        if os.path.exists("/proc/%d" % pid):
+            free()
+    p.ok("NOOP")
+    p.quit()
+    served_again(bed, user)
+
+
+def test_no_descriptors_of_the_master(bed):
+    """nobody can be started: log-ins that need a process are put off, a role that dies comes back later"""
+    configure(bed, ["failure_delay=0"])
+    served_again(bed, bed.pool(32))
+    for pid in bed.roles()["mail"]:
+        os.kill(pid, signal.SIGKILL)
+    bed.wait_log(r"ended: role=mail .* signal 9")
+    time.sleep(0.5)
+    log = len(bed.log())
+    free = starve(bed.pid)
+    try:
+        answers = tried(bed, bed.pool(32), TRIES)
+        assert all(a.startswith(b"-ERR [SYS/TEMP]") for a in answers), answers
+        assert lines(bed, log) < 3 * TRIES
+        os.kill(bed.role("door"), signal.SIGKILL)
+        log = len(bed.log())
+        part = busy(bed.pid, 2)
+        print("no descriptors: master: %.3f of a processor, %d lines" % (part, lines(bed, log)))
+        assert part < QUIET and lines(bed, log) < 20
+    finally:
+        free()
+    served_again(bed, bed.pool(32))
