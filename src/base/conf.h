@@ -39,6 +39,7 @@ struct conf_pair {
 enum conf_log { CONF_LOG_STDERR, CONF_LOG_SYSLOG, CONF_LOG_FILE };
 enum conf_format { CONF_FORMAT_TEXT, CONF_FORMAT_JSON };
 enum conf_lines { CONF_LINES_LF, CONF_LINES_WIRE };
+enum conf_busy { CONF_BUSY_WAIT, CONF_BUSY_REFUSE, CONF_BUSY_TAKEOVER };
 enum conf_level { CONF_LEVEL_ERROR, CONF_LEVEL_WARNING, CONF_LEVEL_INFO, CONF_LEVEL_DEBUG };
 
 struct conf {
@@ -64,6 +65,8 @@ struct conf {
     uint64_t mail_sessions;      /* how many sessions a mail process holds; 1 = a process each */
     uint64_t mail_idle;          /* ms without sessions until a mail process ends */
     uint64_t store_threads;      /* threads that may be held up by a slow store, per mail process */
+    enum conf_busy busy;         /* who comes to a maildrop that another session holds */
+    uint64_t busy_wait;          /* ms that he waits for it */
     bool allow_memory_store;
     /* reception */
     char *postmaster;              /* the user who gets postmaster's mail where nobody else is named; "" = nobody */

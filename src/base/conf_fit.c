@@ -258,6 +258,11 @@ static void fit_limits(const struct fit *f)
         conf_problem_add(
             f->p, conf_line(c, "failure_delay"), false,
             "failure_delay is not less than authorization_timeout: nobody sees that his password was wrong");
+    if (c->busy != CONF_BUSY_REFUSE && c->busy_wait >= c->authorization_timeout && !is_wrong(f, "busy_wait"))
+        conf_problem_add(f->p, conf_line(c, conf_line(c, "busy_wait") ? "busy_wait" : "authorization_timeout"), false,
+                         "busy_wait is not less than authorization_timeout: who waits for his maildrop is cut off");
+    if (c->busy == CONF_BUSY_REFUSE && conf_line(c, "busy_wait"))
+        conf_problem_add(f->p, conf_line(c, "busy_wait"), false, "busy_wait is not used with busy = refuse");
     if (c->idle_timeout < 600000)
         conf_problem_add(f->p, conf_line(c, "idle_timeout"), false,
                          "idle_timeout is less than the 10m that RFC 1939 asks for");

@@ -6,6 +6,7 @@ static const char *const mechanisms[] = {"EXTERNAL",    "SCRAM-SHA-256-PLUS", "S
 static const char *const log_places[] = {"stderr", "syslog", "file", NULL};          /* enum conf_log */
 static const char *const line_ends[] = {"lf", "wire", NULL};                         /* enum conf_lines */
 static const char *const log_formats[] = {"text", "json", NULL};                     /* enum conf_format */
+static const char *const busy_words[] = {"wait", "refuse", "takeover", NULL};        /* enum conf_busy */
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL}; /* enum conf_level */
 
 #define AT(field) offsetof(struct conf, field)
@@ -80,6 +81,13 @@ static const struct conf_option table[] = {
      .about = "How long a mail process without sessions stays, to save the next log-in the start."},
     {"store_threads", &CONF_KIND_NUMBER, AT(store_threads), "8", .least = 1, .most = 256,
      .about = "How many sessions of a mail process may wait for a slow disk before the others have to."},
+    {"busy", &CONF_KIND_WORD, AT(busy), "wait", .words = busy_words, .reloads = true,
+     .about = "What becomes of a log-in to a maildrop that another session holds. With wait it waits for busy_wait, then it is "
+              "answered [IN-USE]; with refuse it is so at once; with takeover the other session is ended, without its "
+              "deletions unless it has said QUIT. In any case the other client is asked whether it is still there: the session of "
+              "one that does not answer is ended within 5 s."},
+    {"busy_wait", &CONF_KIND_TIME, AT(busy_wait), "5s", .least = 100, .most = MINUTE, .reloads = true,
+     .about = "How long a log-in waits for a maildrop that is in use, with wait and takeover."},
     {"allow_memory_store", &CONF_KIND_YES, AT(allow_memory_store), "no",
      .about = "Allows maildrops in memory that fail and sleep on request. For tests."},
 
@@ -207,7 +215,8 @@ static const struct conf_option table[] = {
 
 _Static_assert(sizeof table / sizeof *table <= CONF_OPTIONS, "struct conf has a line for each");
 _Static_assert(sizeof(enum conf_log) == sizeof(unsigned) && sizeof(enum conf_level) == sizeof(unsigned) &&
-                   sizeof(enum conf_lines) == sizeof(unsigned) && sizeof(enum conf_format) == sizeof(unsigned),
+                   sizeof(enum conf_lines) == sizeof(unsigned) && sizeof(enum conf_format) == sizeof(unsigned) &&
+                   sizeof(enum conf_busy) == sizeof(unsigned),
                "words are kept as their number");
 
 const struct conf_schema conf_schema_server = {

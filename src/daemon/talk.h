@@ -54,7 +54,7 @@ enum talk_type {
     TALK_GONE,       /* door → auth: the client left, or the exchange is cancelled */
     TALK_CHALLENGE,  /* auth → door; text */
     TALK_DENIED,     /* auth → door; num: kind */
-    TALK_EXPECT,     /* auth → mail; num: uid, gid, TERM of expiry; texts: user, store, address */
+    TALK_EXPECT,     /* auth → mail; num: uid, gid, TERM of expiry, ms to wait for the lock; texts: user, store, address */
     TALK_GRANTED,    /* auth → door; num: worker */
     TALK_COUNT,      /* auth → door; num: how many sessions have left it. Said when that has changed by a 64th of `connections` */
     TALK_TERMS,      /* auth → door; num: the smallest and the largest TERM of expiry of any user. Before a log-in it is announced;
@@ -63,7 +63,12 @@ enum talk_type {
     TALK_TAKEN,      /* mail → door: the lock is held, the session is the worker's */
     TALK_REFUSED,    /* mail → door; num: kind. The door still has its copy */
     TALK_ENDED,      /* mail → auth */
-    TALK_RUNNING,    /* mail → auth that has just started or asks; num: flags, seconds, read, deleted; texts: user, address */
+    TALK_YIELD,      /* auth → mail: somebody waits for this session's maildrop; num: TALK_TAKEOVER, or 0: ask the client whether
+                        it is still there. The answer, at once or later, is FREED or ENDED */
+    TALK_FREED,      /* mail → auth, after YIELD: the maildrop is unlocked. The session may still say good-bye */
+    TALK_PROBE,      /* auth → door: is the client of this session, which the door relays, still there? */
+    TALK_RUNNING,    /* mail → auth that has just started or asks; num: flags, seconds, read, deleted; texts: user, address,
+                        store */
     TALK_REPORT,     /* auth → mail: say RUNNING of each session; num: token */
     TALK_REPORTED,   /* mail → auth: that was all; num: token */
     TALK_END,        /* auth → mail: end this session (kick), or expect it no longer */
@@ -99,6 +104,7 @@ enum talk_type {
 
 enum { TALK_TLS = 1, TALK_CLEAR_ALLOWED = 2, TALK_HAS_INITIAL = 4, TALK_TLS_OFFERED = 8, TALK_BOUND = 16,
        TALK_ASKS = 32 /* for certificates */ }; /* flags */
+enum { TALK_TAKEOVER = 1 };                           /* of YIELD */
 enum { TALK_FOR_SINGLE = 1, TALK_FOR_DELIVERY = 2 };  /* of NEED and WORKER: for one store; a deliver process */
 enum { TALK_WAIT_ROOM = 1, TALK_COMMIT_NOW = 1 };     /* of TARGET and ADMIT; of DELIVER */
 /* A TERM: how many days messages stay, and one more; 0: for ever, so that what was left out does no harm. */

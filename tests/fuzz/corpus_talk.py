@@ -1,10 +1,13 @@
 #!/usr/bin/python3
 """Writes the seeds of fuzz_talk: a well-formed frame of each type, and some that are not. usage: corpus_talk.py DIR"""
 import os
+import re
 import struct
 import sys
 
-TYPES = 52
+with open(os.path.dirname(os.path.realpath(__file__)) + "/../../src/daemon/talk.h") as f:
+    ENUM = re.sub(r"/\*.*?\*/", "", re.search(r"enum talk_type \{(.*?)TALK_TYPES", f.read(), re.S).group(1), flags=re.S)
+TYPES = len(re.findall(r"TALK_\w+", ENUM))
 ROLES = 6
 
 

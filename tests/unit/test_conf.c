@@ -97,6 +97,8 @@ static void defaults(void **state)
     assert_int_equal(c.mail_sessions, 500);
     assert_int_equal(c.mail_idle, 60000);
     assert_int_equal(c.store_threads, 8);
+    assert_int_equal(c.busy, CONF_BUSY_WAIT);
+    assert_int_equal(c.busy_wait, 5000);
     assert_false(c.allow_memory_store);
     assert_string_equal(c.door_user, "bustia-door");
     assert_string_equal(c.run_dir, "/run/bustia");
@@ -390,6 +392,12 @@ static const struct wrong wrongs[] = {
     {"connections = 10", ""},
     {"trusted_networks = ::/0", "f:3: warning: trusted_networks has ::/0 in it: no limit per address holds from everywhere\n"},
     {"failure_delay = 1m\nauthorization_timeout = 1m", "f:3: warning: failure_delay is not less than authorization_timeout: nobody sees that his password was wrong\n"},
+    {"busy_wait = 30s\nauthorization_timeout = 30s", "f:3: warning: busy_wait is not less than authorization_timeout: who waits for his maildrop is cut off\n"},
+    {"authorization_timeout = 3s", "f:3: warning: busy_wait is not less than authorization_timeout: who waits for his maildrop is cut off\n"},
+    {"busy = refuse\nauthorization_timeout = 3s", ""},
+    {"busy = refuse\nbusy_wait = 3s", "f:4: warning: busy_wait is not used with busy = refuse\n"},
+    {"busy = takeover\nbusy_wait = 3s", ""},
+    {"busy = yes", "f:3: error: busy = \"yes\" is no word that is known here; write wait, refuse or takeover\n"},
     {"idle_timeout = 599s", "f:3: warning: idle_timeout is less than the 10m that RFC 1939 asks for\n"},
     {"first_uid = 999", "f:3: warning: first_uid is less than 1000: mailboxes may be opened as system accounts\n"},
     {"message_size = 300M", "f:3: error: message_size is more than messages_memory: a message of that size could never come in\n"},
