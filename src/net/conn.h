@@ -65,6 +65,10 @@ void conn_deadline(struct conn *c, uint64_t ms);
  * handshake begins once conn_out is empty (RFC 2595 §4). `secure` follows, or `ended(CONN_TLS)`. */
 void conn_start_tls(struct conn *c, struct tls_context *ctx);
 
+/* Somebody waits for what this peer holds: for some seconds his system is asked whether he is still there; `ended(CONN_RESET)` within 5 s
+ * if nothing answers. Does nothing where the socket is not TCP. */
+void conn_probe(struct conn *c);
+
 /* Sends what waits, then close_notify if TLS, then shutdown, then `ended(CONN_DONE)`; input is thrown away meanwhile, so that an
  * unread pipelined command does not turn the close into a reset that overtakes the reply. It lasts until the peer closes; at most until
  * he has taken nothing for write_stall_ms or, once his system has acknowledged all, has said nothing for 2 s. */

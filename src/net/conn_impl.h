@@ -3,6 +3,7 @@
  *   conn_life.c    beginning and end, what is due and when, the owner's handlers
  *   conn_open.c    input and output, plain sockets
  *   conn_stall.c   whether the peer takes what is sent
+ *   conn_probe.c   whether he is still there
  *   conn_end.c     the end of a connection in good order
  *   conn_relayed.c the same of a socketpair whose other end is a relay
  *   conn_tls.c     STLS and TLS records (alone, so that a process without TLS does not link it)
@@ -15,6 +16,8 @@
 #define NET_CONN_IMPL_H
 
 #include "net/conn.h"
+
+struct tcp_info; /* linux/tcp.h */
 
 enum conn_io { CONN_IO_OK, CONN_IO_AGAIN, CONN_IO_EOF, CONN_IO_RESET, CONN_IO_TLS };
 
@@ -61,6 +64,8 @@ struct conn {
     uint64_t deadline_at, look_at, armed_at; /* clock_ms; 0: none */
     uint64_t moved_at; /* when the peer was last seen to take something; counts while look_at is set */
     uint64_t acked;    /* bytes that his system had acknowledged then */
+    uint64_t probe_at, probe_until; /* clock_ms: he is asked whether he is there; 0: not now */
+    uint64_t silent_since; /* while he is asked: since when what is on its way to him has had no answer; 0: it has */
     unsigned write_stall_ms;
     int fd;
     unsigned short held; /* frames below that still use this struct */
@@ -99,6 +104,8 @@ bool conn_waits_to_send(const struct conn *c);
 void conn_note_progress(struct conn *c, bool progress); /* the write stall, after every try to send */
 void conn_look(struct conn *c, uint64_t now);           /* look_at has come */
 void conn_look_after_end(struct conn *c);               /* when it begins to linger */
+bool conn_ask_kernel(const struct conn *c, struct tcp_info *info); /* false: not TCP */
+void conn_probe_look(struct conn *c, uint64_t now);     /* probe_at has come */
 bool conn_relay_is_stalled(const struct conn *c, uint64_t now); /* it has taken nothing for so long that it may have given up */
 bool conn_pull(struct conn *c, struct buf *into); /* reads a piece: true if bytes came; notes the end */
 enum conn_io conn_plain_read(struct conn *c, void *p, size_t n, size_t *got);

@@ -61,6 +61,8 @@ static void arm(struct conn *c)
     uint64_t due = c->deadline_at;
     if (c->look_at && (!due || c->look_at < due))
         due = c->look_at;
+    if (c->probe_at && (!due || c->probe_at < due))
+        due = c->probe_at;
     if (c->kick)
         due = 1;
     if (!due || (c->armed_at && c->armed_at <= due))
@@ -105,7 +107,7 @@ const struct conn_stage conn_stage_lent = {idle_ready, idle_go_on, idle_wants};
 static void end(struct conn *c)
 {
     c->stage = &stage_over;
-    c->deadline_at = c->look_at = 0;
+    c->deadline_at = c->look_at = c->probe_at = 0;
     loop_fd_free(c->source); /* the descriptor may be closed elsewhere before the owner frees us */
     c->source = NULL;
     bool whole = !c->said_bye && !c->out.len && (!c->relay || c->relay->whole);
@@ -179,6 +181,8 @@ static void on_timer(void *arg)
         conn_set_end(c, c->end_later != CONN_NO_END ? (enum conn_end)c->end_later : CONN_TIMEOUT);
     if (c->look_at && now >= c->look_at)
         conn_look(c, now);
+    if (c->probe_at && now >= c->probe_at)
+        conn_probe_look(c, now);
     conn_leave(c);
 }
 

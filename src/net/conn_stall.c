@@ -13,8 +13,7 @@ enum {
     LINGER_LOOK_MS = 500 /* at most, once all is sent */
 };
 
-/* false: not TCP. */
-static bool ask_kernel(const struct conn *c, struct tcp_info *info)
+bool conn_ask_kernel(const struct conn *c, struct tcp_info *info)
 {
     socklen_t n = sizeof *info;
     return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, info, &n) == 0 &&
@@ -38,7 +37,7 @@ void conn_note_progress(struct conn *c, bool progress)
         c->look_at = 0;
     } else if (progress || !c->look_at) {
         c->moved_at = clock_ms();
-        c->acked = ask_kernel(c, &info) ? info.tcpi_bytes_acked : 0;
+        c->acked = conn_ask_kernel(c, &info) ? info.tcpi_bytes_acked : 0;
         look_again(c, c->moved_at);
     }
 }
@@ -63,7 +62,7 @@ bool conn_relay_is_stalled(const struct conn *c, uint64_t now)
 void conn_look(struct conn *c, uint64_t now)
 {
     struct tcp_info info;
-    if (ask_kernel(c, &info)) {
+    if (conn_ask_kernel(c, &info)) {
         if (info.tcpi_bytes_acked != c->acked) {
             c->acked = info.tcpi_bytes_acked;
             c->moved_at = now;
