@@ -86,6 +86,7 @@ static void stop(void *arg)
 {
     struct auth *a = arg;
     a->stopping = true;
+    auth_busy_end(a);
     auth_needs_end(a);
     auth_routes_end(a);
     auth_end_if_done(a);
@@ -168,6 +169,7 @@ int auth_run(void)
     auth_limit_init(a);
     auth_check_init(a);
     auth_grant_init(a);
+    auth_busy_init(a);
     auth_who_init(a);
     auth_terms_init(a);
     loop_run(a->loop);

@@ -35,11 +35,13 @@ static void hold(struct auth *a, struct auth_session *s, struct auth_worker *w)
 
 static void send_there(struct auth *a, struct auth_session *s, struct auth_worker *w, const char *where, uint32_t term)
 {
+    uint64_t now = clock_ms();
+    uint32_t wait = s->wait_until > now ? (uint32_t)(s->wait_until - now) : 0;
     hold(a, s, w);
     /* In this order: the mail process must know before the door can come to it. */
     talk_send(w->chan, &(struct talk){.type = TALK_EXPECT,
                                       .id = s->id,
-                                      .num = {w->uid, w->gid, term},
+                                      .num = {w->uid, w->gid, term, wait},
                                       .text = {span_of(s->user), span_of(where), span_of(s->address)},
                                       .fd = -1});
     auth_say(a, &(struct talk){.type = TALK_GRANTED, .id = s->id, .num = {w->number}, .fd = -1});
@@ -122,7 +124,13 @@ void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
     if (u->uid == 0 || u->uid < a->start.conf.first_uid) {
         log_error("refused", "user=%s has uid %u, below first_uid", log_quote_text(u->name), u->uid);
         auth_refuse(a, s, ERR_PERM);
-    } else if (a->stopping || !a->start.master)
+    } else if (!auth_must_wait(a, s, u))
+        auth_place(a, s, u);
+}
+
+void auth_place(struct auth *a, struct auth_session *s, const struct user *u)
+{
+    if (a->stopping || !a->start.master)
         auth_refuse(a, s, ERR_TEMP);
     else if (a->running >= a->start.conf.connections)
         auth_refuse(a, s, ERR_LIMIT);
@@ -183,6 +191,7 @@ static void running(struct auth_worker *w, const struct talk *t)
         s->flags = t->num[0];
         snprintf(s->address, sizeof s->address, "%.*s", (int)t->text[1].n, t->text[1].p);
         hold(a, s, w);
+        auth_busy_runs(a, s, t->text[2]);
         s->started -= (uint64_t)t->num[1] * 1000;
     } else if (s->worker != w)
         return; /* a worker speaks only of what is its own */
@@ -203,6 +212,8 @@ static void worker_message(void *arg, const void *p, size_t n, int fd)
         running(w, &t);
     else if (t.type == TALK_REPORTED)
         auth_who_reported(w->auth, t.num[0]);
+    else if (t.type == TALK_FREED && s && s->worker == w)
+        auth_busy_freed(w->auth, s);
     else if (t.type == TALK_ENDED && s && s->worker == w) /* a worker ends only what is its own */
         auth_drop(w->auth, s);
 }

@@ -34,6 +34,7 @@ enum auth_step {
     AUTH_CHECK,   /* a thread checks the password */
     AUTH_SASL,    /* an exchange */
     AUTH_FAILED,  /* the answer waits for its tick */
+    AUTH_WAIT,    /* shown; another session has the maildrop */
     AUTH_NEED,    /* shown; a mail process is being started */
     AUTH_RUNNING  /* a mail process expects it or has it */
 };
@@ -48,6 +49,9 @@ struct auth_session {
     struct sasl_session *sasl;
     bool *abandoned;             /* AUTH_CHECK: to be set when nobody waits for the answer any more */
     struct auth_worker *worker;  /* AUTH_RUNNING */
+    struct auth_box *box;        /* whose maildrop it has or waits for; NULL: none, or it is given back */
+    struct auth_session *beside; /* the next of this box */
+    uint64_t wait_until;         /* ms: so long it may wait for the lock */
     uint32_t read, deleted;      /* as its mail process said last */
     bool charged, counted;       /* auth_limit.c: this try; this session */
 };
@@ -92,6 +96,9 @@ struct auth {
     struct auth_hire *hires;
     unsigned n_delivers; /* the hired ones too */
     struct limit crowded;
+    struct map boxes; /* digest_word(store) → struct auth_box: the maildrops that are in use */
+    struct auth_wait *waits;
+    struct loop_timer *busy_timer;
     struct auth_route *routes;
     struct auth_ask *asks;
     struct map sessions; /* talk_key(id) → struct auth_session */
@@ -155,10 +162,19 @@ void auth_check_init(struct auth *a);
 
 /* auth_grant.c: which mail process gets him */
 void auth_grant(struct auth *a, struct auth_session *s, const struct user *u);
+void auth_place(struct auth *a, struct auth_session *s, const struct user *u); /* whose maildrop is free */
 void auth_worker_came(struct auth *a, const struct talk *t);
 void auth_worker_denied(struct auth *a, const struct talk *t);
 void auth_needs_end(struct auth *a); /* no mail process is started any more: whoever waits for one is answered */
 void auth_grant_init(struct auth *a);
+
+/* auth_busy.c: maildrops that somebody else has */
+bool auth_must_wait(struct auth *a, struct auth_session *s, const struct user *u); /* or was refused; else it has it now */
+void auth_busy_runs(struct auth *a, struct auth_session *s, struct span where); /* an earlier auth has granted it */
+void auth_busy_freed(struct auth *a, struct auth_session *s);
+void auth_busy_drop(struct auth *a, struct auth_session *s);
+void auth_busy_end(struct auth *a); /* whoever waits is answered */
+void auth_busy_init(struct auth *a);
 
 /* auth_route.c: whose mail an address is, and who delivers it */
 void auth_route_begin(struct auth *a, struct auth_door *d, const struct talk *whose);

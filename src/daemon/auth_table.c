@@ -16,6 +16,7 @@ struct auth_session *auth_find(const struct auth *a, struct talk_id id)
 void auth_drop(struct auth *a, struct auth_session *s)
 {
     map_take(&a->sessions, talk_key(s->id));
+    auth_busy_drop(a, s);
     if (s->abandoned)
         *s->abandoned = true;
     if (s->sasl) {

@@ -336,6 +336,8 @@ static void auth_message(void *arg, const void *p, size_t n, int fd)
         door_pop3_denied(s, t.num[0]);
     else if (t.type == TALK_GRANTED)
         door_pop3_granted(s, t.num[0]);
+    else if (t.type == TALK_PROBE)
+        door_pop3_probe(s);
 }
 
 static const struct chan_events auth_events = {auth_message, auth_closed};

@@ -236,6 +236,13 @@ void door_pop3_taken(struct door_session *s)
     conn_relay(s->conn, fd);
 }
 
+/* Another client waits for his maildrop. */
+void door_pop3_probe(struct door_session *s)
+{
+    if (s->step == STEP_RELAY)
+        conn_probe(s->conn);
+}
+
 void door_pop3_refused(struct door_session *s, enum err_kind kind)
 {
     if (s->step == STEP_TAKE)

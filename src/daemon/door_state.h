@@ -107,6 +107,7 @@ void door_pop3_begin(const struct door_listener *from, int fd, const struct door
 void door_pop3_challenge(struct door_session *s, struct span challenge);
 void door_pop3_denied(struct door_session *s, enum err_kind kind);
 void door_pop3_granted(struct door_session *s, uint32_t worker);
+void door_pop3_probe(struct door_session *s);
 void door_pop3_worker_came(struct door *d, uint32_t worker); /* for sessions that wait for its channel */
 void door_pop3_worker_gone(struct door *d, uint32_t worker);
 void door_pop3_auth_gone(struct door *d);

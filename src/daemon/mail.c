@@ -64,7 +64,8 @@ static void expect(struct mail *m, const struct talk *t)
         return;
     }
     struct mail_expected *e = mem_alloc(sizeof *e);
-    *e = (struct mail_expected){.id = t->id, .where = where, .term = t->num[2], .until = clock_ms() + EXPECT_MS};
+    *e = (struct mail_expected){.id = t->id, .where = where, .term = t->num[2], .until = clock_ms() + EXPECT_MS,
+                                .wait_until = clock_ms() + t->num[3]};
     e->user = mem_copy(t->text[0].p, t->text[0].n);
     snprintf(e->address, sizeof e->address, "%.*s", (int)t->text[2].n, t->text[2].p);
     map_put(&m->expected, talk_key(e->id), e);
@@ -169,6 +170,16 @@ static void end_session(struct mail *m, struct talk_id id)
         mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = id, .fd = -1});
 }
 
+static void yield_session(struct mail *m, const struct talk *t)
+{
+    struct mail_expected *e = map_get(&m->expected, talk_key(t->id));
+    struct mail_session *s = map_get(&m->sessions, talk_key(t->id));
+    if (s)
+        mail_pop3_yield(s, t->num[0] == TALK_TAKEOVER);
+    else if (e) /* his door will come, and is to be answered */
+        e->yields |= t->num[0] == TALK_TAKEOVER;
+}
+
 static void tell_running(struct mail *m)
 {
     size_t at = 0;
@@ -191,6 +202,8 @@ static void auth_message(void *arg, const void *p, size_t n, int fd)
         expect(m, &t);
     else if (t.type == TALK_END)
         end_session(m, t.id);
+    else if (t.type == TALK_YIELD)
+        yield_session(m, &t);
     else if (t.type == TALK_REPORT) {
         tell_running(m);
         mail_tell_auth(m, &(struct talk){.type = TALK_REPORTED, .num = {t.num[0]}, .fd = -1});

@@ -65,6 +65,7 @@ void mail_cleanup(struct mail_session *s)
     }
     if (s->how)
         log_session(s);
+    loop_timer_free(s->again);
     mem_free(s->chunk);
     pop3_server_fini(&s->pop3);
     drop_fini(&s->drop);
@@ -89,7 +90,9 @@ static void unlocked(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
     s->store = NULL;
-    (void)mail_back(call);
+    s = mail_back(call);
+    if (s)
+        mail_unlocked(s);
 }
 
 /* The last words leave as fast as the client reads; the lock does not wait for him. */
@@ -127,6 +130,7 @@ static void commit_done(struct loop_call *call)
     s = mail_back(call);
     if (!s)
         return;
+    mail_unlocked(s);
     pop3_server_committed(&s->pop3, ok ? ERR_NONE : s->err.kind, s->left, conn_out(s->conn));
     conn_flush(s->conn);
     mail_drive(s);

@@ -54,9 +54,9 @@ static void obey(struct mail_session *s, enum pop3_want want)
 
 void mail_drive(struct mail_session *s)
 {
-    if (s->kicked && s->step == STEP_TALK) {
-        pop3_server_abort(&s->pop3, ERR_TEMP, "ended by the administrator", conn_out(s->conn));
-        mail_finish(s, "kicked");
+    if (s->order && s->step == STEP_TALK) {
+        pop3_server_abort(&s->pop3, ERR_TEMP, s->order->told, conn_out(s->conn));
+        mail_finish(s, s->order->how);
         return;
     }
     enum pop3_want want = pop3_server_feed(&s->pop3, conn_in(s->conn), conn_out(s->conn));
@@ -114,7 +114,7 @@ static void open_work(struct loop_call *call)
     }
 }
 
-static void refuse(struct mail_session *s)
+void mail_refuse(struct mail_session *s)
 {
     struct mail_door *d = mail_door_of(s->mail, s->id.door);
     if (s->err.kind == ERR_BUSY)
@@ -135,10 +135,11 @@ static void open_done(struct loop_call *call)
         return;
     struct mail *m = s->mail;
     struct mail_door *d = mail_door_of(m, s->id.door);
-    if (s->kicked && s->result == 0)
-        s->result = err_set(&s->err, ERR_TEMP, "ended by the administrator");
+    if (s->order && s->result == 0)
+        s->result = err_set(&s->err, s->order->kind, "%s", s->order->told);
     if (s->result < 0) {
-        refuse(s);
+        if (!mail_wait(s))
+            mail_refuse(s);
         return;
     }
     /* TAKEN before +OK: were we to die between the two, the client would see a close, never two answers. A door that cannot be told
@@ -172,6 +173,12 @@ static void open_done(struct loop_call *call)
     mail_drive(s);
 }
 
+void mail_open(struct mail_session *s)
+{
+    s->step = STEP_OPEN;
+    mail_call(s, open_work, open_done);
+}
+
 void mail_pop3_begin(struct mail *m, struct mail_expected *e, struct mail_early *early)
 {
     struct mail_session *s = mem_alloc(sizeof *s);
@@ -180,18 +187,29 @@ void mail_pop3_begin(struct mail *m, struct mail_expected *e, struct mail_early 
     memcpy(s->tls, early->tls, sizeof s->tls);
     drop_init(&s->drop);
     map_put(&m->sessions, talk_key(s->id), s);
-    mail_call(s, open_work, open_done);
+    if (e->yields)
+        mail_pop3_yield(s, true);
+    mail_open(s);
+}
+
+void mail_obey(struct mail_session *s, const struct mail_order *order)
+{
+    s->order = order;
+    if (s->step == STEP_OPEN || s->step == STEP_COMMIT || s->step == STEP_END)
+        return; /* an UPDATE that has begun is brought to its end */
+    if (s->step == STEP_WAIT) {
+        err_set(&s->err, order->kind, "%s", order->told);
+        mail_refuse(s);
+    } else if (s->step == STEP_TALK && !s->busy)
+        mail_drive(s);
+    else
+        mail_end(s, order->how);
 }
 
 void mail_pop3_kick(struct mail_session *s)
 {
-    s->kicked = true;
-    if (s->step == STEP_OPEN || s->step == STEP_COMMIT || s->step == STEP_END)
-        return; /* an UPDATE that has begun is brought to its end */
-    if (s->step == STEP_TALK && !s->busy)
-        mail_drive(s);
-    else
-        mail_end(s, "kicked");
+    static const struct mail_order kick = {ERR_TEMP, "ended by the administrator", "kicked"};
+    mail_obey(s, &kick);
 }
 
 void mail_pop3_describe(const struct mail_session *s, struct talk *t)
@@ -203,4 +221,5 @@ void mail_pop3_describe(const struct mail_session *s, struct talk *t)
     t->num[3] = s->step == STEP_OPEN ? 0 : s->drop.deleted; /* while it opens, the drop is another thread's */
     t->text[0] = span_of(s->expected->user);
     t->text[1] = span_of(s->expected->address);
+    t->text[2] = span_of(s->expected->where);
 }

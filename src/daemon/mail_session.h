@@ -8,6 +8,7 @@
 
 enum mail_step {
     STEP_OPEN,   /* the maildrop is being opened; the client has had no word yet */
+    STEP_WAIT,   /* another has it; soon it is tried again */
     STEP_TALK,   /* the machine reads commands */
     STEP_BODY,   /* a message is being opened */
     STEP_SEND,   /* a message leaves */
@@ -16,6 +17,12 @@ enum mail_step {
 };
 
 enum { MAIL_IN_MAX = 20480, MAIL_OUT_MAX = 131072 };
+
+/* Why a session is to end. */
+struct mail_order {
+    enum err_kind kind; /* what a log-in that is not done yet is refused with */
+    const char *told, *how;
+};
 
 struct mail_session {
     struct mail *mail;
@@ -27,7 +34,10 @@ struct mail_session {
     char expire[TALK_TERM_TEXT];
     struct conn *conn;
     enum mail_step step;
-    bool busy, gone, kicked;
+    bool busy, gone;
+    bool asked; /* auth wants to hear when the maildrop is unlocked */
+    const struct mail_order *order; /* NULL: it may go on */
+    struct loop_timer *again; /* STEP_WAIT; made when first needed */
     struct loop_call call;
     struct pop3_server pop3;
     struct drop drop;
@@ -49,6 +59,13 @@ struct mail_session {
 
 /* mail_pop3.c: lets the machine go on, and obeys it */
 void mail_drive(struct mail_session *s);
+void mail_open(struct mail_session *s);
+void mail_refuse(struct mail_session *s); /* as s->err says; the door has the client again */
+void mail_obey(struct mail_session *s, const struct mail_order *order); /* as soon as it may end */
+
+/* mail_wait.c */
+bool mail_wait(struct mail_session *s); /* the lock was not to be had: is it to be tried again? */
+void mail_unlocked(struct mail_session *s);
 
 /* mail_body.c */
 void mail_body_begin(struct mail_session *s); /* WANT_BODY */

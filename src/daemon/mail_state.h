@@ -23,6 +23,8 @@ struct mail_expected {
     char address[SOCK_NAME_MAX];
     uint32_t term;  /* of expiry (talk.h) */
     uint64_t until; /* ms */
+    uint64_t wait_until; /* ms: so long it may wait for the lock */
+    bool yields; /* somebody has taken the maildrop over already */
 };
 
 /* A session that a door has brought before auth's word came (they use different roads). */
@@ -63,6 +65,7 @@ void mail_early_free(struct mail_early *e); /* closes */
 struct mail_session;
 void mail_pop3_begin(struct mail *m, struct mail_expected *e, struct mail_early *early);
 void mail_pop3_kick(struct mail_session *s);
+void mail_pop3_yield(struct mail_session *s, bool takes_over); /* somebody waits for its maildrop */
 void mail_pop3_describe(const struct mail_session *s, struct talk *running); /* texts borrow from the session */
 
 #endif
