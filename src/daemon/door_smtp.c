@@ -14,9 +14,8 @@ enum { IN_MAX = 65536, OUT_MAX = 32768 };
 
 /* ---- the end */
 
-static void reception_end(struct reception *r, const char *how)
+static void log_end(const struct reception *r, const char *how)
 {
-    struct door *d = r->door;
     const struct smtp_peer *peer = &r->smtp.peer;
     char not_shown[32] = "";
     if (r->refusals > REFUSALS_SHOWN)
@@ -32,6 +31,14 @@ static void reception_end(struct reception *r, const char *how)
         log_warning("reception", "service=%s addr=%s%s%s tried names: unknown=%u", conf_service_name(r->service),
                     r->address, *peer->address ? " for=" : "", *peer->address ? log_quote_text(peer->address) : "",
                     r->smtp.count.unknown);
+}
+
+/* `how` NULL: not logged. */
+static void reception_end(struct reception *r, const char *how)
+{
+    struct door *d = r->door;
+    if (how)
+        log_end(r, how);
     if (r->step == RECEPTION_WHOSE && d->auth) {
         struct talk t = transaction_says(r, TALK_GONE);
         talk_send(d->auth, &t);
@@ -298,7 +305,7 @@ static bool unwelcome(struct door *d, int fd, enum conf_service service, const c
     return true;
 }
 
-/* Somebody else needs the place more, and no message is under way. */
+/* Somebody else needs the place more, and no message is under way. No line for each: an attack would be many. */
 static void yield(void *owner)
 {
     struct reception *r = owner;
@@ -306,7 +313,7 @@ static void yield(void *owner)
         smtp_server_stop(&r->smtp, "Too many connections, try again later", conn_out(r->conn));
         conn_flush(r->conn);
     }
-    reception_end(r, "crowded");
+    reception_end(r, NULL);
 }
 
 void door_smtp_begin(const struct door_listener *from, int fd, const struct door_peer *peer)

@@ -1,5 +1,6 @@
 """Who takes all places, tries all passwords or leaves no descriptors: others are served beside. Each test prints its figure; its bar is twice
 what is promised, for machines that are busy."""
+import ctypes
 import multiprocessing
 import os
 import re
@@ -8,6 +9,7 @@ import select
 import signal
 import socket
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -148,23 +150,79 @@ def files(count):
     ("pop3", 1, ("address_waiting=0", "connections=4000")),    # nothing but the ceiling of all
     ("pop3s", 40, ()),                                         # more than tls_waiting, from several
     ("pop3", 40, ("connections=4000",)),
-], ids=["pop3", "pop3s", "ceiling", "tls_waiting", "several"])
+    ("smtp", 500, ("connections=4000",)),                      # 20 of each address, in the places of all
+], ids=["pop3", "pop3s", "ceiling", "tls_waiting", "several", "smtp"])
 def test_ten_thousand_silent_connections(bed, port, sources, more):
     """they do not keep somebody else from being served"""
     files(MANY)
     log = configure(bed, more)
-    session(bed, port)
-    addresses = ["127.1.0.%d" % (i + 1) for i in range(sources)]
+    mine = "pop3" if port == "smtp" else port
+    session(bed, mine)
+    addresses = ["127.1.%d.%d" % (i // 250, i % 250 + 1) for i in range(sources)]
     with Holding(bed.ports[port], addresses, MANY, hello() if port == "pop3s" else b""):
         took = []
         for _ in range(10):
-            took.append(session(bed, port))
+            took.append(session(bed, mine))
             time.sleep(0.1)
         print("%d connections of %d addresses to %s, %d held: a session took at most %.3f s, median %.3f s" %
               (MANY, sources, port, held(bed), max(took), sorted(took)[5]))
         assert max(took) < 2 * PROMISED
-    assert len(bed.log()) - log < 1 << 19  # no line for each
+        assert len(bed.log()) - log < 1 << 19  # no line for each
     bed.wait_log(r"warning crowded: \S+ .*(refused|made room)")  # once in ten seconds
+
+
+def network_of_our_own(fn, addresses):
+    """runs fn in a process with a network namespace of its own, whose loopback has these addresses; its exit status"""
+    def child():
+        if ctypes.CDLL(None).unshare(0x40000000):  # CLONE_NEWNET
+            os._exit(77)
+        for words in ["link set lo up"] + ["-6 addr add %s/64 dev lo nodad" % a for a in addresses]:
+            if subprocess.run(["ip"] + words.split()).returncode:
+                os._exit(77)
+        fn()
+
+    p = multiprocessing.Process(target=child)
+    p.start()
+    p.join(120)
+    return p.exitcode
+
+
+def one_network_is_one_address():
+    def connect(source):
+        s = socket.create_connection(("::1", 1110), timeout=20, source_address=(source, 0))
+        socks.append(s)
+        return s.recv(512)[:15]
+
+    socks, refused = [], b"-ERR [SYS/TEMP]"
+    bed = strict("address_waiting=3")
+    try:
+        with open(bed.target["config"], "a") as f:
+            f.write("listen = [::]:1110 pop3\n")
+        bed.restart()
+        for i in (1, 1, 2):
+            assert connect("2001:db8:0:1::%d" % i).startswith(b"+OK")
+        assert connect("2001:db8:0:1::3") == refused
+        assert connect("2001:db8:0:2::1").startswith(b"+OK")
+        assert connect("2001:db8:0:1::1") == refused
+        bed.wait_log(r"address_waiting addr=2001:db8:0:1::3: 1 refused")
+        socks[0].close()
+        time.sleep(0.5)
+        assert connect("2001:db8:0:1::3").startswith(b"+OK")
+        assert connect("2001:db8:0:1::1") == refused
+        time.sleep(6)  # now they have been silent for long enough
+        assert connect("2001:db8:0:1::1").startswith(b"+OK")
+        assert socks[1].recv(512).startswith(refused) and socks[1].recv(512) == b""
+    finally:
+        bed.close()
+
+
+@pytest.mark.root
+def test_an_ipv6_network_of_64_bits_is_one_address():
+    sources = ["2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:1::3", "2001:db8:0:2::1"]
+    status = network_of_our_own(one_network_is_one_address, sources)
+    if status == 77:
+        pytest.skip("no network namespace with addresses can be made here")
+    assert status == 0
 
 
 # ---- wrong passwords
