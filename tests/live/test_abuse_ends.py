@@ -76,7 +76,10 @@ class Tls:
             if done:
                 self.sent = sent
                 return True
-            self.into.write(sock.recv(65536))
+            data = sock.recv(65536)
+            if not data:
+                raise EOFError("no handshake")
+            self.into.write(data)
 
     def send(self, sock, data):
         self.tls.write(data)
