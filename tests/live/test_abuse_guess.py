@@ -9,7 +9,7 @@ import abuse
 import pytest
 from test_abuse_ends import connect
 
-ROUNDS = 20 if abuse.FULL else 4
+ROUNDS = 20 if abuse.FULL else 2
 TICK = 0.1
 
 
