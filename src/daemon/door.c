@@ -135,58 +135,6 @@ void door_rest(struct door *d)
         loop_stop(d->loop);
 }
 
-/* ---- certificates */
-
-static void replace(struct tls_context **old, struct tls_context *fresh)
-{
-    if (*old)
-        tls_context_free(*old);
-    *old = fresh;
-}
-
-static void take_file(int *kept, int fd)
-{
-    if (*kept >= 0)
-        close(*kept);
-    *kept = fd;
-}
-
-static void take_key(struct door *d, int key_fd)
-{
-    struct err err;
-    struct tls_context *fresh = NULL, *mail = NULL;
-    if (d->cert_fd < 0)
-        log_error("tls", "a key without its certificate");
-    else if (tls_context_new(&fresh, d->cert_fd, key_fd, "pop3", &err) < 0 ||
-             tls_context_new(&mail, d->cert_fd, key_fd, NULL, &err) < 0 ||
-             (d->client_ca_fd >= 0 && tls_context_ask(fresh, d->client_ca_fd, &err) < 0)) {
-        log_error("tls", "%s%s", err.text, d->tls ? ": the old certificate goes on" : "");
-        replace(&fresh, NULL);
-        replace(&mail, NULL);
-    } else {
-        replace(&d->tls, fresh);
-        replace(&d->tls_mail, mail);
-        log_info("tls", "certificate loaded, expires in %lld days", tls_context_expires(fresh) / 86400);
-    }
-    take_file(&d->cert_fd, -1);
-    take_file(&d->client_ca_fd, -1);
-    close(key_fd);
-}
-
-/* What comes before the key, both at the start and later. */
-static bool take_tls(struct door *d, const struct talk *t)
-{
-    if (t->type == TALK_CLIENT_CA)
-        take_file(&d->client_ca_fd, t->fd);
-    else if (t->type == TALK_CERT)
-        take_file(&d->cert_fd, t->fd);
-    else if (t->type == TALK_KEY)
-        take_key(d, t->fd);
-    else
-        return false;
-    return true;
-}
-
 /* ---- mail processes */
 
 static void worker_message(void *arg, const void *p, size_t n, int fd);
@@ -361,7 +309,7 @@ static bool master_says(void *arg, const struct talk *t)
     else if (t->type == TALK_WORKER)
         take_worker(d, t);
     else
-        return take_tls(d, t);
+        return door_tls_take(d, t);
     return true;
 }
 
@@ -370,7 +318,7 @@ static const struct start_events master_events = {master_says, stop, NULL};
 static void keep(void *arg, const struct talk *t)
 {
     struct door *d = arg;
-    if (take_tls(d, t))
+    if (door_tls_take(d, t))
         return;
     if (t->type == TALK_LISTEN && d->n_listeners < CONF_LISTENERS)
         d->listeners[d->n_listeners++] =
@@ -382,7 +330,8 @@ static void keep(void *arg, const struct talk *t)
 int door_run(void)
 {
     struct door *d = mem_alloc(sizeof *d);
-    d->cert_fd = d->client_ca_fd = d->spare_fd = -1;
+    d->spare_fd = -1;
+    door_tls_init(d);
     signal(SIGPIPE, SIG_IGN);
     start_role(&d->start, ROLE_DOOR, keep, d);
     tls_init(); /* what OpenSSL wants from files, it takes now */

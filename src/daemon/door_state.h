@@ -34,6 +34,14 @@ struct door_worker { /* a mail or deliver process */
     struct chan *chan;
 };
 
+/* Certificates that are being handed over: until the key comes, until the last pair comes. */
+struct door_tls {
+    struct tls_context *fresh, *fresh_mail;
+    int cert_fd, client_ca_fd;
+    unsigned pairs;
+    bool wrong; /* one of them cannot be used, so the old ones go on */
+};
+
 enum { DOOR_GONE = 64 }; /* workers that are gone and remembered: who names one late need not wait for it */
 
 /* Every connection that has not logged in has a place, in the line of its address; who waits for auth or a mail process, or has begun a
@@ -63,7 +71,7 @@ struct door {
     struct door_listener listeners[CONF_LISTENERS];
     unsigned n_listeners;
     struct tls_context *tls, *tls_mail; /* for POP3; for SMTP and LMTP, which have no ALPN */
-    int cert_fd, client_ca_fd; /* until the key comes */
+    struct door_tls certs;
     struct budget budget;
     unsigned tls_waiting;   /* TLS connections that have not logged in */
     unsigned tls_receiving; /* TLS connections over which mail comes in: they never log in */
@@ -87,6 +95,10 @@ void door_enter(const struct door_listener *l, int fd, const struct door_peer *p
 /* door_proxy.c: one connection from a proxy, which comes to door_enter or is closed */
 void door_proxy_begin(const struct door_listener *from, int fd, const char *address);
 void door_proxy_stop(struct door *d);
+
+/* door_tls.c: certificates. true: it was one of its messages, and the descriptor is taken */
+void door_tls_init(struct door *d);
+bool door_tls_take(struct door *d, const struct talk *t);
 
 /* door_place.c: who may come in, and who makes room */
 /* For a connection that has just been accepted as `fd`. false: there is no room for it, which is logged. */

@@ -147,10 +147,11 @@ static int take_file(struct master *m)
     else
         master_tell_all(m, &(struct talk){.type = TALK_CONF, .fd = m->conf_fd});
     struct child *door = master_find(m, ROLE_DOOR);
-    if (master_open_certificate(m, &m->conf, &err) < 0)
+    if (master_tls_open(m, &err) < 0)
         log_error("reload", "%s: the old certificate goes on", err.text);
     else if (door)
         (void)master_tell_certificate(m, door);
+    master_tls_watch(m);
     log_info("reload", "%s read", m->file);
     return 0;
 }
@@ -270,6 +271,7 @@ static int run(struct master *m)
         return EX_OSERR;
     master_watch_start(m);
     keep(m);
+    master_tls_watch(m);
     loop_run(m->loop);
     log_info("stop", "ended");
     log_on_failure(NULL);
@@ -277,6 +279,7 @@ static int run(struct master *m)
         loop_timer_free(m->kept[i].timer);
     master_watch_free(m);
     loop_timer_free(m->deadline);
+    loop_timer_free(m->tls.timer);
     loop_timer_free(log_again);
     loop_free(m->loop);
     return EX_OK;
@@ -285,7 +288,7 @@ static int run(struct master *m)
 int master_run(const char *file)
 {
     struct master m = {.file = file, .conf_fd = -1, .program_fd = -1, .mail_program_fd = -1, .log_fd = -1, .control_fd = -1,
-                       .pid_fd = -1, .cert_fd = -1, .key_fd = -1, .client_ca_fd = -1};
+                       .pid_fd = -1, .tls = {.client_ca_fd = -1}};
     struct err err;
     m.root = geteuid() == 0;
     signal(SIGPIPE, SIG_IGN);

@@ -60,34 +60,6 @@ int master_open_log(struct master *m, const struct conf *c, struct err *err)
     return 0;
 }
 
-/* The files of TLS, all or none of them anew. */
-int master_open_certificate(struct master *m, const struct conf *c, struct err *err)
-{
-    enum { CERT, KEY, CLIENT_CA, FILES };
-    const char *const paths[FILES] = {c->tls_cert, c->tls_key, c->tls_client_ca};
-    static const char *const options[FILES] = {"tls_cert", "tls_key", "tls_client_ca"};
-    int *const kept[FILES] = {&m->cert_fd, &m->key_fd, &m->client_ca_fd}, fds[FILES] = {-1, -1, -1};
-    if (!*c->tls_cert)
-        return 0;
-    for (int i = 0; i < FILES; i++) {
-        if (i == CLIENT_CA && !*paths[i])
-            continue;
-        fds[i] = open(paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fds[i] >= 0)
-            continue;
-        err_set(err, ERR_CONFIG, "%s %s: %s", options[i], paths[i], strerror(errno));
-        while (i--)
-            close(fds[i]);
-        return -1;
-    }
-    for (int i = 0; i < FILES; i++) {
-        if (*kept[i] >= 0)
-            close(*kept[i]);
-        *kept[i] = fds[i];
-    }
-    return 0;
-}
-
 static int open_pid_file(struct master *m, struct err *err)
 {
     char path[4096], text[32];
@@ -213,7 +185,7 @@ static int open_programs(struct master *m, struct err *err)
 int master_open_all(struct master *m, struct err *err)
 {
     if (make_run_dir(m, err) < 0 || open_pid_file(m, err) < 0 || open_programs(m, err) < 0 || open_roots(m, err) < 0 ||
-        open_listeners(m, err) < 0 || master_open_certificate(m, &m->conf, err) < 0)
+        open_listeners(m, err) < 0 || master_tls_open(m, err) < 0)
         return -1;
     return master_make_conf(m, err);
 }

@@ -53,15 +53,16 @@ void master_tell_all(struct master *m, const struct talk *t)
         (void)say(c, t); /* what it had before goes on */
 }
 
-int master_tell_certificate(struct master *m, struct child *door)
+int master_tell_certificate(const struct master *m, struct child *door)
 {
-    if (m->cert_fd < 0)
-        return 0;
-    if (m->client_ca_fd >= 0 && say(door, &(struct talk){.type = TALK_CLIENT_CA, .fd = m->client_ca_fd}) < 0)
+    const struct master_tls *t = &m->tls;
+    if (t->n && t->client_ca_fd >= 0 && say(door, &(struct talk){.type = TALK_CLIENT_CA, .fd = t->client_ca_fd}) < 0)
         return -1;
-    if (say(door, &(struct talk){.type = TALK_CERT, .fd = m->cert_fd}) < 0)
-        return -1;
-    return say(door, &(struct talk){.type = TALK_KEY, .fd = m->key_fd});
+    for (unsigned i = 0; i < t->n; i++)
+        if (say(door, &(struct talk){.type = TALK_CERT, .fd = t->pairs[i].cert_fd}) < 0 ||
+            say(door, &(struct talk){.type = TALK_KEY, .num = {t->n - 1 - i}, .fd = t->pairs[i].key_fd}) < 0)
+            return -1;
+    return 0;
 }
 
 /* What of the environment is passed on: nothing of who started the server, but what a debugging build or a preloaded library needs. */

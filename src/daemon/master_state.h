@@ -50,6 +50,29 @@ struct name { /* of a file that we have made; ino 0: none */
     ino_t ino;
 };
 
+struct master_pair {
+    int cert_fd, key_fd; /* memory files */
+};
+
+struct master_stamp { /* of a file; all 0: there is none */
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    struct timespec mtime, ctime;
+};
+
+enum { MASTER_PAIRS = 1 + CONF_PAIRS };
+
+/* Certificates and keys (master_tls.c): what was good last, and what the files were like when they were looked at last. */
+struct master_tls {
+    struct loop_timer *timer; /* of the next look */
+    struct master_stamp seen[MASTER_PAIRS][2], seen_client_ca;
+    struct master_pair pairs[MASTER_PAIRS];
+    unsigned n;
+    int client_ca_fd; /* -1: clients are not asked for certificates */
+    bool changed[MASTER_PAIRS], client_ca_changed, unsettled;
+};
+
 struct master {
     struct loop *loop;
     const char *file;
@@ -66,8 +89,7 @@ struct master {
     struct name listen_name[CONF_LISTENERS]; /* of the unix sockets among them */
     int control_fd;
     int pid_fd;
-    int cert_fd, key_fd; /* -1: no TLS */
-    int client_ca_fd;    /* -1: clients are not asked for certificates */
+    struct master_tls tls;
     struct store_root roots[CONF_ROOTS];
     struct loop_timer *deadline;
     struct watch watch;
@@ -76,9 +98,12 @@ struct master {
 /* master_files.c: all that is opened for others */
 int master_open_all(struct master *m, struct err *err);
 int master_open_log(struct master *m, const struct conf *c, struct err *err);
-int master_open_certificate(struct master *m, const struct conf *c, struct err *err);
 int master_make_conf(struct master *m, struct err *err);
 void master_close_all(struct master *m);
+
+/* master_tls.c: certificates and keys */
+int master_tls_open(struct master *m, struct err *err); /* all or none of them anew; where there are none, what there was stays */
+void master_tls_watch(struct master *m);                /* from now on, as the configuration says */
 
 /* master_roles.c: children and the channels between them */
 void master_keep(struct kept *k); /* starts it, and again whenever it ends */
@@ -86,7 +111,7 @@ void master_keep(struct kept *k); /* starts it, and again whenever it ends */
 int master_start_worker(struct master *m, uint32_t uid, uint32_t gid, uint32_t what, const char *store, uint32_t token, struct err *err);
 void master_reap(struct master *m); /* after SIGCHLD */
 void master_tell_all(struct master *m, const struct talk *t); /* t->fd is copied for each, and stays the caller's */
-int master_tell_certificate(struct master *m, struct child *door); /* -1: it has not got it */
+int master_tell_certificate(const struct master *m, struct child *door); /* -1: it has not got it */
 struct child *master_find(const struct master *m, enum role role);
 
 /* master_watch.c: what the service manager is told. Nobody listens, or there is none: nothing happens. */

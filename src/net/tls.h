@@ -23,13 +23,20 @@ void tls_init(void);
 /* From descriptors of a PEM chain and its key (read from their start, not closed). Errors are worded for an administrator:
  * unreadable, not PEM, key does not fit the certificate. */
 int tls_context_new(struct tls_context **c, int cert_fd, int key_fd, const char *alpn, struct err *err);
+/* A further certificate, for whoever asks for one of its names (SNI, RFC 6066 §3); where two are for one name the first, or as the client
+ * can use their keys. Before any stream. */
+int tls_context_add(struct tls_context *c, int cert_fd, int key_fd, struct err *err);
+enum { TLS_HOST_MAX = 255 };
+/* Of certificate i, counted from 0: a name that an earlier one with a key of the same kind has too. false: none. */
+bool tls_context_clash(const struct tls_context *c, unsigned i, unsigned *with, char name[TLS_HOST_MAX + 1]);
+bool tls_context_has_name(const struct tls_context *c, unsigned i); /* of a host */
 /* Clients are asked for a certificate that was issued by one of these (PEM, read from its start, not closed). One that is shown and
  * not to be believed ends the handshake; without one a client is served as before. Before any stream. */
 int tls_context_ask(struct tls_context *c, int ca_fd, struct err *err);
 /* Streams made before keep the context they were made with. Counted: the last stream ends it. */
 struct tls_context *tls_context_ref(struct tls_context *c);
 void tls_context_free(struct tls_context *c);
-/* Seconds until the certificate expires (negative: it has). */
+/* Seconds until the first of the certificates expires (negative: it has). */
 long long tls_context_expires(const struct tls_context *c);
 
 /* FAILED: err's kind is ERR_TEMP if the socket broke, else ERR_INPUT. */

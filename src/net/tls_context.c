@@ -1,19 +1,16 @@
 /* tls_context: certificates, keys, and what a handshake may agree on. Made in the door, of descriptors that the master
  * opened. */
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "net/tls_cert.h"
 #include "net/tls_impl.h"
-
-enum { PEM_MAX = 1 << 20 };
 
 void tls_init(void)
 {
@@ -37,114 +34,69 @@ void tls_word(struct err *err, enum err_kind kind, const char *prefix)
     ERR_clear_error();
 }
 
-/* ---- certificate and key */
+/* ---- certificates and keys */
 
-/* All of a file, to be wiped: it may be the key. */
-static char *read_all(int fd, size_t *n, const char *what, struct err *err)
+static int use_cert(SSL_CTX *ssl, const struct tls_cert *cert, struct err *err)
 {
-    char *p = mem_resize(NULL, PEM_MAX);
-    ssize_t got = 0;
-    *n = 0;
-    while (*n < PEM_MAX && (got = pread(fd, p + *n, PEM_MAX - *n, (off_t)*n)) != 0) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            break;
-        *n += (size_t)got;
-    }
-    if (got == 0 && *n > 0)
-        return p;
-    if (got < 0)
-        err_set(err, ERR_CONFIG, "%s cannot be read: %s", what, strerror(errno));
-    else
-        err_set(err, ERR_CONFIG, "%s is %s", what, *n ? "too long" : "empty");
-    mem_wipe(p, *n);
-    mem_free(p);
-    return NULL;
-}
-
-static BIO *bio_of(char *p, size_t n)
-{
-    BIO *bio = BIO_new_mem_buf(p, (int)n);
-    if (!bio)
-        abort(); /* out of memory */
-    return bio;
-}
-
-static bool at_end_of_pem(void)
-{
-    unsigned long e = ERR_peek_last_error();
-    bool end = ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
-    if (end)
-        ERR_clear_error();
-    return end;
-}
-
-static void note_expiry(struct tls_context *c, const X509 *cert)
-{
-    struct tm when;
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &when) == 1)
-        c->expires = timegm(&when);
-}
-
-static int use_chain(struct tls_context *c, BIO *pem, struct err *err)
-{
-    X509 *cert = PEM_read_bio_X509(pem, NULL, NULL, NULL);
-    if (!cert && at_end_of_pem())
-        return err_set(err, ERR_CONFIG, "the certificate file holds no certificate in PEM form");
-    int used = cert ? SSL_CTX_use_certificate(c->ssl, cert) : 0;
-    if (used)
-        note_expiry(c, cert);
-    X509_free(cert);
-    while (used && (cert = PEM_read_bio_X509(pem, NULL, NULL, NULL)))
-        if (!(used = (int)SSL_CTX_add0_chain_cert(c->ssl, cert)))
-            X509_free(cert);
-    if (used && at_end_of_pem())
+    if (SSL_CTX_use_cert_and_key(ssl, cert->cert, cert->key, cert->chain, 1) == 1)
         return 0;
     tls_word(err, ERR_CONFIG, "the certificate file cannot be used");
     return -1;
 }
 
-static int no_passphrase(char *room, int size, int writing, void *asked)
+/* By a context that is thrown away: one that stands beside others shows only in a handshake whether it can be used. */
+static int try_cert(const struct tls_cert *cert, struct err *err)
 {
-    *(bool *)asked = true;
-    return -1;
+    SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
+    int failed = ssl ? use_cert(ssl, cert, err) : err_set(err, ERR_PERM, "OpenSSL cannot start");
+    SSL_CTX_free(ssl);
+    return failed;
 }
 
-static int use_key(struct tls_context *c, BIO *pem, struct err *err)
+static void keep_cert(struct tls_context *c, const struct tls_cert *cert)
 {
-    static const char mark[] = "PRIVATE KEY-----";
-    char *text;
-    long n = BIO_get_mem_data(pem, &text);
-    if (!memmem(text, (size_t)n, mark, sizeof mark - 1))
-        return err_set(err, ERR_CONFIG, "the key file holds no private key in PEM form");
-    bool asked = false;
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_passphrase, &asked);
-    if (!key && asked) {
-        ERR_clear_error();
-        return err_set(err, ERR_CONFIG, "the key is encrypted; a server needs one without a passphrase");
+    struct tm when;
+    c->certs = mem_resize(c->certs, (c->n_certs + 1) * sizeof *c->certs);
+    c->certs[c->n_certs++] = *cert;
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(cert->cert), &when) == 1 && (c->n_certs == 1 || timegm(&when) < c->expires))
+        c->expires = timegm(&when);
+}
+
+/* Those that are for this name: the first, and beside it what has a key of another kind (each is a slot of OpenSSL's, which an earlier
+ * one keeps). false: none of them. */
+static bool use_named(SSL *ssl, const struct tls_context *c, const char *host, bool exactly)
+{
+    bool found = false;
+    for (unsigned i = 0; i < c->n_certs; i++) {
+        const struct tls_cert *cert = &c->certs[i];
+        if (!tls_cert_is_for(cert, host, exactly))
+            continue;
+        if (!found)
+            SSL_certs_clear(ssl);
+        found |= SSL_use_cert_and_key(ssl, cert->cert, cert->key, cert->chain, 0) == 1;
     }
-    if (key && X509_check_private_key(SSL_CTX_get0_certificate(c->ssl), key) != 1) {
-        ERR_clear_error();
-        EVP_PKEY_free(key);
-        return err_set(err, ERR_CONFIG, "the key does not fit the (first) certificate");
-    }
-    int used = key ? SSL_CTX_use_PrivateKey(c->ssl, key) : 0;
-    EVP_PKEY_free(key);
-    if (used)
-        return 0;
-    tls_word(err, ERR_CONFIG, "the key cannot be used");
-    return -1;
+    ERR_clear_error();
+    return found;
+}
+
+/* Who asks for a name that is nowhere, or for none, gets the first (RFC 6066 §3 lets a server go on). */
+static int choose_cert(SSL *ssl, void *arg)
+{
+    const struct tls_context *c = arg;
+    const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (host && !use_named(ssl, c, host, true))
+        (void)use_named(ssl, c, host, false);
+    return 1;
 }
 
 static int use_file(struct tls_context *c, int fd, const char *what,
                     int (*use)(struct tls_context *, BIO *, struct err *), struct err *err)
 {
     size_t n;
-    char *text = read_all(fd, &n, what, err);
+    char *text = tls_file_read(fd, &n, what, err);
     if (!text)
         return -1;
-    BIO *pem = bio_of(text, n);
+    BIO *pem = tls_bio_of(text, n);
     int failed = use(c, pem, err);
     BIO_free(pem);
     mem_wipe(text, n);
@@ -164,7 +116,7 @@ static int use_issuers(struct tls_context *c, BIO *pem, struct err *err)
         X509_free(cert);
         n++;
     }
-    if (good && at_end_of_pem()) {
+    if (good && tls_at_end_of_pem()) {
         SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
         return n ? 0 : err_set(err, ERR_CONFIG, "the file of clients' issuers holds no certificate in PEM form");
     }
@@ -218,6 +170,19 @@ static void set_rules(struct tls_context *c)
 
 /* ---- life */
 
+static int take_cert(struct tls_context *c, int cert_fd, int key_fd, struct err *err)
+{
+    struct tls_cert cert;
+    if (tls_cert_read(&cert, cert_fd, key_fd, err) < 0)
+        return -1;
+    if (try_cert(&cert, err) < 0) {
+        tls_cert_free(&cert);
+        return -1;
+    }
+    keep_cert(c, &cert);
+    return 0;
+}
+
 int tls_context_new(struct tls_context **made, int cert_fd, int key_fd, const char *alpn, struct err *err)
 {
     struct tls_context *c = mem_alloc(sizeof *c);
@@ -231,14 +196,36 @@ int tls_context_new(struct tls_context **made, int cert_fd, int key_fd, const ch
     } else {
         set_rules(c);
         set_alpn(c, alpn);
-        if (use_file(c, cert_fd, "the certificate file", use_chain, err) == 0 &&
-            use_file(c, key_fd, "the key file", use_key, err) == 0) {
+        if (take_cert(c, cert_fd, key_fd, err) == 0 && use_cert(c->ssl, &c->certs[0], err) == 0) {
             *made = c;
             return 0;
         }
     }
     tls_context_free(c);
     return -1;
+}
+
+int tls_context_add(struct tls_context *c, int cert_fd, int key_fd, struct err *err)
+{
+    if (take_cert(c, cert_fd, key_fd, err) < 0)
+        return -1;
+    SSL_CTX_set_cert_cb(c->ssl, choose_cert, c);
+    return 0;
+}
+
+bool tls_context_clash(const struct tls_context *c, unsigned i, unsigned *with, char name[TLS_HOST_MAX + 1])
+{
+    const struct tls_cert *certs = c->certs;
+    for (*with = 0; *with < i; ++*with)
+        if (EVP_PKEY_get_base_id(certs[i].key) == EVP_PKEY_get_base_id(certs[*with].key) &&
+            tls_cert_same_name(&certs[i], &certs[*with], name, TLS_HOST_MAX + 1))
+            return true;
+    return false;
+}
+
+bool tls_context_has_name(const struct tls_context *c, unsigned i)
+{
+    return tls_cert_has_name(&c->certs[i]);
 }
 
 int tls_context_ask(struct tls_context *c, int ca_fd, struct err *err)
@@ -258,6 +245,9 @@ void tls_context_free(struct tls_context *c)
         return;
     SSL_CTX_free(c->ssl);
     BIO_meth_free(c->bio);
+    for (unsigned i = 0; i < c->n_certs; i++)
+        tls_cert_free(&c->certs[i]);
+    mem_free(c->certs);
     mem_free(c->gather);
     mem_free(c);
 }

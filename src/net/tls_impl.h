@@ -14,8 +14,9 @@ enum {
 
 struct tls_context {
     SSL_CTX *ssl;
+    struct tls_cert *certs; /* the first is for whoever asks for no name that is here */
     BIO_METHOD *bio; /* how streams reach their sockets; made by the first */
-    unsigned refs;
+    unsigned n_certs, refs;
     unsigned char alpn[32]; /* as on the wire: length and name */
     unsigned alpn_len;
     long long expires; /* seconds since 1970 */
