@@ -9,12 +9,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/proxy.h"
 
 /* proxy-protocol.txt asks a receiver for three seconds or more. */
 enum { HEADER_MS = 5000, PIECE = 512 };
+/* Who is turned away has a line in the log, but for a flood of them: so many in so long. */
+enum { LINES = 100, LINES_MS = 10000 };
 
 struct door_proxied {
     struct door *door;
@@ -36,10 +39,22 @@ static void let_go(struct door_proxied *c)
     mem_free(c);
 }
 
+static void tell(const struct door_proxied *c, struct door_refusals *r, const char *why)
+{
+    uint64_t now = clock_ms();
+    if (now - r->since >= LINES_MS) {
+        if (r->count > LINES)
+            log_warning("proxy", "not_shown=%u closed", r->count - LINES);
+        *r = (struct door_refusals){.since = now};
+    }
+    if (++r->count <= LINES)
+        log_warning("proxy", "service=%s addr=%s closed: %s", conf_service_name(c->from->service), talk_word(c->address), why);
+}
+
 static void refuse(struct door_proxied *c, const char *why)
 {
     struct door *d = c->door;
-    log_warning("proxy", "service=%s addr=%s closed: %s", conf_service_name(c->from->service), talk_word(c->address), why);
+    tell(c, &d->refusals, why);
     close(c->fd);
     let_go(c);
     door_rest(d);

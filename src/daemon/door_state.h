@@ -34,6 +34,11 @@ struct door_worker { /* a mail or deliver process */
     struct chan *chan;
 };
 
+struct door_refusals { /* at proxies' listeners, since `since` (ms) */
+    uint64_t since;
+    unsigned count;
+};
+
 /* Certificates that are being handed over: until the key comes, until the last pair comes. */
 struct door_tls {
     struct tls_context *fresh, *fresh_mail;
@@ -72,6 +77,7 @@ struct door {
     unsigned n_listeners;
     struct tls_context *tls, *tls_mail; /* for POP3; for SMTP and LMTP, which have no ALPN */
     struct door_tls certs;
+    struct door_refusals refusals;
     struct budget budget;
     unsigned tls_waiting;   /* TLS connections that have not logged in */
     unsigned tls_receiving; /* TLS connections over which mail comes in: they never log in */

@@ -1,6 +1,7 @@
 """Listeners behind a proxy (haproxy's proxy-protocol.txt): whom the header names is the client for all that follows, and nobody but the
 proxies of proxy_networks is listened to. The proxy is 127.0.0.2, a stranger 127.0.0.1."""
 import os
+import re
 import signal
 import socket
 import ssl
@@ -290,6 +291,15 @@ def test_silence(bed):
     assert 4 < time.monotonic() - began
     bed.wait_log(r"service=pop3 addr=%s closed: it said no header\n" % PROXY, start=start)
     bed.wait_log(r"service=pop3s addr=%s closed: its header did not come to an end\n" % PROXY, start=start)
+
+
+def test_a_flood_is_no_flood_of_lines(bed):
+    start = len(bed.log())
+    for _ in range(300):
+        connect(bed, "pop3", STRANGER).close()
+    Behind(bed, v2()).quit()
+    time.sleep(0.2)
+    assert len(re.findall(r"warning proxy: ", bed.log()[start:])) <= 200  # a hundred in ten seconds, of which two may have begun
 
 
 def test_the_end_of_the_server(bed):

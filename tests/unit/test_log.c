@@ -85,6 +85,10 @@ static void syslog_has_another(void **state)
     assert_true(matches(take(), "^<22>"));
     log_debug("e", "k=%d", 1);
     assert_true(matches(take(), "^<23>"));
+    log_format_set(LOG_JSON);
+    log_error("e", "k=%d", 1);
+    log_format_set(LOG_TEXT);
+    assert_true(matches(take(), "^<19>bustiad\\[[0-9]+\\]: \\{\"time\":\".*,\"role\":\"door\",\"level\":\"error\",\"event\":\"e\",\"fields\":\\{\"k\":1\\},\"message\":\"\"\\}$"));
     close_ends();
 }
 
