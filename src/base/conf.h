@@ -84,7 +84,8 @@ struct conf {
     uint64_t deliver_threads;      /* deliveries side by side in a process */
     uint64_t delivery_timeout;     /* ms until a delivery that does not come to its end is a passing trouble */
     /* roles */
-    char *door_user, *auth_user, *control_user; /* names or numbers */
+    char *door_user, *auth_user, *control_user, *metrics_user; /* names or numbers */
+    char *metrics_listen;        /* ADDRESS:PORT on loopback; "" = nobody is served */
     char *run_dir;               /* control socket */
     char *pid_file;              /* "" = run_dir/bustiad.pid */
     /* log */

@@ -131,6 +131,18 @@ static void fit_listeners(const struct fit *f)
     }
 }
 
+static void fit_metrics(const struct fit *f)
+{
+    const struct conf *c = f->c;
+    struct conf_address a, b;
+    if (!*c->metrics_listen || conf_address_read(span_of(c->metrics_listen), &a))
+        return;
+    for (unsigned i = 0; i < c->listeners; i++)
+        if (!conf_listener_unix(&c->listen[i]) && !conf_address_read(span_of(c->listen[i].address), &b) && conf_address_clash(&a, &b))
+            conf_problem_add(f->p, conf_line(c, "metrics_listen"), true, "metrics_listen = %s clashes with listen = %s; take another port",
+                             c->metrics_listen, c->listen[i].address);
+}
+
 /* The server's own socket in run_dir is not to be listened on as well, and none may stand where mailboxes' users write.
  */
 static void fit_socket(const struct fit *f, const struct conf_listener *l)
@@ -290,6 +302,7 @@ void conf_fit(const struct conf *c, const bool wrong[CONF_OPTIONS], struct conf_
     fit_tls(&f);
     fit_listeners(&f);
     fit_proxies(&f);
+    fit_metrics(&f);
     for (unsigned i = 0; i < c->listeners; i++)
         fit_socket(&f, &c->listen[i]);
     fit_networks(&f, "cleartext_networks", c->cleartext_networks, "passwords are taken without TLS");

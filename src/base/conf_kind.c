@@ -69,6 +69,19 @@ static bool host_read(const struct conf_option *o, void *base, struct span value
     return text_copy(o, base, value);
 }
 
+/* What is served there is for this machine. */
+static bool loopback_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
+{
+    struct conf_address a;
+    (void)line;
+    if (!value.n)
+        return text_copy(o, base, value);
+    const char *wrong = conf_address_read(value, &a);
+    if (!wrong && !conf_address_loopback(&a))
+        wrong = "is not of this machine's loopback; write for instance 127.0.0.1:9110";
+    return wrong ? conf_say(why, wrong) : text_copy(o, base, value);
+}
+
 static bool file_read(const struct conf_option *o, void *base, struct span value, unsigned line, char why[CONF_WHY])
 {
     (void)line;
@@ -355,6 +368,7 @@ static void nothing_free(const struct conf_option *o, void *base)
 const struct conf_kind
     CONF_KIND_TEXT     = {"TEXT",       text_read,     conf_text_print,   conf_text_free, NULL},
     CONF_KIND_HOST     = {"HOST",       host_read,     conf_text_print,   conf_text_free, NULL},
+    CONF_KIND_LOOPBACK = {"ADDRESS:PORT", loopback_read, conf_text_print, conf_text_free, NULL},
     CONF_KIND_FILE     = {"PATH",       file_read,     conf_text_print,   conf_text_free, NULL},
     CONF_KIND_NETWORKS = {"NETWORK ...", networks_read, conf_text_print,   conf_text_free, NULL},
     CONF_KIND_WORDS    = {"WORD ...",    words_read,    conf_text_print,   conf_text_free, NULL},

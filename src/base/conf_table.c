@@ -139,11 +139,16 @@ static const struct conf_option table[] = {
      .about = "As whom the process that knows the users runs."},
     {"control_user", &CONF_KIND_USER, AT(control_user), "bustia-control",
      .about = "As whom the process that answers `bustia who` and `bustia kick` runs."},
+    {"metrics_user", &CONF_KIND_USER, AT(metrics_user), "bustia-metrics",
+     .about = "As whom the process that serves metrics_listen runs. Needed only with it."},
     {"run_dir", &CONF_KIND_FILE, AT(run_dir), "/run/bustia",
      .about = "The folder of the control socket; made at the start if it is missing."},
     {"pid_file", &CONF_KIND_FILE, AT(pid_file), "",
      .said = "bustiad.pid in run_dir",
      .about = "The file that holds the number of the master process."},
+    {"metrics_listen", &CONF_KIND_LOOPBACK, AT(metrics_listen), "",
+     .about = "Where counters and latencies are served, by HTTP, at /metrics in the text format of OpenMetrics: an address of this "
+              "machine's loopback, for instance 127.0.0.1:9110. Everybody on this machine can read them. Nothing: nowhere."},
 
     {"log", &CONF_KIND_WORD, AT(log), "stderr", .words = log_places,
      .group = "The log", .reloads = true,

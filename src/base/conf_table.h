@@ -52,7 +52,7 @@ extern const struct conf_schema conf_schema_server, conf_schema_accounts;
 unsigned conf_find(const struct conf_schema *s, struct span name); /* s->count: no such option */
 
 extern const struct conf_kind CONF_KIND_LISTEN, CONF_KIND_PAIR, CONF_KIND_TEXT, CONF_KIND_HOST, CONF_KIND_FILE, CONF_KIND_NETWORKS, CONF_KIND_WORDS,
-    CONF_KIND_ROOT, CONF_KIND_STORE, CONF_KIND_USER, CONF_KIND_NAME, CONF_KIND_NUMBER, CONF_KIND_TIME, CONF_KIND_DAYS, CONF_KIND_SIZE, CONF_KIND_YES,
+    CONF_KIND_ROOT, CONF_KIND_STORE, CONF_KIND_USER, CONF_KIND_NAME, CONF_KIND_NUMBER, CONF_KIND_TIME, CONF_KIND_DAYS, CONF_KIND_SIZE, CONF_KIND_YES, CONF_KIND_LOOPBACK,
     CONF_KIND_WORD;
 
 /* For kinds of their own: false and *why; a text field, which then owns `text`. */

@@ -201,6 +201,11 @@ static void serve(void *arg)
         }
 }
 
+struct event_base *loop_event_base(struct loop *l)
+{
+    return l->base;
+}
+
 void loop_run(struct loop *l)
 {
     calls_start(l->calls);

@@ -19,6 +19,10 @@ void loop_free(struct loop *l); /* the caller's sources are freed before; waits 
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l); /* from a handler */
 
+/* For the one module beside this that names the library (daemon/metrics): what it adds runs inside libevent. */
+struct event_base;
+struct event_base *loop_event_base(struct loop *l);
+
 /* ---- descriptors. Level-triggered. The descriptor stays the caller's: free the source, then close. */
 struct loop_fd;
 typedef void loop_fd_fn(void *arg, bool readable, bool writable);

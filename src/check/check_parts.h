@@ -7,11 +7,11 @@
 #include "base/conf.h"
 #include "user/users.h"
 
-enum { CHECK_ROLES = 3 };
+enum { CHECK_ROLES = 4 };
 
 struct check_role {
     const char *option; /* "door_user" */
-    const char *name;   /* its value */
+    const char *name;   /* its value; NULL: the role is not there */
     bool found;
     uint32_t uid, gid;
     struct err err; /* why not */
@@ -25,7 +25,7 @@ struct check {
     struct check_role roles[CHECK_ROLES]; /* not found: as root only */
 };
 
-enum { CHECK_DOOR, CHECK_AUTH, CHECK_CONTROL };
+enum { CHECK_DOOR, CHECK_AUTH, CHECK_CONTROL, CHECK_METRICS };
 
 void check_begin(struct check *k, const struct conf *c, const char *file, struct conf_problems *p); /* finds the roles' accounts */
 void check_roles(const struct check *k);

@@ -141,9 +141,22 @@ static void check_one(const struct check *k, const struct conf_listener *l, bool
         conf_problem_add(k->p, l->line, true, "listen = %s: %s", l->address, strerror(wrong));
 }
 
+static void check_metrics(const struct check *k, bool runs)
+{
+    const char *at = k->c->metrics_listen;
+    struct conf_address a;
+    int wrong = !*at || inherited_find(at) >= 0 || conf_address_read(span_of(at), &a) ? 0 : try_bind(&a);
+    if (wrong == EADDRINUSE && !runs)
+        conf_problem_add(k->p, conf_line(k->c, "metrics_listen"), false,
+                         "metrics_listen = %s: another program has the port already; `ss -ltnp sport = :%u` tells which", at, a.port);
+    else if (wrong && wrong != EADDRINUSE)
+        conf_problem_add(k->p, conf_line(k->c, "metrics_listen"), true, "metrics_listen = %s: %s", at, strerror(wrong));
+}
+
 void check_ports(const struct check *k)
 {
     bool runs = server_runs(k);
     for (unsigned i = 0; i < k->c->listeners; i++)
         check_one(k, &k->c->listen[i], runs);
+    check_metrics(k, runs);
 }

@@ -10,14 +10,18 @@ void check_begin(struct check *k, const struct conf *c, const char *file, struct
     k->roles[CHECK_DOOR] = (struct check_role){.option = "door_user", .name = c->door_user};
     k->roles[CHECK_AUTH] = (struct check_role){.option = "auth_user", .name = c->auth_user};
     k->roles[CHECK_CONTROL] = (struct check_role){.option = "control_user", .name = c->control_user};
+    if (*c->metrics_listen)
+        k->roles[CHECK_METRICS] = (struct check_role){.option = "metrics_user", .name = c->metrics_user};
     for (unsigned i = 0; k->root && i < CHECK_ROLES; i++) {
         struct check_role *r = &k->roles[i];
-        r->found = account_find(r->name, &r->uid, &r->gid, &r->err) == 0;
+        r->found = r->name && account_find(r->name, &r->uid, &r->gid, &r->err) == 0;
     }
 }
 
 static void check_role(const struct check *k, const struct check_role *r)
 {
+    if (!r->name)
+        return;
     unsigned line = conf_line(k->c, r->option);
     if (!r->found)
         conf_problem_add(k->p, line, true,

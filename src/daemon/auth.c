@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "daemon/auth_state.h"
 
 /* ---- doors */
@@ -154,6 +155,7 @@ int auth_run(void)
     struct err err;
     signal(SIGPIPE, SIG_IGN);
     start_role(&a->start, ROLE_AUTH, keep, a);
+    metric_set(METRIC_SESSIONS, 0); /* what runs is told */
     if (sasl_new(&a->sasl, a->start.conf.sasl_mechanisms, &err) < 0) {
         log_error("start", "%s", err.text);
         return EX_CONFIG;

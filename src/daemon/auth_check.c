@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "user/secret.h"
 #include "wire/pop3_server.h"
 
@@ -56,6 +57,7 @@ static void check_done(struct loop_call *call)
     auth_queue_done(a);
     if (s)
         s->abandoned = NULL;
+    metric_add(METRIC_CHECKS, 1);
     if (c->result < 0)
         log_error("verifier", "user=%s %s", log_quote_text(c->user.name), c->err.text);
     if (c->exists && c->ok)
@@ -103,6 +105,7 @@ static void check_password(struct auth *a, struct auth_session *s, struct span n
     }
     exists = exists && !u.disabled && *u.verifier;
     if (exists && auth_remembers(a, &u, password)) {
+        metric_add(METRIC_CHECKS + 1, 1);
         auth_grant(a, s, &u);
         user_free(&u);
         return;

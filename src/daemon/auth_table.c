@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 
 enum { COUNT_PARTS = 64 };
 
@@ -91,6 +92,7 @@ void auth_hold(struct auth *a, struct auth_session *s)
     auth_limit_count(a, s);
     s->worker->sessions++;
     a->running++;
+    metric_set(METRIC_SESSIONS, a->running);
     count_away(a, s, 1);
 }
 
@@ -99,6 +101,7 @@ void auth_release(struct auth *a, struct auth_session *s)
     struct auth_worker *w = s->worker;
     s->worker = NULL;
     a->running--;
+    metric_set(METRIC_SESSIONS, a->running);
     count_away(a, s, -1);
     if (--w->sessions > 0)
         return;

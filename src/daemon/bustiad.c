@@ -9,6 +9,7 @@
 #include "daemon/control.h"
 #include "daemon/door.h"
 #include "daemon/master.h"
+#include "daemon/metrics.h"
 #include "daemon/probe.h"
 #include "daemon/role.h"
 
@@ -19,7 +20,7 @@
 static const char usage[] =
     "usage: bustiad [-c FILE]            run the server in the foreground\n"
     "       bustiad --version\n"
-    "       bustiad [-c FILE] --probe master|door|auth|mail|deliver|control [OTHERS-FILE]\n"
+    "       bustiad [-c FILE] --probe master|door|auth|mail|deliver|control|metrics [OTHERS-FILE]\n"
     "                                    seal this process as that role and try what it must not be able to do\n";
 
 struct start_row {
@@ -32,6 +33,7 @@ static const struct start_row start_rows[] = {
     {"door", door_run},
     {"auth", auth_run},
     {"control", control_run},
+    {"metrics", metrics_run},
 };
 
 static int run_role(const char *name)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "store/open.h"
 
 enum {
@@ -102,8 +103,11 @@ static void say(struct deliver *d, struct talk_id id, enum talk_type type, uint3
 void deliver_answer(struct deliver_target *t, enum talk_type type, enum smtp_verdict verdict)
 {
     say(t->letter->deliver, t->letter->id, type, t->number, verdict);
-    if (type == TALK_DELIVERED || (type == TALK_PREPARED && verdict != SMTP_OK))
+    if (type == TALK_DELIVERED || (type == TALK_PREPARED && verdict != SMTP_OK)) {
+        /* What is behind SMTP_TEMP is to come again, too. */
+        metric_add(METRIC_DELIVERIES + (verdict > SMTP_TEMP ? SMTP_TEMP : verdict), 1);
         deliver_target_end(t);
+    }
 }
 
 /* ---- auth: who may be delivered to */

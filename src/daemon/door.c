@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "daemon/door_state.h"
 
 enum { ACCEPT_BATCH = 32, ACCEPT_PAUSE_MS = 100, AUTH_PATIENCE_MS = 2000 };
@@ -33,6 +34,7 @@ static void accept_again(void *arg)
 static void turn_away(const struct door_listener *l, int fd)
 {
     static const char text[] = "-ERR [SYS/TEMP] too many connections, try again later\r\n";
+    metric_add(METRIC_TURNED_AWAY, 1);
     if (l->service == CONF_LMTP || l->service == CONF_SMTP) {
         door_smtp_turn_away(l->door, fd);
         return;
@@ -45,9 +47,12 @@ static void turn_away(const struct door_listener *l, int fd)
 /* Nobody has the place that the new one needs: refused. */
 void door_enter(const struct door_listener *l, int fd, const struct door_peer *peer)
 {
-    if (!door_place_free(l->door, l->service, peer->address, fd))
+    if (!door_place_free(l->door, l->service, peer->address, fd)) {
         turn_away(l, fd);
-    else if (l->service == CONF_LMTP || l->service == CONF_SMTP)
+        return;
+    }
+    metric_add(METRIC_CONNECTIONS + l->service, 1);
+    if (l->service == CONF_LMTP || l->service == CONF_SMTP)
         door_smtp_begin(l, fd, peer);
     else
         door_pop3_begin(l, fd, peer);
@@ -334,6 +339,8 @@ int door_run(void)
     door_tls_init(d);
     signal(SIGPIPE, SIG_IGN);
     start_role(&d->start, ROLE_DOOR, keep, d);
+    for (unsigned i = 0; i < METRIC_SERVICES; i++) /* those of a door before this one are gone */
+        metric_set(METRIC_HELD + i, 0);
     tls_init(); /* what OpenSSL wants from files, it takes now */
     start_seal(&d->start, start_empty_root(&d->start), NULL, 0);
     d->budget.ceiling = d->start.conf.memory_buffers;

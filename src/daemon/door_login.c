@@ -10,7 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "base/metric.h"
 
 /* ---- the question */
 
@@ -38,13 +40,31 @@ static struct span tls_text(const struct door_session *s, struct span mechanism,
     return (struct span){out, (size_t)n + b.n};
 }
 
+static unsigned mechanism_of(const struct pop3_auth *a)
+{
+    if (a->how == POP3_AUTH_PASS || a->how == POP3_AUTH_APOP)
+        return metric_mechanism(a->how == POP3_AUTH_PASS ? "PASS" : "APOP", 4);
+    return metric_mechanism(a->mechanism.p, a->mechanism.n);
+}
+
+static void count(const struct door_session *s, enum err_kind kind)
+{
+    metric_add(METRIC_LOGINS + s->mechanism * METRIC_RESULTS + metric_result_of(kind), 1);
+    if (kind == ERR_NONE)
+        metric_took(METRIC_LOGIN_TIME, clock_us() - s->asked);
+}
+
 bool door_ask(struct door_session *s)
 {
     char below[TLS_TEXT];
     struct door *d = s->door;
     const struct pop3_auth *a = &s->pop3.auth;
     struct talk t = {.type = TALK_VERIFY, .id = {d->start.generation, s->n}, .fd = -1};
+    if (a->how != POP3_AUTH_SASL_STEP)
+        s->mechanism = mechanism_of(a);
+    s->asked = clock_us();
     if (!d->auth) {
+        count(s, ERR_TEMP);
         pop3_server_denied(&s->pop3, ERR_TEMP, conn_out(s->conn));
         return true;
     }
@@ -98,6 +118,7 @@ static void number_again(struct door_session *s)
 
 static void deny(struct door_session *s, enum err_kind kind)
 {
+    count(s, kind == ERR_NONE ? ERR_TEMP : kind);
     number_again(s);
     if (s->pair_fd >= 0)
         close(s->pair_fd);
@@ -220,6 +241,7 @@ void door_pop3_taken(struct door_session *s)
 {
     if (s->step != STEP_TAKE)
         return;
+    count(s, ERR_NONE);
     pop3_server_granted(&s->pop3);
     if (!conn_is_tls(s->conn)) {
         door_end(s, NULL); /* the worker has its own copy of the descriptor */

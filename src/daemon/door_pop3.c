@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/metric.h"
 
 enum { IN_MAX = POP3_AUTH_LINE_MAX + 1024, OUT_MAX = 32768, STAMP_MAX = 200 };
 
@@ -20,6 +21,7 @@ void door_end(struct door_session *s, const char *how)
                  (double)(clock_ms() - s->started) / 1000, how, *conn_trouble(s->conn) ? " why=" : "",
                  *conn_trouble(s->conn) ? log_quote_text(conn_trouble(s->conn)) : "");
     door_forget(s);
+    metric_take(METRIC_HELD + (s->implicit_tls ? CONF_POP3S : CONF_POP3));
     if (s->waits_tls)
         d->tls_waiting--;
     door_place_leave(d, &s->place);
@@ -228,6 +230,7 @@ void door_pop3_begin(const struct door_listener *from, int fd, const struct door
     s->implicit_tls = from->service == CONF_POP3S;
     s->proxy_tls = peer->tls && !s->implicit_tls;
     s->clear_allowed = may_be_clear(from, peer);
+    metric_add(METRIC_HELD + from->service, 1);
     s->place.yield = yield;
     s->place.owner = s;
     door_place_take(d, &s->place, s->address);

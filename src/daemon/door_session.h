@@ -29,6 +29,8 @@ struct door_session {
     struct pop3_server pop3;
     char *stamp;
     char address[SOCK_NAME_MAX];
+    unsigned mechanism;  /* by which he logs in (metric_mechanism) */
+    uint64_t asked;      /* us: when auth was asked last */
     uint64_t started, line_started; /* ms; 0: no line has begun */
     uint32_t worker;                /* STEP_WORKER, STEP_TAKE */
     int pair_fd;                    /* STEP_TAKE over TLS: our end */

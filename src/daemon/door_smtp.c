@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 
 enum { IN_MAX = 65536, OUT_MAX = 32768 };
 
@@ -44,6 +45,7 @@ static void reception_end(struct reception *r, const char *how)
         talk_send(d->auth, &t);
     }
     transaction_over(r);
+    metric_take(METRIC_HELD + r->service);
     door_place_leave(d, &r->place);
     if (r->counted)
         limit_peers_leave(&d->peers, r->address);
@@ -331,6 +333,7 @@ void door_smtp_begin(const struct door_listener *from, int fd, const struct door
     r->proxy_tls = peer->tls;
     r->host = mem_copy_text(d->start.conf.hostname);
     r->timer = loop_timer_new(d->loop, on_timer, r);
+    metric_add(METRIC_HELD + r->service, 1);
     message_init(&r->mail.message, &d->messages);
     r->place.yield = yield;
     r->place.owner = r;

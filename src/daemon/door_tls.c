@@ -4,7 +4,9 @@
 
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/metric.h"
 
 static void replace(struct tls_context **old, struct tls_context *fresh)
 {
@@ -45,6 +47,7 @@ static void take_set(struct door *d)
         replace(&d->tls, t->fresh);
         replace(&d->tls_mail, t->fresh_mail);
         t->fresh = t->fresh_mail = NULL;
+        metric_set(METRIC_CERTIFICATE, (uint64_t)(clock_wall().tv_sec + tls_context_expires(d->tls)));
         log_info("tls", "certificate loaded, expires in %lld days%s", tls_context_expires(d->tls) / 86400,
                  t->pairs > 1 ? " (the first of several that does)" : "");
     }

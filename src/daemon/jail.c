@@ -40,6 +40,7 @@ static const struct {
     [ROLE_MAIL]    = {.user = true,  .landlock = 1, .threads = true,  .caps = 0},
     [ROLE_DELIVER] = {.user = true,  .landlock = 2, .threads = true,  .caps = 0},
     [ROLE_CONTROL] = {.user = true,  .landlock = 1, .threads = false, .caps = 0},
+    [ROLE_METRICS] = {.user = true,  .landlock = 1, .threads = false, .caps = 0},
     /* clang-format on */
 };
 

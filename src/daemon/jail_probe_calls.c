@@ -360,7 +360,7 @@ static const struct probe_row rows[] = {
     {"mprotect PROT_EXEC",                make_code,             MASTER,   {0}, 0},
     {"pkey_mprotect PROT_EXEC",           make_code_by_key,      ALL,      {EPERM}, 0},
     {"personality READ_IMPLIES_EXEC",     all_code,              ALL,      {EPERM}, 0},
-    {"memfd_create",                      memory_file,           AUTH | DELIVER | CONTROL, {EPERM}, 0},
+    {"memfd_create",                      memory_file,           AUTH | DELIVER | CONTROL | METRICS, {EPERM}, 0},
     {"memfd_create",                      memory_file,           MASTER | DOOR | MAIL, {0}, 0},
     /* the kernel's depths */
     {"bpf",                               bpf,                   ALL,      {EPERM}, 0},

@@ -264,7 +264,7 @@ static const struct probe_row rows[] = {
     {"openat2 what is granted",           open2_granted,         DELIVER,  {0}, NEEDS_DIR | BY_MODE},
     {"openat2 .. of it",                  open2_up,              MAILDROPS, {EACCES}, NEEDS_DIR | BENEATH},
     {"openat2 .. of it, beneath",         open2_up_beneath,      MAILDROPS, {EXDEV}, NEEDS_DIR},
-    {"openat2",                           open2_none,            DOOR | AUTH | CONTROL, {EPERM}, 0},
+    {"openat2",                           open2_none,            NO_FILES | AUTH, {EPERM}, 0},
     {"create in /tmp",                    create_in_tmp,         NO_OPEN,  {EPERM}, 0},
     {"create in /tmp",                    create_in_tmp,         FILES,    {EACCES, ENOENT}, HIDDEN},
     {"openat2 to create in /tmp",         create2_in_tmp,        DELIVER,  {EACCES, ENOENT}, HIDDEN},
@@ -272,7 +272,7 @@ static const struct probe_row rows[] = {
     {"symlinkat in what is granted",      symlink_in_granted,    AUTH,     {EPERM}, NEEDS_DIR},
     {"mknodat in what is granted",        fifo_in_granted,       FILES | DELIVER, {EPERM}, NEEDS_DIR},
     {"linkat into what is granted",       link_in_granted,       FILES,    {EPERM}, NEEDS_DIR},
-    {"ftruncate",                         shorten,               DELIVER | CONTROL, {EPERM}, 0},
+    {"ftruncate",                         shorten,               DELIVER | CONTROL | METRICS, {EPERM}, 0},
     {"open_by_handle_at",                 open_by_handle,        ALL,      {EPERM}, 0},
     /* sockets */
     {"socket AF_INET",                    socket_inet,           CHILDREN, {EPERM}, 0},

@@ -16,7 +16,8 @@ enum probe_roles {
     MAIL = 1 << ROLE_MAIL,
     DELIVER = 1 << ROLE_DELIVER,
     CONTROL = 1 << ROLE_CONTROL,
-    NO_FILES = DOOR | CONTROL,
+    METRICS = 1 << ROLE_METRICS,
+    NO_FILES = DOOR | CONTROL | METRICS,
     NO_OPEN = NO_FILES | DELIVER, /* which opens by openat2 */
     FILES = AUTH | MAIL,
     MAILDROPS = MAIL | DELIVER,

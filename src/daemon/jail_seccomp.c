@@ -29,7 +29,8 @@ enum {
     MAIL = 1 << ROLE_MAIL,
     DELIVER = 1 << ROLE_DELIVER,
     CONTROL = 1 << ROLE_CONTROL,
-    CHILDREN = DOOR | AUTH | MAIL | DELIVER | CONTROL,
+    METRICS = 1 << ROLE_METRICS,
+    CHILDREN = DOOR | AUTH | MAIL | DELIVER | CONTROL | METRICS,
     ALL = MASTER | CHILDREN
 };
 
@@ -117,7 +118,7 @@ static const struct {
     size_t n;
 } lists[] = {
     {ALL,             LIST(base)},
-    {DOOR | CONTROL,  LIST(peers)},
+    {DOOR | CONTROL | METRICS, LIST(peers)},
     {AUTH | MAIL,     LIST(files)},
     {AUTH | MAIL | DELIVER, LIST(changes)},
     {AUTH,            LIST(database)},

@@ -5,8 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 
 enum { CHUNK = 65536, ROOM_LEAST = 512 };
 
@@ -45,6 +47,7 @@ static void encode(struct mail_session *s)
         buf_commit(out, wrote);
     }
     s->octets += out->len - before;
+    metric_add(METRIC_SENT, out->len - before);
 }
 
 static void read_done(struct loop_call *call)
@@ -52,6 +55,8 @@ static void read_done(struct loop_call *call)
     struct mail_session *s = mail_back(call);
     if (!s)
         return;
+    if (s->chunk_got > 0 && s->at == 0)
+        metric_took(METRIC_RETRIEVE_TIME, clock_us() - s->wanted);
     if (s->chunk_got > 0)
         encode(s);
     mem_free(s->chunk);
@@ -71,6 +76,8 @@ static void body_end(struct mail_session *s)
     char tail[5];
     buf_add(conn_out(s->conn), tail, dot_finish(&s->dot, tail));
     mail_body_close(s);
+    if (!s->pop3.top)
+        metric_add(METRIC_RETRIEVED, 1);
     pop3_server_body_end(&s->pop3);
     s->step = STEP_TALK;
     conn_flush(s->conn);
@@ -131,6 +138,7 @@ static void body_done(struct loop_call *call)
 void mail_body_begin(struct mail_session *s)
 {
     s->line_started = 0;
+    s->wanted = clock_us();
     s->step = STEP_BODY;
     mail_call(s, body_work, body_done);
 }

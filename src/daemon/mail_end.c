@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 
 /* ---- calls */
 
@@ -123,6 +124,7 @@ static void commit_done(struct loop_call *call)
     struct mail_session *s = call->arg;
     bool ok = s->result == 0;
     s->deleted = s->drop.deleted - (unsigned)(ok ? 0 : s->left);
+    metric_add(METRIC_DELETED, s->deleted);
     s->how = ok ? "quit" : "quit-failed";
     if (!ok)
         log_error("update", "user=%s %zu of %u messages may remain: %s", log_quote_text(s->expected->user), s->left,

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "store/open.h"
 
 /* ---- the machine's wants */
@@ -148,6 +149,7 @@ static void open_done(struct loop_call *call)
         mail_cleanup(s);
         return;
     }
+    metric_add(METRIC_OPENED, 1);
     struct conn_limits limits = {MAIL_IN_MAX, MAIL_OUT_MAX, (unsigned)m->start.conf.write_timeout, &m->budget};
     s->conn = conn_new(m->loop, s->early->fd, &limits, &events, s);
     if (s->flags & TALK_TLS)

@@ -51,7 +51,7 @@ struct mail_session {
     int result;
     struct err err;
     size_t left;
-    uint64_t started, line_started;
+    uint64_t started, line_started, wanted; /* wanted: us, when a message was */
     uint64_t octets; /* sent of messages */
     unsigned deleted;
     const char *how; /* how it ended */

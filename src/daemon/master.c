@@ -206,8 +206,9 @@ static void on_signal(void *arg, int signo)
 
 static void keep(struct master *m)
 {
-    static const enum role roles[KEPT] = {ROLE_AUTH, ROLE_CONTROL, ROLE_DOOR};
-    for (int i = 0; i < KEPT; i++) {
+    static const enum role roles[KEPT] = {ROLE_AUTH, ROLE_CONTROL, ROLE_DOOR, ROLE_METRICS};
+    m->n_kept = m->metrics_fd < 0 ? KEPT - 1 : KEPT;
+    for (unsigned i = 0; i < m->n_kept; i++) {
         m->kept[i] = (struct kept){.role = roles[i], .master = m};
         master_keep(&m->kept[i]);
     }
@@ -270,13 +271,15 @@ static int run(struct master *m)
     if (seal(m) < 0)
         return EX_OSERR;
     master_watch_start(m);
+    master_metrics_start(m);
     keep(m);
     master_tls_watch(m);
     loop_run(m->loop);
     log_info("stop", "ended");
     log_on_failure(NULL);
-    for (int i = 0; i < KEPT; i++)
+    for (unsigned i = 0; i < m->n_kept; i++)
         loop_timer_free(m->kept[i].timer);
+    master_metrics_free(m);
     master_watch_free(m);
     loop_timer_free(m->deadline);
     loop_timer_free(m->tls.timer);
@@ -288,7 +291,7 @@ static int run(struct master *m)
 int master_run(const char *file)
 {
     struct master m = {.file = file, .conf_fd = -1, .program_fd = -1, .mail_program_fd = -1, .log_fd = -1, .control_fd = -1,
-                       .pid_fd = -1, .tls = {.client_ca_fd = -1}};
+                       .pid_fd = -1, .tls = {.client_ca_fd = -1}, .metrics_fd = -1, .page_fd = {-1, -1, -1, -1, -1}};
     struct err err;
     m.root = geteuid() == 0;
     signal(SIGPIPE, SIG_IGN);

@@ -129,7 +129,7 @@ static int check_inherited(const struct master *m, struct err *err)
         unsigned k = 0;
         while (k < m->conf.listeners && m->listen_fd[k] != fd)
             k++;
-        if (k < m->conf.listeners)
+        if (k < m->conf.listeners || fd == m->metrics_fd)
             continue;
         inherited_name(fd, name);
         return err_set(err, ERR_CONFIG, "the service manager has passed %s, and no `listen` names it; write one, or take it out "
@@ -146,7 +146,7 @@ static int open_listeners(struct master *m, struct err *err)
         if (m->listen_fd[i] < 0)
             return err_set(err, ERR_CONFIG, "listen %s: %s", m->conf.listen[i].address, why.text);
     }
-    if (check_inherited(m, err) < 0)
+    if (master_metrics_open(m, err) < 0 || check_inherited(m, err) < 0)
         return -1;
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", m->conf.run_dir, CONTROL_SOCKET);

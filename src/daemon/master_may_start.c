@@ -28,7 +28,9 @@ static int check_accounts(const struct conf *c, uint32_t uid, uint32_t gid, stru
         return 0;
     if (check_role("door_user", c->door_user, uid, gid, err) < 0 || check_role("auth_user", c->auth_user, uid, gid, err) < 0)
         return -1;
-    return check_role("control_user", c->control_user, uid, gid, err);
+    if (check_role("control_user", c->control_user, uid, gid, err) < 0)
+        return -1;
+    return *c->metrics_listen ? check_role("metrics_user", c->metrics_user, uid, gid, err) : 0;
 }
 
 int master_may_start(const struct conf *c, uint32_t uid, uint32_t gid, const char *where, struct err *err)

@@ -132,10 +132,12 @@ static struct child *spawn(struct master *m, enum role role, struct err *err)
         return NULL;
     }
     struct child *c = mem_alloc(sizeof *c);
-    *c = (struct child){.master = m, .role = role, .pid = pid, .started = clock_ms(), .next = m->children};
+    *c = (struct child){.master = m, .role = role, .pid = pid, .statm_fd = -1, .started = clock_ms(), .next = m->children};
+    master_metrics_watch(m, c);
     m->children = c;
     c->chan = chan_new(m->loop, pair[0], &child_events, c);
     tell(c, &(struct talk){.type = TALK_LOG, .num = {m->conf.log}, .fd = m->log_fd});
+    c->lame |= master_metrics_hand(m, role, say, c) < 0;
     return c;
 }
 
@@ -198,8 +200,8 @@ static void join_control(struct master *m, struct child *control)
 
 static void hand_listeners(struct master *m, struct child *c)
 {
-    if (c->role == ROLE_CONTROL) {
-        tell(c, &(struct talk){.type = TALK_LISTEN, .fd = m->control_fd});
+    if (c->role == ROLE_CONTROL || c->role == ROLE_METRICS) {
+        tell(c, &(struct talk){.type = TALK_LISTEN, .fd = c->role == ROLE_CONTROL ? m->control_fd : m->metrics_fd});
         return;
     }
     for (unsigned i = 0; i < m->conf.listeners; i++)
@@ -218,6 +220,8 @@ static const char *account_of(const struct master *m, enum role role)
         return m->conf.auth_user;
     case ROLE_CONTROL:
         return m->conf.control_user;
+    case ROLE_METRICS:
+        return m->conf.metrics_user;
     case ROLE_MASTER:
     case ROLE_MAIL:
     case ROLE_DELIVER:
@@ -266,6 +270,7 @@ static int start_kept(struct master *m, enum role role)
     case ROLE_CONTROL:
         join_control(m, c);
         break;
+    case ROLE_METRICS: /* asks nobody */
     case ROLE_MASTER:
     case ROLE_MAIL:
     case ROLE_DELIVER:
@@ -319,10 +324,11 @@ void master_keep(struct kept *k)
 /* At once, unless it ends again and again right after its start. */
 static void restart(struct master *m, const struct child *c)
 {
-    for (int i = 0; i < KEPT; i++) {
+    for (unsigned i = 0; i < m->n_kept; i++) {
         struct kept *k = &m->kept[i];
         if (k->role != c->role)
             continue;
+        metric_add(METRIC_RESTARTS + c->role, 1);
         k->quick = clock_ms() - c->started < LIVED_MS ? k->quick + 1 : 0;
         uint64_t wait = 0;
         if (k->quick > 1)
@@ -340,8 +346,10 @@ static void report_end(const struct child *c, int status, bool wanted)
         snprintf(how, sizeof how, "status %d", WEXITSTATUS(status));
     if (wanted || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
         log_info("ended", "role=%s pid=%d %s", role_name(c->role), (int)c->pid, how);
-    else
+    else {
+        metric_add(METRIC_FAILURES + c->role, 1);
         log_error("ended", "role=%s pid=%d %s", role_name(c->role), (int)c->pid, how);
+    }
 }
 
 void master_reap(struct master *m)
@@ -358,6 +366,8 @@ void master_reap(struct master *m)
         *at = c->next;
         report_end(c, status, m->stopping);
         chan_free(c->chan);
+        if (c->statm_fd >= 0)
+            close(c->statm_fd);
         if (!m->stopping)
             restart(m, c);
         mem_free(c);

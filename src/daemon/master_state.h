@@ -6,6 +6,7 @@
 
 #include "base/conf.h"
 #include "base/loop.h"
+#include "base/metric.h"
 #include "daemon/role.h"
 #include "daemon/talk.h"
 #include "net/chan.h"
@@ -22,6 +23,7 @@ struct child {
     unsigned auths;            /* door: the channels to auth that it was told of */
     bool lame;                 /* it could not be told all it needs: it is ended, and nobody waits for it */
     uint32_t answered;         /* the last round of PINGs that it has answered; 0: it is not ready yet */
+    int statm_fd;              /* how much memory it has; -1: unknown */
     uint64_t started;
     struct child *next;
 };
@@ -34,7 +36,7 @@ struct kept {
     struct master *master;
 };
 
-enum { KEPT = 3 };
+enum { KEPT = 4 };
 
 /* What the service manager is told of (master_watch.c). The roles that are kept are asked in rounds; the first is their READY. */
 struct watch {
@@ -80,6 +82,7 @@ struct master {
     bool root, stopping;
     struct child *children;
     struct kept kept[KEPT];
+    unsigned n_kept;
     uint64_t generations;
     uint32_t workers;
     int conf_fd;                     /* memory file for the roles */
@@ -93,6 +96,9 @@ struct master {
     struct store_root roots[CONF_ROOTS];
     struct loop_timer *deadline;
     struct watch watch;
+    int metrics_fd;                /* where they are served; -1: nowhere, and nothing is counted */
+    int page_fd[METRIC_PAGES];     /* of counters, to write; -1: none */
+    struct loop_timer *measure;
 };
 
 /* master_files.c: all that is opened for others */
@@ -122,6 +128,14 @@ void master_watch_reload(struct master *m);                                  /* 
 void master_watch_reloaded(struct master *m, const char *status);            /* the roles have been told */
 void master_watch_stop(struct master *m);
 void master_watch_free(struct master *m);
+
+/* master_metrics.c: the pages of counters, and what only the master can see */
+int master_metrics_open(struct master *m, struct err *err);
+void master_metrics_start(struct master *m); /* once there is a loop */
+void master_metrics_free(struct master *m);
+/* Its pages for a role; -1: it could not be told. */
+int master_metrics_hand(struct master *m, enum role role, int (*say)(struct child *c, const struct talk *t), struct child *c);
+void master_metrics_watch(struct master *m, struct child *c); /* a process that has just been started */
 
 /* master.c: what a role says */
 void master_message(void *child, const void *p, size_t n, int fd);

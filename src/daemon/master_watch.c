@@ -14,7 +14,7 @@ enum { END_MS = 10000 };
 
 static bool all_answered(const struct master *m)
 {
-    for (int i = 0; i < KEPT; i++) {
+    for (unsigned i = 0; i < m->n_kept; i++) {
         const struct child *c = master_find(m, m->kept[i].role);
         if (!c || c->answered != m->watch.round)
             return false;
@@ -53,7 +53,7 @@ void master_watch_fresh(struct master *m, struct child *c)
 static void ask(struct master *m)
 {
     uint32_t round = ++m->watch.round;
-    for (int i = 0; i < KEPT; i++) {
+    for (unsigned i = 0; i < m->n_kept; i++) {
         struct child *c = master_find(m, m->kept[i].role);
         if (c && c->answered)
             talk_send(c->chan, &(struct talk){.type = TALK_PING, .num = {round}, .fd = -1});

@@ -39,6 +39,9 @@ static int furnish(const struct conf *c, struct jail *j, struct jail_path paths[
     case ROLE_CONTROL:
         account = c->control_user;
         break;
+    case ROLE_METRICS:
+        account = c->metrics_user;
+        break;
     case ROLE_AUTH:
         account = c->auth_user;
         snprintf(path, sizeof path, "%s", c->users_db);

@@ -7,6 +7,7 @@
 static const char *const names[ROLES] = {
     [ROLE_MASTER] = "master", [ROLE_DOOR] = "door",       [ROLE_AUTH] = "auth",
     [ROLE_MAIL] = "mail",     [ROLE_DELIVER] = "deliver", [ROLE_CONTROL] = "control",
+    [ROLE_METRICS] = "metrics",
 };
 
 const char *role_name(enum role r)

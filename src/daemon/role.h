@@ -2,7 +2,7 @@
 #ifndef DAEMON_ROLE_H
 #define DAEMON_ROLE_H
 
-enum role { ROLE_MASTER, ROLE_DOOR, ROLE_AUTH, ROLE_MAIL, ROLE_DELIVER, ROLE_CONTROL, ROLES };
+enum role { ROLE_MASTER, ROLE_DOOR, ROLE_AUTH, ROLE_MAIL, ROLE_DELIVER, ROLE_CONTROL, ROLE_METRICS, ROLES };
 
 /* "master", "door", … */
 const char *role_name(enum role r);

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 
 enum { LOG_LOST_MS = 1000 }; /* the master is told at most this often */
 
@@ -69,6 +70,13 @@ static bool common(struct start *s, const struct talk *m)
 {
     if (m->type == TALK_LOG) {
         take_log(s, m);
+        return true;
+    }
+    if (m->type == TALK_METRIC && s->role != ROLE_METRICS) {
+        struct err err;
+        if (metric_use(m->fd, &err) < 0)
+            log_error("start", "%s", err.text);
+        close(m->fd);
         return true;
     }
     if (m->type != TALK_CONF)

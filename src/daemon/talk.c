@@ -26,7 +26,7 @@ struct row {
 
 enum {
     M = TO(ROLE_MASTER), D = TO(ROLE_DOOR), A = TO(ROLE_AUTH), W = TO(ROLE_MAIL), L = TO(ROLE_DELIVER), C = TO(ROLE_CONTROL),
-    CHILDREN = D | A | W | L | C
+    X = TO(ROLE_METRICS), CHILDREN = D | A | W | L | C | X
 };
 
 /* clang-format off */
@@ -34,10 +34,11 @@ static const struct row rows[TALK_TYPES] = {
     /*                    name         from      to             fd       texts */
     [TALK_LOG]        = { "LOG",       M,        CHILDREN,      FD_YES,  {0} },
     [TALK_CONF]       = { "CONF",      M,        CHILDREN,      FD_YES,  {0} },
-    [TALK_LISTEN]     = { "LISTEN",    M,        D | C,         FD_YES,  {NAME} },
+    [TALK_LISTEN]     = { "LISTEN",    M,        D | C | X,     FD_YES,  {NAME} },
     [TALK_CLIENT_CA]  = { "CLIENT_CA", M,        D,             FD_YES,  {0} },
     [TALK_CERT]       = { "CERT",      M,        D,             FD_YES,  {0} },
     [TALK_KEY]        = { "KEY",       M,        D,             FD_YES,  {0} },
+    [TALK_METRIC]     = { "METRIC",    M,        D | A | W | L | X, FD_YES, {0} },
     [TALK_ROOT]       = { "ROOT",      M,        W | L,         FD_YES,  {PATH} },
     [TALK_STORE]      = { "STORE",     M,        W,             FD_NO,   {WHERE} },
     [TALK_GO]         = { "GO",        M,        CHILDREN,      FD_NO,   {0} },

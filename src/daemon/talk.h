@@ -27,10 +27,11 @@ enum talk_type {
     /* master at the start of a role, in this order; GO ends it */
     TALK_LOG,        /* fd; num: kind. Also later, when logs are reopened */
     TALK_CONF,       /* fd: the configuration, re-read (SIGHUP) */
-    TALK_LISTEN,     /* fd; num: service, cleartext allowed, behind a proxy. To door; to control its unix socket */
+    TALK_LISTEN,     /* fd; num: service, cleartext allowed, behind a proxy. To door; to control and metrics theirs */
     TALK_CLIENT_CA,  /* fd: PEM issuers of clients' certificates; the next CERTs and KEYs are to ask for them, which else do not */
     TALK_CERT,       /* fd: PEM chain; the key follows. The first of a set is for whoever asks for no other name */
     TALK_KEY,        /* fd: PEM key; num: how many pairs of the set follow. All are taken with the last, or none */
+    TALK_METRIC,     /* fd: a page of counters; num: which. To a role its own, to write; to metrics all of them, to read */
     TALK_ROOT,       /* fd: a mail root; text: its path. To mail, deliver */
     TALK_STORE,      /* text: the one store a mail process is for (mail_sessions = 1) */
     TALK_GO,         /* id.door: generation (door); num: uid, gid, whether root, worker (mail, deliver) */

@@ -30,7 +30,9 @@ static struct conf conf_of(bool memory)
                          .allow_memory_store = memory,
                          .door_user = "61001:61101",
                          .auth_user = "61002:61102",
-                         .control_user = "61003:61103"};
+                         .control_user = "61003:61103",
+                         .metrics_user = "61005:61105",
+                         .metrics_listen = "127.0.0.1:9110"};
 }
 
 static int ask(const struct conf *c, uint32_t uid, uint32_t gid, const char *where, struct err *err)
@@ -66,6 +68,7 @@ static const struct {
     {61001,      GOOD,       "maildir:/srv/mail/anna",            false},
     {61002,      GOOD,       "maildir:/srv/mail/anna",            false},
     {61003,      GOOD,       "maildir:/srv/mail/anna",            false},
+    {61005,      GOOD,       "maildir:/srv/mail/anna",            false},
     {GOOD,       61101,      "maildir:/srv/mail/anna",            false},
     {GOOD,       61102,      "maildir:/srv/mail/anna",            false},
     {GOOD,       61103,      "maildir:/srv/mail/anna",            false},
@@ -164,7 +167,7 @@ static void test_roles_without_root(void **state)
     self = 61002; /* all roles run as this one user, whatever the accounts say */
     assert_int_equal(ask(&c, 61002, GOOD, "maildir:/srv/mail/anna", &err), 0);
     self = GOOD;
-    c.door_user = c.auth_user = c.control_user = "no-such-account"; /* a trial on a machine where nothing is installed */
+    c.door_user = c.auth_user = c.control_user = c.metrics_user = "no-such-account"; /* a trial on a machine where nothing is installed */
     assert_int_equal(ask(&c, GOOD, GOOD, "maildir:/srv/mail/anna", &err), 0);
 }
 
