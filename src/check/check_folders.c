@@ -29,6 +29,11 @@ static void check_root(const struct check *k, unsigned i)
     if (check_stat(k, k->c->mail_root_line[i], "mail_root =", path, remedy, &st) < 0)
         return;
     check_folder(k, "mail_root", k->c->mail_root_line[i], path, &st);
+    if (access(path, W_OK) < 0 && errno == EROFS)
+        conf_problem_add(k->p, k->c->mail_root_line[i], false,
+                         "mail_root = %s is read-only: mail can be read there, and neither delivered nor deleted (where systemd starts "
+                         "the server, ReadWritePaths= in a drop-in opens it)",
+                         path);
     if (realpath(path, real) && strcmp(real, "/") == 0)
         conf_problem_add(k->p, k->c->mail_root_line[i], true,
                          "mail_root = %s leads to \"/\"; name a folder that holds nothing but mail", path);

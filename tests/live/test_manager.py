@@ -258,3 +258,158 @@ def test_inherited_sockets_refused(own_bed):
         b.restart()
     finally:
         del os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"]
+
+
+# ---- the unit
+
+UNIT = TOP + "/systemd/bustiad.service.in"
+
+
+def unit(b=None):
+    with open(UNIT) as f:
+        return f.read().replace("@sbindir@", os.path.dirname(b.programs["bustiad"]) if b else "/bin")
+
+
+def setting(name):
+    """the words of a setting of the unit"""
+    return re.search(r"(?m)^%s=(.*)$" % name, unit()).group(1).split()
+
+
+@pytest.fixture(scope="module")
+def systemd(peer):
+    return [] if shutil.which("systemd-analyze") else peer("systemd")
+
+
+def test_the_units_are_good(bed, systemd, tmp_path):
+    """systemd reads them without a word, and finds little that could still be taken away"""
+    paths = [str(tmp_path / name) for name in ("bustiad.service", "bustiad.socket")]
+    shutil.copy(TOP + "/systemd/bustiad.socket", paths[1])
+
+    def verify(text):
+        with open(paths[0], "w") as f:
+            f.write(text)
+        p = subprocess.run(systemd + ["systemd-analyze", "verify", "--man=no", *paths], capture_output=True, text=True)
+        return p.stdout + p.stderr
+
+    def exposure(text):
+        with open(paths[0], "w") as f:
+            f.write(text)
+        p = subprocess.run(systemd + ["systemd-analyze", "security", "--offline=true", "--no-pager", paths[0]], capture_output=True, text=True)
+        return float(re.search(r"Overall exposure level for bustiad.service: ([\d.]+)", p.stdout).group(1))
+
+    good = unit(bed)
+    assert verify(good) == ""
+    assert verify(good.replace("ProtectSystem", "ProtectSistem")) != ""
+    assert exposure(good) <= 3.5
+    assert exposure(re.sub(r"(?m)^(Protect|System|Capab).*$", "", good)) > 5
+
+
+def test_the_unit_permits_what_is_called(systemd):
+    """each call that the master's own filter lets through, for itself or for what it starts"""
+    def calls(words):
+        out = set()
+        for w in words:
+            if w[0] != "@":
+                out.add(w)
+                continue
+            p = subprocess.run(systemd + ["systemd-analyze", "syscall-filter", w], capture_output=True, text=True, check=True)
+            out |= calls(l.strip() for l in p.stdout.splitlines()[1:] if l.strip() and l.strip()[0] != "#")
+        return out
+
+    with open(TOP + "/src/daemon/jail_seccomp.c") as f:
+        needed = set(re.findall(r"SCMP_SYS\((\w+)\)", f.read()))
+    permitted = calls(setting("SystemCallFilter"))
+    assert len(needed) > 100 and needed - permitted == set()
+    assert "mount" not in permitted and "ptrace" not in permitted
+
+
+@pytest.mark.root
+def test_accounts_and_folders(systemd, tmp_path):
+    """sysusers.d makes each account that the configuration names by default, and tmpfiles.d what is theirs"""
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    for words in (["systemd-sysusers"], ["systemd-tmpfiles", "--create"]):
+        file = TOP + "/systemd/" + words[0].split("-")[1] + ".conf"
+        p = subprocess.run(systemd + words + ["--root=%s" % root, file], capture_output=True, text=True)
+        assert p.returncode == 0, p.stderr
+    accounts = {line.split(":")[0]: int(line.split(":")[2]) for line in (root / "etc/passwd").read_text().splitlines()}
+    with open(TOP + "/src/base/conf_table.c") as f:
+        needed = set(re.findall(r'_user", &CONF_KIND_USER, AT\(\w+\), "(bustia-\w+)"', f.read())) - {"bustia-mail"}
+    assert len(needed) >= 4 and set(accounts) == needed and max(accounts.values()) < 1000
+    users = os.stat(root / "var/lib/bustia")
+    assert users.st_uid == accounts["bustia-auth"] and users.st_mode & 0o777 == 0o700
+    assert os.stat(root / "var/mail/bustia").st_uid == 0
+
+
+CONFINED = """set -e
+mount --bind {dir} {dir}
+mount --bind {mail} {mail}
+mount -o remount,bind,ro /
+{more}
+mount -t proc -o hidepid=invisible proc /proc
+exec setpriv --bounding-set=-all,{caps} --inh-caps=-all --no-new-privs {bustiad} -c {conf}
+"""
+
+
+@pytest.mark.root
+def test_confined_as_by_the_unit(own_bed, manager):
+    """The unit's capabilities, no_new_privs, a system that is read-only but for the server's folders, and processes hidden: all is
+    served. And a mail_root that is read-only with the rest is named."""
+    m = manager()
+    port = listening().getsockname()[1]
+    b = own_bed("metrics_listen=127.0.0.1:%d" % port, "metrics_user=61011")
+    b.down()
+    caps = ",".join("+" + c[4:].lower() for c in setting("CapabilityBoundingSet"))
+
+    def start(more=""):
+        m.drain()
+        script = CONFINED.format(dir=b.dir, mail=b.dir + "/mail", more=more, caps=caps, bustiad=b.programs["bustiad"], conf=b.target["config"])
+        p = subprocess.Popen(["unshare", "-m", "--propagation", "private", "sh", "-c", script], stderr=subprocess.PIPE, text=True)
+        m.until("READY")
+        return p
+
+    server = start()
+    try:
+        with open("/proc/%d/status" % b.pid) as f:
+            status = dict(line.split(":\t", 1) for line in f.read().splitlines())
+        assert status["NoNewPrivs"] == "1" and bin(int(status["CapBnd"], 16)).count("1") == len(setting("CapabilityBoundingSet"))
+        assert b.mail("unix").deliver("t1", b"Subject: x\r\n\r\nbody\r\n")[0].startswith(b"250")
+        p = b.login("t1", b.pool(1)[1], port="pop3s")
+        assert p.stat()[0] == 1
+        p.ok("DELE 1")
+        assert p.quit().startswith(b"+OK")
+        os.kill(b.pid, signal.SIGHUP)
+        m.until("RELOADING")
+        m.until("READY")
+        start_of = len(b.log())
+        os.kill(b.role("door"), signal.SIGKILL)
+        b.wait_log("ready: role=door", start=start_of)
+        b.login("t1", b.pool(1)[1]).quit()
+        end = time.monotonic() + 20
+        while not re.search(r'bustia_memory_bytes\{role="mail"\} [1-9]', fetched(port)):  # of a process that is hidden from the master
+            assert time.monotonic() < end
+            time.sleep(0.2)
+    finally:
+        b.down()
+        said = server.communicate(timeout=20)[1]
+    assert server.returncode == 0 and "read-only" not in said, said
+
+    server = start("mount -o remount,bind,ro %s/mail" % b.dir)
+    try:
+        assert b.mail().deliver("t1", b"Subject: x\r\n\r\nbody\r\n")[0].startswith(b"451")
+        b.login("t1", b.pool(1)[1]).quit()
+    finally:
+        b.down()
+        said = server.communicate(timeout=20)[1]
+    assert re.search(r"warning: mail_root = \S+ is read-only: .*ReadWritePaths=", said), said
+
+
+def fetched(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
+        s.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        out = b""
+        while True:
+            data = s.recv(65536)
+            if not data:
+                return out.decode()
+            out += data
