@@ -187,6 +187,7 @@ def test_reset_after_quit(bed, figure):
 
 # ---- half of a connection closed
 
+@pytest.mark.asan
 def test_half_closed(bed, figure):
     """who says all he has to say and closes his half gets every answer, then the end; without QUIT nothing is deleted"""
     name, password = abuse.pool(bed, 3)
@@ -204,6 +205,7 @@ def test_half_closed(bed, figure):
     figure("a half-closed session, to its end", took, 5, "s")
 
 
+@pytest.mark.asan
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
 def test_half_closed_tls(bed, figure, version):
     """close_notify behind the last command. In TLS 1.3 it closes one half (RFC 8446 6.1), in 1.2 both (RFC 5246 7.2.1): either way the end
