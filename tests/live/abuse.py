@@ -16,6 +16,7 @@ BODY = b"Subject: %d\n\n" + b"An honest line.\n" * 200
 
 # Who attacks comes from 127.1 to 127.9, who is honest from 127.0.0.1.
 _attackers = 0
+_written = 0
 
 
 def attacker():
@@ -26,9 +27,20 @@ def attacker():
 
 
 def pool(bed, i, n=3):
-    """a user of the pool with so many messages"""
+    """a user of the pool with so many messages, which no maildrop has had before"""
+    global _written
     name, password = bed.pool(i)
-    bed.seed(name, [BODY % k for k in range(n)])
+    box = bed.maildir(name)
+    for path in bed.files(name):
+        os.unlink(path)
+    for k in range(n):
+        _written += 1
+        tmp, new = ("%s/%s/%d.M%d" % (box, sub, 1750000000 + _written, k) for sub in ("tmp", "new"))
+        with open(tmp, "wb") as f:
+            f.write(BODY % k)
+        if os.geteuid() == 0:
+            os.chown(tmp, bed.target["pool"]["uid"], bed.target["pool"]["gid"])
+        os.rename(tmp, new)
     return name, password
 
 

@@ -14,7 +14,7 @@ import pytest
 from abuse import FULL, Honest, Thrower, Unchanged, throw
 
 INPUTS = 20000 if FULL else 2000
-SESSIONS = 2000 if FULL else 300
+SESSIONS = 2000 if FULL else 200
 SLOWEST = 2.0  # seconds for any one step of the honest session, with the machine full of attackers
 
 
