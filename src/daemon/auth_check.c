@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "daemon/limit_address.h"
 #include "user/secret.h"
 #include "wire/pop3_server.h"
 
@@ -174,12 +175,6 @@ static void sasl_shown(struct auth *a, struct auth_session *s)
     user_free(&u);
 }
 
-static void end_exchange(struct auth *a, struct sasl_session *x)
-{
-    sasl_end(x);
-    a->exchanges--;
-}
-
 static void sasl_go(struct auth *a, struct auth_session *s, struct span in)
 {
     struct span out;
@@ -188,7 +183,7 @@ static void sasl_go(struct auth *a, struct auth_session *s, struct span in)
     struct sasl_session *x = s->sasl;
     if (sasl_user(x) && !s->user)
         s->user = mem_copy_text(sasl_user(x));
-    if (s->user && result != SASL_FAILED && !auth_limit_check(a, s)) {
+    if (s->user && !auth_limit_check(a, s)) {
         auth_refuse_slowly(a, s, ERR_LIMIT);
         return;
     }
@@ -197,9 +192,9 @@ static void sasl_go(struct auth *a, struct auth_session *s, struct span in)
         auth_say(a, &(struct talk){.type = TALK_CHALLENGE, .id = s->id, .text = {out}, .fd = -1});
         break;
     case SASL_PASSWORD:
-        s->sasl = NULL;
+        auth_exchange_leave(a, s);
         check_password(a, s, span_of(sasl_user(x)), span_of(sasl_password(x)));
-        end_exchange(a, x);
+        sasl_end(x);
         break;
     case SASL_DONE:
         sasl_shown(a, s);
@@ -233,10 +228,32 @@ static void tell_of_tls(struct sasl_session *x, const struct talk *t)
     sasl_bind(x, name, octets);
 }
 
+/* An exchange that was begun and is left so takes a place: the oldest of the address that has the most goes for one of fewer. His
+ * next word is refused as a passing trouble. */
+static bool is_longer(const struct crowd_member *m, uint64_t key, size_t line, void *arg)
+{
+    (void)m;
+    (void)key;
+    return line > *(const size_t *)arg;
+}
+
+static bool make_way(struct auth *a, const struct auth_session *s)
+{
+    uint64_t key = 0;
+    (void)limit_address(s->address, &key);
+    size_t own = crowd_line(&a->exchanges, key);
+    struct crowd_member *m = crowd_pick(&a->exchanges, is_longer, &own);
+    if (!m)
+        return false;
+    auth_drop(a, m->owner);
+    limit_count(&a->crowded, "SASL exchanges", "made room");
+    return true;
+}
+
 static void sasl_start(struct auth *a, struct auth_session *s, const struct talk *t)
 {
     struct err err = {0};
-    if (a->exchanges >= EXCHANGES_MAX) {
+    if (a->exchanges.count >= EXCHANGES_MAX && !make_way(a, s)) {
         auth_refuse(a, s, ERR_LIMIT);
         return;
     }
@@ -246,7 +263,7 @@ static void sasl_start(struct auth *a, struct auth_session *s, const struct talk
         auth_refuse(a, s, ERR_AUTH);
         return;
     }
-    a->exchanges++;
+    auth_exchange_join(a, s);
     tell_of_tls(s->sasl, t);
     s->step = AUTH_SASL;
     sasl_go(a, s, t->num[1] & TALK_HAS_INITIAL ? t->text[1] : (struct span){NULL, 0});

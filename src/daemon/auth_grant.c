@@ -114,11 +114,8 @@ static uint32_t term_of(const struct auth *a, const struct user *u)
 
 void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
 {
-    if (s->sasl) {
-        sasl_end(s->sasl);
-        s->sasl = NULL;
-        a->exchanges--;
-    }
+    if (s->sasl)
+        sasl_end(auth_exchange_leave(a, s));
     if (!s->user)
         s->user = mem_copy_text(u->name);
     if (u->uid == 0 || u->uid < a->start.conf.first_uid) {

@@ -47,6 +47,7 @@ struct auth_session {
     uint32_t flags;              /* TALK_TLS … */
     uint64_t started;            /* ms: of this try; of the log-in when running */
     struct sasl_session *sasl;
+    struct crowd_member exchange; /* while there is one */
     bool *abandoned;             /* AUTH_CHECK: to be set when nobody waits for the answer any more */
     struct auth_worker *worker;  /* AUTH_RUNNING */
     struct auth_box *box;        /* whose maildrop it has or waits for; NULL: none, or it is given back */
@@ -102,7 +103,8 @@ struct auth {
     struct auth_route *routes;
     struct auth_ask *asks;
     struct map sessions; /* talk_key(id) → struct auth_session */
-    unsigned running, exchanges;
+    unsigned running;
+    struct crowd exchanges; /* of SASL, by addresses */
     unsigned away, away_told; /* running, and over no connection that a door still holds; as the doors know it */
     uint32_t tokens;
     struct auth_failure *failures;
@@ -127,6 +129,8 @@ uint32_t auth_term(uint32_t days); /* as it travels */
 struct auth_session *auth_find(const struct auth *a, struct talk_id id);
 struct auth_session *auth_add(struct auth *a, struct talk_id id); /* one that exists is dropped first */
 void auth_drop(struct auth *a, struct auth_session *s);
+void auth_exchange_join(struct auth *a, struct auth_session *s);
+struct sasl_session *auth_exchange_leave(struct auth *a, struct auth_session *s); /* s->sasl, which is the caller's then */
 void auth_say(struct auth *a, const struct talk *t); /* to the door t->id names, if it lives */
 /* The database, opened again if it was broken; NULL with err. */
 struct users *auth_users(struct auth *a, struct err *err);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "daemon/limit_address.h"
 
 enum { COUNT_PARTS = 64 };
 
@@ -14,16 +15,30 @@ struct auth_session *auth_find(const struct auth *a, struct talk_id id)
     return s && s->id.door == id.door && s->id.n == id.n ? s : NULL;
 }
 
+void auth_exchange_join(struct auth *a, struct auth_session *s)
+{
+    uint64_t key = 0;
+    (void)limit_address(s->address, &key);
+    s->exchange.owner = s;
+    crowd_join(&a->exchanges, key, &s->exchange);
+}
+
+struct sasl_session *auth_exchange_leave(struct auth *a, struct auth_session *s)
+{
+    struct sasl_session *x = s->sasl;
+    s->sasl = NULL;
+    crowd_leave(&a->exchanges, &s->exchange);
+    return x;
+}
+
 void auth_drop(struct auth *a, struct auth_session *s)
 {
     map_take(&a->sessions, talk_key(s->id));
     auth_busy_drop(a, s);
     if (s->abandoned)
         *s->abandoned = true;
-    if (s->sasl) {
-        sasl_end(s->sasl);
-        a->exchanges--;
-    }
+    if (s->sasl)
+        sasl_end(auth_exchange_leave(a, s));
     if (s->worker)
         auth_release(a, s);
     if (s->step == AUTH_SASL) /* an exchange that was left has shown nothing */

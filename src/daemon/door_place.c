@@ -21,6 +21,7 @@ enum {
 /* Who asks for a place, and so who may be asked to go for him. */
 struct asker {
     uint64_t key, now;
+    uint64_t most; /* places there are */
     size_t line;  /* how many of his address wait; */
     bool address; /* which is one */
     bool only_own;
@@ -33,13 +34,15 @@ static bool may_go(const struct crowd_member *m, uint64_t key, size_t line, void
     bool own = asker->address && key == asker->key;
     if (!own && (asker->only_own || line <= asker->line))
         return false; /* who has no more than he need not go for him */
-    return (!own && !p->trusted) || asker->now - p->since >= SILENT_MS;
+    bool keeps = own || (p->trusted && line * 2 <= asker->most); /* nobody is trusted with more than half of all */
+    return !keeps || asker->now - p->since >= SILENT_MS;
 }
 
 static bool yield(struct door *d, const struct crowd *from, struct asker *asker, const char *what)
 {
     struct crowd_member *m = NULL;
     asker->now = clock_ms();
+    asker->most = from == &d->waiting ? d->start.conf.connections : d->start.conf.tls_waiting;
     if (!asker->only_own)
         m = crowd_pick(from, may_go, asker);
     else if ((m = crowd_first(from, asker->key)) && !may_go(m, asker->key, asker->line, asker))

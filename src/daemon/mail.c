@@ -45,6 +45,13 @@ static void meet(struct mail *m, struct mail_expected *e, struct mail_early *ear
     mail_pop3_begin(m, e, early);
 }
 
+static void forget_expected(struct mail *m, struct mail_expected *e)
+{
+    map_take(&m->expected, talk_key(e->id));
+    mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = e->id, .fd = -1});
+    mail_expected_free(e);
+}
+
 static void expect(struct mail *m, const struct talk *t)
 {
     struct err err;
@@ -70,36 +77,46 @@ static void expect(struct mail *m, const struct talk *t)
     snprintf(e->address, sizeof e->address, "%.*s", (int)t->text[2].n, t->text[2].p);
     map_put(&m->expected, talk_key(e->id), e);
     struct mail_early *early = map_get(&m->early, talk_key(e->id));
-    if (early)
-        meet(m, e, early);
-    else
+    if (!early)
         loop_timer_set(m->sweep, SWEEP_MS);
+    else if (early->fd >= 0)
+        meet(m, e, early);
+    else { /* he was turned away */
+        mail_early_free(map_take(&m->early, talk_key(e->id)));
+        forget_expected(m, e);
+    }
 }
 
-static void forget_expected(struct mail *m, struct mail_expected *e)
+/* Who cannot be served is not waited for either: also if auth's word about him is still on its way. */
+static void turn_away(struct mail *m, const struct talk *t, enum err_kind kind)
 {
-    map_take(&m->expected, talk_key(e->id));
-    mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = e->id, .fd = -1});
-    mail_expected_free(e);
+    struct mail_expected *e = map_get(&m->expected, talk_key(t->id));
+    if (t->fd >= 0)
+        close(t->fd);
+    refuse(m, t->id, kind);
+    if (e) {
+        forget_expected(m, e);
+        return;
+    }
+    if (m->early.count >= SESSIONS_EARLY)
+        return;
+    struct mail_early *early = mem_alloc(sizeof *early);
+    *early = (struct mail_early){.id = t->id, .fd = -1, .until = clock_ms() + EARLY_MS};
+    map_put(&m->early, talk_key(early->id), early);
+    loop_timer_set(m->sweep, SWEEP_MS);
 }
 
 static void take(struct mail *m, const struct talk *t)
 {
-    if (t->fd < 0) {
-        limit_reached(&m->crowded, "descriptors");
-        struct mail_expected *e = map_get(&m->expected, talk_key(t->id));
-        if (e)
-            forget_expected(m, e);
-        refuse(m, t->id, ERR_LIMIT);
-        return;
-    }
     if (map_get(&m->sessions, talk_key(t->id)) || map_get(&m->early, talk_key(t->id))) {
-        close(t->fd);
+        if (t->fd >= 0)
+            close(t->fd);
         return;
     }
-    if (m->stopping || m->early.count >= SESSIONS_EARLY) {
-        refuse(m, t->id, m->stopping ? ERR_TEMP : ERR_LIMIT);
-        close(t->fd);
+    if (t->fd < 0)
+        limit_reached(&m->crowded, "descriptors");
+    if (t->fd < 0 || m->stopping || m->early.count >= SESSIONS_EARLY) {
+        turn_away(m, t, m->stopping ? ERR_TEMP : ERR_LIMIT);
         return;
     }
     struct mail_early *early = mem_alloc(sizeof *early);
@@ -119,7 +136,8 @@ static void take(struct mail *m, const struct talk *t)
 static void forget_early(struct mail *m, struct mail_early *e)
 {
     map_take(&m->early, talk_key(e->id));
-    refuse(m, e->id, ERR_TEMP);
+    if (e->fd >= 0)
+        refuse(m, e->id, ERR_TEMP);
     mail_early_free(e);
 }
 

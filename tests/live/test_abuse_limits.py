@@ -1,5 +1,6 @@
 """Who takes all places, tries all passwords or leaves no descriptors: others are served beside. Each test prints its figure; its bar is twice
 what is promised, for machines that are busy."""
+import base64
 import ctypes
 import multiprocessing
 import os
@@ -148,10 +149,11 @@ def files(count):
     ("pop3", 1, ()),
     ("pop3s", 1, ()),
     ("pop3", 1, ("address_waiting=0", "connections=4000")),    # nothing but the ceiling of all
+    ("pop3s", 1, ("trusted_networks=127.0.0.0/8",)),           # as shipped: without a limit of its own
     ("pop3s", 40, ()),                                         # more than tls_waiting, from several
     ("pop3", 40, ("connections=4000",)),
     ("smtp", 500, ("connections=4000",)),                      # 20 of each address, in the places of all
-], ids=["pop3", "pop3s", "ceiling", "tls_waiting", "several", "smtp"])
+], ids=["pop3", "pop3s", "ceiling", "trusted", "tls_waiting", "several", "smtp"])
 def test_ten_thousand_silent_connections(bed, port, sources, more):
     """they do not keep somebody else from being served"""
     files(MANY)
@@ -223,6 +225,30 @@ def test_an_ipv6_network_of_64_bits_is_one_address():
     if status == 77:
         pytest.skip("no network namespace with addresses can be made here")
     assert status == 0
+
+
+def test_exchanges_that_are_left_open(bed):
+    """they are not in the way of others'"""
+    configure(bed, [])
+    many = []
+    for i in range(1100):
+        s = socket.create_connection(("127.0.0.1", bed.ports["pop3"]), timeout=20, source_address=("127.3.0.%d" % (i % 4 + 1), 0))
+        first = base64.b64encode(b"n,,n=somebody%d,r=abcdef" % i)
+        s.sendall(b"AUTH SCRAM-SHA-256 %s\r\n" % first)
+        many.append(s)
+    answers = []
+    for s in many:
+        answer = b""
+        while answer.count(b"\n") < 2:
+            answer += s.recv(4096)
+        answers.append(answer.split(b"\r\n")[1])
+    assert sum(a.startswith(b"+ ") for a in answers) >= 1000
+    for i in range(5):
+        p = Pop(bed, "pop3", 20, "127.0.0.%d" % (i + 20))
+        assert p.plain(*bed.pool(33 + i)).startswith(b"+OK")
+        p.quit()
+    for s in many:
+        s.close()
 
 
 # ---- wrong passwords
