@@ -37,7 +37,7 @@ struct control_row {
     char text[CONTROL_TEXT]; /* ERROR: a sentence for a person; else "" */
     uint32_t uid;            /* the mailbox's */
     uint32_t tls;            /* 1: the client's connection is encrypted */
-    uint32_t count;          /* DONE: how many; ERROR: enum err_kind */
+    uint32_t count;          /* DONE: how many; ERROR: enum err_kind; ROW: 1: it waits for its maildrop, which another has */
 };
 
 /* Version and kind known, every text ended inside its room, nothing behind the end, WHO without and KICK with a user. */

@@ -181,6 +181,11 @@ bool auth_must_wait(struct auth *a, struct auth_session *s, const struct user *u
     return true;
 }
 
+uint32_t auth_waits_as(struct auth *a, const struct auth_session *s)
+{
+    return (*wait_of(a, s))->user.uid;
+}
+
 void auth_busy_runs(struct auth *a, struct auth_session *s, struct span where)
 {
     if (where.n)

@@ -174,6 +174,7 @@ void auth_grant_init(struct auth *a);
 
 /* auth_busy.c: maildrops that somebody else has */
 bool auth_must_wait(struct auth *a, struct auth_session *s, const struct user *u); /* or was refused; else it has it now */
+uint32_t auth_waits_as(struct auth *a, const struct auth_session *s); /* the uid of who waits */
 void auth_busy_runs(struct auth *a, struct auth_session *s, struct span where); /* an earlier auth has granted it */
 void auth_busy_freed(struct auth *a, struct auth_session *s);
 void auth_busy_drop(struct auth *a, struct auth_session *s);

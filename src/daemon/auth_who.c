@@ -22,12 +22,13 @@ static void answer(struct auth *a, uint32_t token)
     if (!a->control)
         return;
     for (struct auth_session *s; (s = map_next(&a->sessions, &at));) {
-        if (!s->worker)
+        if (!s->worker && s->step != AUTH_WAIT)
             continue;
+        uint32_t uid = s->worker ? s->worker->uid : auth_waits_as(a, s);
         count++;
         talk_send(a->control, &(struct talk){.type = TALK_ROW,
                                              .id = {s->read, s->deleted},
-                                             .num = {token, s->worker->uid, s->flags, (uint32_t)((now - s->started) / 1000)},
+                                             .num = {token, uid, s->flags | (s->worker ? 0 : TALK_WAITS), (uint32_t)((now - s->started) / 1000)},
                                              .text = {span_of(s->user), span_of(s->address)},
                                              .fd = -1});
     }

@@ -154,6 +154,7 @@ static void answer(struct control *c, const struct talk *t)
     row.deleted = t->id.n;
     row.uid = t->num[1];
     row.tls = t->num[2] & TALK_TLS ? 1 : 0;
+    row.count = t->num[2] & TALK_WAITS ? 1 : 0;
     row.started_ms_ago = (uint64_t)t->num[3] * 1000;
     snprintf(row.user, sizeof row.user, "%.*s", (int)t->text[0].n, t->text[0].p);
     snprintf(row.address, sizeof row.address, "%.*s", (int)t->text[1].n, t->text[1].p);

@@ -131,7 +131,7 @@ static void print_table(const struct table *t)
         const struct control_row *r = &t->rows[i];
         printf("%-*s  ", user, log_escape(span_of(r->user)));
         printf("%-*s  %-3s  %8s  %6" PRIu64 "  %7" PRIu64 "  %" PRIu32 "\n", address, log_escape(span_of(r->address)),
-               r->tls ? "yes" : "no", since(r->started_ms_ago, time), r->read, r->deleted, r->uid);
+               r->tls ? "yes" : "no", r->count ? "waits" : since(r->started_ms_ago, time), r->read, r->deleted, r->uid);
     }
 }
 

@@ -157,12 +157,14 @@ def test_who_has_left_takes_nothing(waits, name, kind):
 
 
 def test_one_after_the_other(waits, name):
-    """in the order in which they came"""
+    """in the order in which they came; the operator sees who waits"""
     first = session(waits, name)
     second = enter(waits, name)
     silent(second, 0.2)
     third = enter(waits, name)
     silent(third, 0.2)
+    rows = [row.split() for row in waits.tool("who").stdout.split("\n") if row.startswith(name + " ")]
+    assert sorted(row[3] == "waits" for row in rows) == [False, True, True], rows
     first.quit()
     assert second.line().startswith(b"+OK")
     silent(third, 0.2)
