@@ -105,6 +105,7 @@ struct conf {
     uint64_t password_threads, password_waiting, password_remember; /* remember: ms */
     uint64_t login_delay;        /* ms between two log-ins of a user who has none of his own; 0 = none */
     uint64_t expire;             /* days that messages of a user stay who has none of his own; or CONF_NEVER */
+    char *expire_state;          /* what `bustia expire` knows of the clock and of its last run */
     uint64_t failure_delay;      /* ms until a refused log-in is answered */
     uint64_t authorization_timeout, command_timeout, idle_timeout, write_timeout, drain_timeout; /* ms */
     /* where the file says it, 0 = a default; ask conf_line */

@@ -202,7 +202,11 @@ static const struct conf_option table[] = {
               "`bustia user set NAME --login-delay` gives a user another. 0: none."},
     {"expire", &CONF_KIND_DAYS, AT(expire), "never", .least = 0, .most = 36500, .reloads = true,
      .about = "How many days a message stays, announced with EXPIRE (RFC 2449 6.7). `bustia user set NAME --expire` gives a "
-              "user another number."},
+              "user another number. `bustia expire` removes what is older; 0: it is removed at the end of the session that has "
+              "read it."},
+    {"expire_state", &CONF_KIND_FILE, AT(expire_state), "/var/lib/bustia-expire/state", .reloads = true,
+     .about = "Where `bustia expire` keeps what it knows of the clock and of its last run: it removes nothing after the clock "
+              "has jumped by over a day, until that is confirmed."},
     {"failure_delay", &CONF_KIND_TIME, AT(failure_delay), "2s", .least = 0, .most = MINUTE, .reloads = true,
      .about = "How long a refused log-in waits for its answer."},
     {"authorization_timeout", &CONF_KIND_TIME, AT(authorization_timeout), "180s", .least = 100, .most = HOUR, .reloads = true,

@@ -12,6 +12,7 @@
 #include "tool/control.h"
 #include "tool/deliver.h"
 #include "tool/domain.h"
+#include "tool/expire.h"
 #include "tool/fetch.h"
 #include "tool/import.h"
 #include "tool/quota.h"
@@ -42,6 +43,7 @@ static const struct command commands[] = {
     {"alias",   "add|del|list …",                        "addresses that lead to users",            true,  tool_alias},
     {"domain",  "add|set|del|list …",                    "for which domains mail is taken",         true,  tool_domain},
     {"quota",   "set|show|recount …",                    "how much mailboxes hold, and may hold",   true,  tool_quota},
+    {"expire",  "[--plan] [--json] [USER…] | --confirm-clock", "removes mail that is over its age",   true,  tool_expire},
     {"deliver", "USER [-f SENDER] < MESSAGE",            "one message into one mailbox",            true,  tool_deliver},
     {"import",  "USER MAILDIR|MBOX|FOLDER",              "the messages of another mailbox, nothing twice", true, tool_import},
     {"who",     "",                                      "the sessions of the running server",      true,  tool_who},

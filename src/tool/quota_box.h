@@ -16,9 +16,9 @@ struct quota_answer {
     struct err err; /* ERR_NONE: it is known */
 };
 
-/* Calls tell for each person in order. afresh: counts one by one; else from the mailbox's own record where there is
+/* Calls tell_person for each person in order. afresh: counts one by one; else from the mailbox's own record where there is
  * one. The database must be closed before. */
 void quota_box_ask(struct user_job *job, const struct quota_person *people, size_t n, bool afresh,
-                   void (*tell)(void *arg, size_t i, const struct quota_answer *a), void *arg);
+                   void (*tell_person)(void *arg, size_t i, const struct quota_answer *a), void *arg);
 
 #endif
