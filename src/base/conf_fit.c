@@ -318,6 +318,7 @@ void conf_fit(const struct conf *c, const bool wrong[CONF_OPTIONS], struct conf_
         fit_outside_roots(&f, "tls_also", c->tls_also[i].key);
     fit_outside_roots(&f, "run_dir", c->run_dir);
     fit_outside_roots(&f, "pid_file", c->pid_file);
+    fit_outside_roots(&f, "expire_state", c->expire_state);
     fit_outside_roots(&f, "log_file", c->log_file);
     fit_run_dir(&f);
     fit_store_default(&f);

@@ -35,6 +35,7 @@ void check_ports(const struct check *k);
 void check_folders(const struct check *k); /* mail roots, run_dir, the log's and pid file's folders */
 void check_database(const struct check *k);
 void check_kernel(const struct check *k);
+void check_ages(const struct check *k, struct users *db);      /* of check_people: who promises it must also do it */
 void check_addresses(const struct check *k, struct users *db); /* of check_people; only if it takes mail */
 
 /* stat of `path`; -1 and a problem ("WHAT PATH does not exist; REMEDY") if there is none. */

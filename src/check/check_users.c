@@ -141,5 +141,6 @@ void check_people(const struct conf *c, struct conf_problems *p)
     if (w.wrong > TOLD)
         conf_problem_add(p, line, false, "and %u more users cannot be served", w.wrong - TOLD);
     check_addresses(&k, db);
+    check_ages(&k, db);
     users_close(db);
 }

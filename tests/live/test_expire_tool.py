@@ -1,7 +1,6 @@
 """`bustia expire`: what goes, when, and what keeps it from going: a session, the clock, a record that is not to be believed."""
 import json
 import os
-import pwd
 import re
 import shutil
 import stat
@@ -9,6 +8,8 @@ import subprocess
 import time
 
 import pytest
+
+from bed import TOP
 
 DAY = 86400
 MESSAGE = b"Subject: %d\r\n\r\nmessage\r\n"
@@ -259,6 +260,55 @@ def test_a_state_that_is_not_to_be_believed(bed, tool, box):
     tool(name, status=75)
     tool.state.unlink()
     assert tool.removed(name) == 0 and tool.removed(name) == 1
+
+
+# ---- who starts it
+
+def checked(tool):
+    """what `bustia check` says about it"""
+    env = dict(os.environ, LD_PRELOAD=tool.library, STOPPED_WALL=str(tool.now), STOPPED_UP=str(tool.up), ASAN_OPTIONS="verify_asan_link_order=0")
+    p = subprocess.run([tool.bed.programs["bustia"], "check", "--server", tool.conf], capture_output=True, text=True, env=env)
+    return [line for line in p.stdout.splitlines() if "bustia expire" in line]
+
+
+def test_check_tells_that_nobody_does_it(bed, box, tmp_path):
+    tool = Tool(bed, tmp_path)
+    assert checked(tool) == []  # nothing is promised
+    name = box(34, 1, 5)
+    assert ["has not run yet" in line and ": warning: " in line for line in checked(tool)] == [True]
+    tool(name)  # not over all mailboxes
+    assert ["over two days" in line for line in checked(tool)] == [True]
+    tool()
+    assert checked(tool) == []
+    tool.pass_time(2 * DAY)
+    assert checked(tool) == []
+    tool.pass_time(1)
+    assert ["over two days" in line for line in checked(tool)] == [True]
+    tool()
+    tool.now += DAY + 1
+    assert ["--confirm-clock" in line for line in checked(tool)] == [True]
+    tool("--confirm-clock")
+    assert checked(tool) == []
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_systemd_reads_the_units(bed, tmp_path):
+    with open(TOP + "/systemd/bustia-expire.service.in") as f:
+        service = f.read().replace("@bindir@", os.path.dirname(bed.programs["bustia"]))
+    with open(TOP + "/systemd/bustia-expire.timer") as f:
+        timer = f.read()
+    assert "@" not in service.replace("@system-service", "")
+
+    def said(name, text):
+        (tmp_path / name).write_text(text)
+        p = subprocess.run(["systemd-analyze", "verify", "--man=no", str(tmp_path / name)], capture_output=True, text=True)
+        return "".join(line for line in (p.stdout + p.stderr).splitlines(True) if "bustia-expire" in line or "Failed to" in line)
+
+    if "Failed to" in said("bustia-expire.service", service):
+        pytest.skip("systemd-analyze does not work here")
+    assert said("bustia-expire.service", service) == "" and said("bustia-expire.timer", timer) == ""
+    assert said("bustia-expire.timer", timer.replace("OnCalendar", "OnCalender")) != ""
+    assert said("bustia-expire.service", service.replace("ProtectClock", "ProtectClok")) != ""
 
 
 def test_words(bed, tool):
