@@ -28,18 +28,27 @@ class Tool:
             text = f.read()
         with open(self.conf, "w") as f:
             f.write(re.sub(r"(?m)^expire_state = .*", "expire_state = %s" % self.state, text))
-        self.library = os.path.dirname(os.path.dirname(os.path.dirname(bed.programs["bustia"]))) + "/tests/fault/libstopped.so"
+        self.fault = os.path.dirname(os.path.dirname(os.path.dirname(bed.programs["bustia"]))) + "/tests/fault/"
+        self.library = self.fault + "libstopped.so"
 
     def pass_time(self, seconds):
         self.now += seconds
         self.up += seconds
 
-    def __call__(self, *words, status=0, stopped=True, program=None):
-        env = dict(os.environ)
-        if stopped:
-            env.update(LD_PRELOAD=self.library, STOPPED_WALL=str(self.now), STOPPED_UP=str(self.up),
-                       ASAN_OPTIONS="verify_asan_link_order=0")
-        p = subprocess.run([program or self.bed.programs["bustia"], "-c", self.conf, "expire", *words], capture_output=True, text=True, env=env)
+    def begin(self, *words, command=("expire",), fault=None):
+        env = dict(os.environ, LD_PRELOAD=self.library, STOPPED_WALL=str(self.now), STOPPED_UP=str(self.up),
+                   ASAN_OPTIONS="verify_asan_link_order=0")
+        if fault:
+            env.update(LD_PRELOAD="%s %slibfault.so" % (self.library, self.fault), FAULT=fault)
+        return subprocess.Popen([self.bed.programs["bustia"], "-c", self.conf, *command, *words], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, env=env)
+
+    def end(self, p):
+        out, err = p.communicate(timeout=100)
+        return subprocess.CompletedProcess(p.args, p.returncode, out, err)
+
+    def __call__(self, *words, status=0, fault=None):
+        p = self.end(self.begin(*words, fault=fault))
         assert p.returncode == status, (words, p.returncode, p.stdout, p.stderr)
         self.err = p.stderr
         return p.stdout
@@ -162,6 +171,50 @@ def test_a_session_has_its_mailbox_to_itself(bed, tool, box):
     assert bed.files(name) == []
 
 
+def test_sessions_beside_go_on(bed, tool, box):
+    """a removal that takes its time, a session elsewhere, and who comes to the mailbox meanwhile"""
+    name, other = box(35, 300, 1), box(36, 3, 30)
+    tool()
+    tool.pass_time(DAY)
+    p = bed.login(*bed.pool(36))
+    run = tool.begin("--json", fault="unlinkat:SLOW:%s/new/:1-1000" % name)
+    met, served = set(), 0
+    while run.poll() is None:
+        assert b"Subject: 1" in p.retr(2)
+        served += 1
+        q = bed.connect()
+        q.ok("USER " + name)
+        answer = q.cmd("PASS " + bed.pool(35)[1])
+        met.add(q.stat()[0] if answer.startswith(b"+OK") else answer[:13])
+        q.close()
+    done = {r["user"]: r for r in map(json.loads, tool.end(run).stdout.splitlines())}
+    assert done[other]["skipped"] and p.stat()[0] == 3
+    if done[name]["skipped"]:  # one of those who came was faster
+        assert tool.removed(name) == 300
+    assert served and met <= {0, 300, b"-ERR [IN-USE]"}, met
+    p.quit()
+    assert bed.files(name) == [] and len(bed.files(other)) == 3
+
+
+@pytest.mark.parametrize("rule, told, left", [
+    ("unlinkat:EROFS:%s/new/:1-100", "2 messages cannot be removed", 2),
+    ("unlinkat:EIO:%s/new/:2-100", "1 messages cannot be removed", 1),
+    ("fsync:EIO:%s/new:1", "fsync", 0),
+    ("write:ENOSPC:%s/tmp/bustia-first:1-9", "No space left", 0),
+    ("readdir:EIO:%s/new:1-100", "cannot be read", 2)])
+def test_a_disk_that_fails(bed, tool, box, rule, told, left):
+    name = box(37, 2, 1)
+    tool(name)
+    tool.pass_time(DAY // 2)
+    bed.append(name, MESSAGE % 2)  # so that there is something to be written
+    tool.pass_time(DAY // 2)
+    out = tool("--json", name, status=75, fault=rule % name)
+    assert told in json.loads(out)["error"] and told in tool.err
+    assert len(bed.files(name)) == left + 1
+    assert tool.removed(name) == left  # and all is well when the disk is
+    assert len(bed.files(name)) == 1
+
+
 def test_what_is_used_stays_true(bed, tool, box):
     name = box(27, 3, 1)
     bed.tool("quota", "recount", name)
@@ -266,8 +319,7 @@ def test_a_state_that_is_not_to_be_believed(bed, tool, box):
 
 def checked(tool):
     """what `bustia check` says about it"""
-    env = dict(os.environ, LD_PRELOAD=tool.library, STOPPED_WALL=str(tool.now), STOPPED_UP=str(tool.up), ASAN_OPTIONS="verify_asan_link_order=0")
-    p = subprocess.run([tool.bed.programs["bustia"], "check", "--server", tool.conf], capture_output=True, text=True, env=env)
+    p = tool.end(tool.begin(command=("check", "--server")))
     return [line for line in p.stdout.splitlines() if "bustia expire" in line]
 
 
