@@ -131,9 +131,8 @@ int clock_state_save(const char *path, const struct clock_state *s, struct err *
     char text[STATE_MAX];
     int n = snprintf(text, sizeof text, "%s %" PRId64 " %" PRId64 " %s %" PRId64 "\n", head, s->mark.wall, s->mark.up,
                      s->mark.boot, s->ran);
-    size_t room = strlen(path) + sizeof ".new";
-    char *beside = mem_alloc(room);
-    snprintf(beside, room, "%s.new", path);
+    char *beside = mem_alloc(strlen(path) + sizeof ".new");
+    stpcpy(stpcpy(beside, path), ".new");
     int failed = make_folder(path) < 0 || write_new(beside, text, (size_t)n) < 0 || rename(beside, path) < 0 ? errno : 0;
     mem_free(beside);
     return failed ? err_set(err, ERR_TEMP, "%s cannot be written: %s", path, strerror(failed)) : 0;
