@@ -49,7 +49,7 @@ static bool read_address(struct span word, int family, struct in6_addr *to)
 static bool is_port(struct span word)
 {
     uint64_t port;
-    return word.n <= 5 && span_number(word, &port) && port <= 65535 && (word.n == 1 || word.p[0] != '0');
+    return span_number(word, &port) && port <= 65535 && (word.n == 1 || word.p[0] != '0');
 }
 
 static enum proxy_result read_line(struct proxy *p)
@@ -114,7 +114,7 @@ static enum proxy_result read_more(struct proxy *p, size_t at)
         if (type == TYPE_SSL && n < SSL_LEAST)
             return bad(p, "its field about TLS is too short");
         if (type == TYPE_SSL)
-            p->tls |= (value[0] & CLIENT_SSL) != 0;
+            p->tls = (value[0] & CLIENT_SSL) != 0;
         at += n;
     }
     return PROXY_DONE;

@@ -126,19 +126,27 @@ def test_resumed(several):
 
 # ---- renewed
 
-@pytest.fixture
-def renewing(own_bed, tmp_path):
+@pytest.fixture(scope="module")
+def renewing(folder):
     """a server whose certificates lie where certbot puts them: live/ has links into archive/"""
-    base = str(tmp_path)
-    os.makedirs(base + "/archive")
-    os.makedirs(base + "/live")
-    cert, key = make(base + "/archive", "1", "localhost")
-    os.symlink("../archive/1.pem", base + "/live/cert.pem")
-    os.symlink("../archive/1.key", base + "/live/key.pem")
-    also = make(base, "also", "also.test")
-    bed = own_bed("tls_cert=%s/live/cert.pem" % base, "tls_key=%s/live/key.pem" % base, "tls_also=%s %s" % also, "tls_watch=200ms")
-    bed.base, bed.now, bed.also = base, der(cert), also
-    return bed
+    os.makedirs(folder + "/archive")
+    os.makedirs(folder + "/live")
+    cert, _ = make(folder + "/archive", "1", "localhost")
+    os.symlink("../archive/1.pem", folder + "/live/cert.pem")
+    os.symlink("../archive/1.key", folder + "/live/key.pem")
+    also = make(folder, "also", "also.test")
+    bed = Bed(["tls_cert=%s/live/cert.pem" % folder, "tls_key=%s/live/key.pem" % folder, "tls_also=%s %s" % also, "tls_watch=200ms"])
+    bed.base, bed.now, bed.also, bed.number = folder, der(cert), also, 1
+    yield bed
+    bed.close()
+
+
+def another(bed):
+    """the next pair in archive/; its number"""
+    bed.number += 1
+    cert, _ = make(bed.base + "/archive", str(bed.number), "localhost")
+    bed.then = der(cert)
+    return str(bed.number)
 
 
 def link(bed, name, to):
@@ -163,10 +171,11 @@ def test_renewed(renewing):
     old, stream = shown(bed, "localhost")
     assert old == bed.now and stream.recv(100).startswith(b"+OK")
     start = len(bed.log())
-    cert, key = make(bed.base + "/archive", "2", "localhost")
-    link(bed, "cert.pem", "2.pem")
-    link(bed, "key.pem", "2.key")
-    wait_for(bed, der(cert))
+    n = another(bed)
+    link(bed, "cert.pem", n + ".pem")
+    link(bed, "key.pem", n + ".key")
+    wait_for(bed, bed.then)
+    bed.now = bed.then
     stream.sendall(b"NOOP\r\nCAPA\r\n")
     assert stream.recv(100).startswith((b"-ERR", b"+OK"))
     stream.close()
@@ -178,7 +187,7 @@ def test_renewed(renewing):
     for now, then in zip(written, bed.also):
         shutil.copyfile(now, then)
     wait_for(bed, der(written[0]), "also.test")
-    assert gets(bed, "localhost") == der(cert)
+    assert gets(bed, "localhost") == bed.now
     assert len(bed.roles()["door"]) == 1 and not re_started(bed, start)
 
 
@@ -189,8 +198,8 @@ def re_started(bed, start):
 def test_half_written(renewing):
     """the certificate a while before its key: the old pair goes on, which is said once, and a door that is started then has it too"""
     bed, start = renewing, len(renewing.log())
-    cert, key = make(bed.base + "/archive", "2", "localhost")
-    link(bed, "cert.pem", "2.pem")
+    n = another(bed)
+    link(bed, "cert.pem", n + ".pem")
     bed.wait_log("the key does not fit the .first. certificate: the old certificate goes on", start=start)
     time.sleep(1)
     assert len(errors(bed, start)) == 1
@@ -200,8 +209,9 @@ def test_half_written(renewing):
     bed.wait_log(r"ended: role=door pid=%d" % door, start=start)
     bed.wait_log(r"ready: role=door", start=start)
     assert gets(bed, "localhost") == bed.now and gets(bed, "also.test") == der(bed.also[0])
-    link(bed, "key.pem", "2.key")
-    wait_for(bed, der(cert))
+    link(bed, "key.pem", n + ".key")
+    wait_for(bed, bed.then)
+    bed.now = bed.then
     assert len(errors(bed, start)) == 1
 
 
@@ -221,23 +231,26 @@ def test_taken_away_and_broken(renewing):
     bed.wait_log(r"cert.pem with .*: the certificate file cannot be used", start=start)
     assert gets(bed, "localhost") == bed.now
     assert len(errors(bed, start)) == 2
-    cert, key = make(bed.base + "/archive", "2", "localhost")
-    link(bed, "cert.pem", "2.pem")
-    link(bed, "key.pem", "2.key")
-    wait_for(bed, der(cert))
+    n = another(bed)
+    link(bed, "cert.pem", n + ".pem")
+    link(bed, "key.pem", n + ".key")
+    wait_for(bed, bed.then)
+    bed.now = bed.then
 
 
 def test_only_when_told(renewing):
     """tls_watch = 0"""
     bed = renewing
     set_options(bed, tls_watch="0")
-    cert, key = make(bed.base + "/archive", "2", "localhost")
-    link(bed, "cert.pem", "2.pem")
-    link(bed, "key.pem", "2.key")
+    n = another(bed)
+    link(bed, "cert.pem", n + ".pem")
+    link(bed, "key.pem", n + ".key")
     time.sleep(1)
     assert gets(bed, "localhost") == bed.now
     os.kill(bed.pid, signal.SIGHUP)
-    wait_for(bed, der(cert))
+    wait_for(bed, bed.then)
+    bed.now = bed.then
+    set_options(bed, tls_watch="200ms")
 
 
 # ---- what `bustia check` says of them

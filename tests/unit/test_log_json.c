@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -94,6 +95,22 @@ static void it_is_always_whole(void **state)
     }
 }
 
+/* Wherever the room ends between two fields, and within a name or a number. */
+static void fields_are_whole(void **state)
+{
+    char text[2048] = "", out[ROOM];
+    for (unsigned i = 0; i < 30; i++)
+        sprintf(text + strlen(text), "name_%u=%u ", i, 100000 + i);
+    for (size_t room = LOG_JSON_LEAST; room < 1200; room++) {
+        json_object *o = parsed(out, made(text, out, room)), *fields;
+        assert_true(json_object_object_get_ex(o, "fields", &fields));
+        json_object_object_foreach(fields, name, value) {
+            assert_int_equal(json_object_get_int(value), 100000 + atoi(name + 5));
+        }
+        json_object_put(o);
+    }
+}
+
 static void what_is_cut_is_marked(void **state)
 {
     char text[2048], out[ROOM];
@@ -141,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_are_fields),
         cmocka_unit_test(it_is_always_whole),
+        cmocka_unit_test(fields_are_whole),
         cmocka_unit_test(what_is_cut_is_marked),
         cmocka_unit_test(what_was_quoted_comes_back),
     };

@@ -255,6 +255,12 @@ static void checksums(void **state)
     h = binary(0x21, 0x11, 12);
     field(&h, 0x03, "\0\0\0", 3);
     assert_int_equal(feed(&p, &h, SIZE_MAX), PROXY_BAD);
+    h = binary(0x21, 0x11, 12); /* right, and something behind it in its field */
+    field(&h, 0x03, "\0\0\0\0\0", 5);
+    sum = crc32c(h.octets, h.n);
+    for (int i = 0; i < 4; i++)
+        h.octets[16 + 12 + 3 + i] = (unsigned char)(sum >> (24 - 8 * i));
+    assert_int_equal(feed(&p, &h, SIZE_MAX), PROXY_BAD);
 }
 
 static void it_has_a_ceiling(void **state)
