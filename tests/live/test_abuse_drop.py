@@ -109,9 +109,9 @@ def test_a_great_many_messages(bed, figure):
         if before is not None:
             figure("memory for commands and answers", (abuse.pss(bed) - before) / 1048576, 8, "MB more")
         start = time.monotonic()
-        p.sock.settimeout(120)
+        p.sock.settimeout(300)
         assert p.quit().startswith(b"+OK")
-        figure("QUIT that deletes %d" % COUNT, time.monotonic() - start, 60, "s")
+        figure("QUIT that deletes %d" % COUNT, time.monotonic() - start, 300, "s")
     assert bed.files(name) == []
     figure("longest step of the honest session beside", honest.worst, SLOWEST, "s")
 
