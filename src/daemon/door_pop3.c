@@ -107,7 +107,7 @@ static bool obey(struct door_session *s, enum pop3_want want)
         start_tls(s);
         return false;
     case POP3_WANT_CLOSE:
-        finish(s, "quit");
+        finish(s, s->pop3.http ? "http" : "quit");
         return false;
     case POP3_WANT_BODY: /* not in AUTHORIZATION */
     case POP3_WANT_COMMIT:

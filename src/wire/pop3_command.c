@@ -189,6 +189,16 @@ static bool cut_arguments(struct span rest, const struct command *c, struct pop3
     return true;
 }
 
+/* A browser that was lured here: what it brings is text that somebody else has chosen, and no line of it is to be read as a command. */
+static bool is_http(struct span word)
+{
+    static const char *const words[] = {"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (span_is_nocase(word, words[i]))
+            return true;
+    return false;
+}
+
 void pop3_command(struct pop3_server *m, struct span line, struct buf *out)
 {
     struct pop3_args args;
@@ -208,4 +218,9 @@ void pop3_command(struct pop3_server *m, struct span line, struct buf *out)
         pop3_err(m, out, "", "Passwords are not taken without TLS");
     else
         c->act(m, &args, out);
+    if (!c && m->state == POP3_AUTHORIZATION && is_http(word)) {
+        m->http = true;
+        m->state = POP3_ENDED;
+        m->step = STEP_CLOSE;
+    }
 }
