@@ -19,6 +19,7 @@ static const struct err_row rows[ERR_KINDS] = {
     [ERR_LIMIT]   = {ERR_LIMIT,   "limit",   "SYS/TEMP", "4.3.2", EX_TEMPFAIL,    LOG_WARNING},
     [ERR_CONFIG]  = {ERR_CONFIG,  "config",  "SYS/PERM", "5.3.5", EX_CONFIG,      LOG_ERR},
     [ERR_USAGE]   = {ERR_USAGE,   "usage",   "",         "5.5.4", EX_USAGE,       LOG_ERR},
+    [ERR_DELAY]   = {ERR_DELAY,   "delay",   "LOGIN-DELAY", "4.7.0", EX_TEMPFAIL, LOG_INFO},
 };
 
 int err_set(struct err *err, enum err_kind kind, const char *format, ...)

@@ -17,6 +17,7 @@ enum err_kind {
     ERR_LIMIT,   /* a ceiling is reached */
     ERR_CONFIG,  /* the configuration is wrong */
     ERR_USAGE,   /* the command line is wrong */
+    ERR_DELAY,   /* the user has logged in a moment ago: [LOGIN-DELAY] (RFC 2449 §8.1.1) */
     ERR_KINDS    /* how many */
 };
 

@@ -95,6 +95,7 @@ enum metric_result metric_result_of(enum err_kind kind)
     case ERR_BUSY:
         return METRIC_IN_USE;
     case ERR_LIMIT:
+    case ERR_DELAY:
         return METRIC_LIMITED;
     case ERR_TEMP:
     case ERR_PERM:

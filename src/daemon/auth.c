@@ -174,6 +174,8 @@ int auth_run(void)
     auth_busy_init(a);
     auth_who_init(a);
     auth_terms_init(a);
+    auth_seen_init(a);
     loop_run(a->loop);
+    auth_seen_end(a);
     return EXIT_SUCCESS;
 }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "daemon/limit_address.h"
+#include "user/app_password.h"
 #include "user/secret.h"
 #include "wire/pop3_server.h"
 
@@ -92,6 +93,20 @@ static void put_off_check(struct auth_queued *q)
     check_free(c);
 }
 
+/* Costs no more than a look into the database, and stands before the dear check: that is the same for who has app passwords and who has
+ * none. If they cannot be read his own password still counts. */
+static bool app_password(struct auth *a, struct users *db, struct auth_session *s, const struct user *u, struct span password)
+{
+    char label[APP_LABEL_MAX + 1];
+    struct err err;
+    int found = app_password_match(db, span_of(u->name), password, label, &err);
+    if (found < 0)
+        log_error("users", "%s", err.text);
+    if (found > 0)
+        s->app = mem_copy_text(label);
+    return found > 0;
+}
+
 /* Reads the user and, unless the password was verified a moment ago, hands it to the pool. */
 static void check_password(struct auth *a, struct auth_session *s, struct span name, struct span password)
 {
@@ -104,7 +119,13 @@ static void check_password(struct auth *a, struct auth_session *s, struct span n
         auth_refuse(a, s, ERR_TEMP);
         return;
     }
-    exists = exists && !u.disabled && *u.verifier;
+    exists = exists && !u.disabled;
+    if (exists && app_password(a, db, s, &u, password)) {
+        auth_grant(a, s, &u);
+        user_free(&u);
+        return;
+    }
+    exists = exists && *u.verifier;
     if (exists && auth_remembers(a, &u, password)) {
         metric_add(METRIC_CHECKS + 1, 1);
         auth_grant(a, s, &u);

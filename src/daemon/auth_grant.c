@@ -7,8 +7,11 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/mem.h"
+
+static const uint64_t SECOND = 1000;
 
 /* A mail process that has been asked for, and who waits for it. */
 struct auth_need {
@@ -17,7 +20,6 @@ struct auth_need {
     struct waiting {
         struct talk_id id;
         char *where;
-        uint32_t term;
     } *waiting;
     unsigned count;
     struct auth_need *next;
@@ -33,15 +35,16 @@ static void hold(struct auth *a, struct auth_session *s, struct auth_worker *w)
     auth_hold(a, s);
 }
 
-static void send_there(struct auth *a, struct auth_session *s, struct auth_worker *w, const char *where, uint32_t term)
+static void send_there(struct auth *a, struct auth_session *s, struct auth_worker *w, const char *where)
 {
     uint64_t now = clock_ms();
     uint32_t wait = s->wait_until > now ? (uint32_t)(s->wait_until - now) : 0;
     hold(a, s, w);
+    auth_seen_note(a, s->user, s->app ? s->app : "", s->address);
     /* In this order: the mail process must know before the door can come to it. */
     talk_send(w->chan, &(struct talk){.type = TALK_EXPECT,
                                       .id = s->id,
-                                      .num = {w->uid, w->gid, term, wait},
+                                      .num = {w->uid, w->gid, s->term, wait, a->terms.delay_most ? s->delay + 1 : 0},
                                       .text = {span_of(s->user), span_of(where), span_of(s->address)},
                                       .fd = -1});
     auth_say(a, &(struct talk){.type = TALK_GRANTED, .id = s->id, .num = {w->number}, .fd = -1});
@@ -89,10 +92,10 @@ static struct auth_need *need_for(struct auth *a, const struct user *u)
     return need_new(a, u, single);
 }
 
-static void wait_for(struct auth_need *n, struct auth_session *s, const struct user *u, uint32_t term)
+static void wait_for(struct auth_need *n, struct auth_session *s, const struct user *u)
 {
     n->waiting = mem_resize(n->waiting, (n->count + 1) * sizeof *n->waiting);
-    n->waiting[n->count++] = (struct waiting){s->id, mem_copy_text(u->where), term};
+    n->waiting[n->count++] = (struct waiting){s->id, mem_copy_text(u->where)};
     s->step = AUTH_NEED;
 }
 
@@ -107,9 +110,30 @@ static struct auth_worker *worker_for(struct auth *a, const struct user *u)
     return NULL;
 }
 
-static uint32_t term_of(const struct auth *a, const struct user *u)
+static void refuse_delay(struct auth *a, struct auth_session *s)
 {
-    return auth_term(user_expire(u, a->start.conf.expire));
+    log_info("delayed", "user=%s addr=%s", log_quote_text(s->user), talk_word(s->address));
+    auth_refuse(a, s, ERR_DELAY);
+}
+
+/* Whom his own terms keep out, before he waits for anything or takes anything over; what he has shown is right. POP3 off is answered
+ * as a wrong password is, after as long: to who does not know it nothing tells the two apart (RFC 3206 §4). */
+static bool terms_refuse(struct auth *a, struct auth_session *s, const struct user *u)
+{
+    bool early = !limit_delay_would(&a->delays, digest_word(span_of(s->user)), s->delay * SECOND, clock_ms());
+    if (u->no_pop3) {
+        log_info("off", "user=%s may not log in over POP3", log_quote_text(u->name));
+        auth_refuse(a, s, ERR_AUTH);
+    } else if (early) {
+        refuse_delay(a, s);
+    }
+    return u->no_pop3 || early;
+}
+
+/* A log-in that came to nothing does not count for LOGIN-DELAY. */
+void auth_delay_back(struct auth *a, const struct auth_session *s)
+{
+    limit_delay_back(&a->delays, digest_word(span_of(s->user)), s->delay * SECOND);
 }
 
 void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
@@ -118,10 +142,12 @@ void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
         sasl_end(auth_exchange_leave(a, s));
     if (!s->user)
         s->user = mem_copy_text(u->name);
+    s->term = auth_term(user_expire(u, a->start.conf.expire));
+    s->delay = user_delay(u, a->start.conf.login_delay);
     if (u->uid == 0 || u->uid < a->start.conf.first_uid) {
         log_error("refused", "user=%s has uid %u, below first_uid", log_quote_text(u->name), u->uid);
         auth_refuse(a, s, ERR_PERM);
-    } else if (!auth_must_wait(a, s, u))
+    } else if (!terms_refuse(a, s, u) && !auth_must_wait(a, s, u))
         auth_place(a, s, u);
 }
 
@@ -131,14 +157,17 @@ void auth_place(struct auth *a, struct auth_session *s, const struct user *u)
         auth_refuse(a, s, ERR_TEMP);
     else if (a->running >= a->start.conf.connections)
         auth_refuse(a, s, ERR_LIMIT);
-    else if (!auth_limit_enter(a, s))
+    else if (!limit_delay_enter(&a->delays, digest_word(span_of(s->user)), s->delay * SECOND, clock_ms()))
+        refuse_delay(a, s);
+    else if (!auth_limit_enter(a, s)) {
+        auth_delay_back(a, s);
         auth_refuse_slowly(a, s, ERR_LIMIT);
-    else {
+    } else {
         struct auth_worker *w = worker_for(a, u);
         if (w)
-            send_there(a, s, w, u->where, term_of(a, u));
+            send_there(a, s, w, u->where);
         else
-            wait_for(need_for(a, u), s, u, term_of(a, u));
+            wait_for(need_for(a, u), s, u);
     }
 }
 
@@ -211,8 +240,11 @@ static void worker_message(void *arg, const void *p, size_t n, int fd)
         auth_who_reported(w->auth, t.num[0]);
     else if (t.type == TALK_FREED && s && s->worker == w)
         auth_busy_freed(w->auth, s);
-    else if (t.type == TALK_ENDED && s && s->worker == w) /* a worker ends only what is its own */
+    else if (t.type == TALK_ENDED && s && s->worker == w) { /* a worker ends only what is its own */
+        if (t.num[0] & TALK_NEVER_BEGAN)
+            auth_delay_back(w->auth, s);
         auth_drop(w->auth, s);
+    }
 }
 
 void auth_worker_came(struct auth *a, const struct talk *t)
@@ -226,7 +258,7 @@ void auth_worker_came(struct auth *a, const struct talk *t)
     for (unsigned i = 0; n && i < n->count; i++) {
         struct auth_session *s = auth_find(a, n->waiting[i].id);
         if (s && s->step == AUTH_NEED)
-            send_there(a, s, w, n->waiting[i].where, n->waiting[i].term);
+            send_there(a, s, w, n->waiting[i].where);
     }
     if (n)
         need_free(n);
@@ -237,8 +269,10 @@ static void need_denied(struct auth *a, struct auth_need *n, enum err_kind kind)
 {
     for (unsigned i = 0; i < n->count; i++) {
         struct auth_session *s = auth_find(a, n->waiting[i].id);
-        if (s && s->step == AUTH_NEED)
+        if (s && s->step == AUTH_NEED) {
+            auth_delay_back(a, s);
             auth_refuse(a, s, kind);
+        }
     }
     need_free(n);
 }

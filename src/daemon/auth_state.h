@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "daemon/crowd.h"
 #include "daemon/limit.h"
+#include "daemon/limit_delay.h"
 #include "daemon/start.h"
 #include "net/sock.h"
 #include "user/sasl.h"
@@ -43,8 +44,10 @@ struct auth_session {
     struct talk_id id;
     enum auth_step step;
     char *user;
+    char *app;                   /* the label of the app password that was shown, or NULL */
     char address[SOCK_NAME_MAX];
     uint32_t flags;              /* TALK_TLS … */
+    uint32_t term, delay;        /* his EXPIRE as it travels, his LOGIN-DELAY in seconds */
     uint64_t started;            /* ms: of this try; of the log-in when running */
     struct sasl_session *sasl;
     struct crowd_member exchange; /* while there is one */
@@ -115,6 +118,12 @@ struct auth {
     struct users_terms terms; /* of all users together; as the doors know it */
     uint64_t terms_version;   /* of the database, when they were looked up */
     struct loop_timer *terms_timer;
+    struct limit_delay delays;
+    struct map seen; /* who has logged in and is not written down yet (auth_seen.c) */
+    uint64_t seen_written;
+    struct loop_timer *seen_timer;
+    struct pool *seen_pool;
+    bool seen_writing;
     bool terms_known;
     bool stopping;
 };
@@ -124,6 +133,11 @@ void auth_terms_init(struct auth *a);
 void auth_terms_look(struct auth *a); /* the configuration has changed */
 void auth_tell_terms(struct auth *a, struct auth_door *d);
 uint32_t auth_term(uint32_t days); /* as it travels */
+
+/* auth_seen.c: who logged in last when */
+void auth_seen_init(struct auth *a);
+void auth_seen_note(struct auth *a, const char *user, const char *app, const char *address); /* app: a label or "" */
+void auth_seen_end(struct auth *a); /* writes what is left; may wait */
 
 /* auth_table.c */
 struct auth_session *auth_find(const struct auth *a, struct talk_id id);
@@ -169,6 +183,7 @@ void auth_grant(struct auth *a, struct auth_session *s, const struct user *u);
 void auth_place(struct auth *a, struct auth_session *s, const struct user *u); /* whose maildrop is free */
 void auth_worker_came(struct auth *a, const struct talk *t);
 void auth_worker_denied(struct auth *a, const struct talk *t);
+void auth_delay_back(struct auth *a, const struct auth_session *s);
 void auth_needs_end(struct auth *a); /* no mail process is started any more: whoever waits for one is answered */
 void auth_grant_init(struct auth *a);
 

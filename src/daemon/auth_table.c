@@ -45,6 +45,7 @@ void auth_drop(struct auth *a, struct auth_session *s)
         auth_limit_not_failed(a, s);
     auth_limit_leave(a, s);
     mem_free(s->user);
+    mem_free(s->app);
     mem_free(s);
 }
 

@@ -251,11 +251,14 @@ static void auth_says_of_mail(struct reception *r, const struct talk *t)
 }
 
 /* What differs from user to user says so (RFC 2449 §6.7). Connections that are open announce the new one. */
-static void terms(struct door *d, uint32_t least, uint32_t most)
+static void terms(struct door *d, const uint32_t num[4])
 {
-    talk_term(least, d->expire);
-    if (least != most)
+    talk_term(num[0], d->expire);
+    if (num[0] != num[1])
         strcat(d->expire, " USER");
+    d->login_delay[0] = '\0';
+    if (num[3])
+        snprintf(d->login_delay, sizeof d->login_delay, "%u%s", num[3], num[2] != num[3] ? " USER" : "");
 }
 
 static void auth_message(void *arg, const void *p, size_t n, int fd)
@@ -271,7 +274,7 @@ static void auth_message(void *arg, const void *p, size_t n, int fd)
         return;
     }
     if (t.type == TALK_TERMS) {
-        terms(d, t.num[0], t.num[1]);
+        terms(d, t.num);
         return;
     }
     bool ours = t.id.door == d->start.generation;

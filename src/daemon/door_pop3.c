@@ -153,6 +153,7 @@ static void greet(struct door_session *s)
         .tls_offered = s->door->tls && !s->proxy_tls, /* nobody begins TLS inside TLS */
         .tls_active = conn_is_tls(s->conn),
         .clear_allowed = s->clear_allowed,
+        .login_delay = s->door->login_delay,
         .expire = s->door->expire,
     };
     offer_tls_mechanisms(s, &offer);

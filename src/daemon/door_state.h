@@ -72,6 +72,7 @@ struct door {
     struct map transactions;    /* counter → the reception whose message it is */
     uint64_t counter;
     unsigned away; /* sessions that have left it, as auth said last: they count as connections too */
+    char login_delay[TALK_TERM_TEXT + 5]; /* LOGIN-DELAY's; "": nobody has one */
     char expire[TALK_TERM_TEXT + 5]; /* EXPIRE's arguments before a log-in, as auth said last; "": it has not said yet */
     struct door_listener listeners[CONF_LISTENERS];
     unsigned n_listeners;

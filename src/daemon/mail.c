@@ -48,7 +48,7 @@ static void meet(struct mail *m, struct mail_expected *e, struct mail_early *ear
 static void forget_expected(struct mail *m, struct mail_expected *e)
 {
     map_take(&m->expected, talk_key(e->id));
-    mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = e->id, .fd = -1});
+    mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = e->id, .num = {TALK_NEVER_BEGAN}, .fd = -1});
     mail_expected_free(e);
 }
 
@@ -63,7 +63,7 @@ static void expect(struct mail *m, const struct talk *t)
         if (early)
             mail_early_free(early);
         refuse(m, t->id, err.kind);
-        mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = t->id, .fd = -1});
+        mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = t->id, .num = {TALK_NEVER_BEGAN}, .fd = -1});
         return;
     }
     if (map_get(&m->expected, talk_key(t->id)) || map_get(&m->sessions, talk_key(t->id))) {
@@ -71,7 +71,7 @@ static void expect(struct mail *m, const struct talk *t)
         return;
     }
     struct mail_expected *e = mem_alloc(sizeof *e);
-    *e = (struct mail_expected){.id = t->id, .where = where, .term = t->num[2], .until = clock_ms() + EXPECT_MS,
+    *e = (struct mail_expected){.id = t->id, .where = where, .term = t->num[2], .delay = t->num[4], .until = clock_ms() + EXPECT_MS,
                                 .wait_until = clock_ms() + t->num[3]};
     e->user = mem_copy(t->text[0].p, t->text[0].n);
     snprintf(e->address, sizeof e->address, "%.*s", (int)t->text[2].n, t->text[2].p);
@@ -185,7 +185,7 @@ static void end_session(struct mail *m, struct talk_id id)
     else if (s)
         mail_pop3_kick(s);
     else
-        mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = id, .fd = -1});
+        mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = id, .num = {TALK_NEVER_BEGAN}, .fd = -1});
 }
 
 static void yield_session(struct mail *m, const struct talk *t)

@@ -70,10 +70,11 @@ void mail_cleanup(struct mail_session *s)
     mem_free(s->chunk);
     pop3_server_fini(&s->pop3);
     drop_fini(&s->drop);
-    if (s->early)
+    bool began = !s->early;
+    if (!began)
         mail_early_free(s->early);
     mail_expected_free(s->expected);
-    mail_session_over(m, s->id);
+    mail_session_over(m, s->id, began);
     mem_free(s);
 }
 

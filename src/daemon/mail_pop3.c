@@ -4,6 +4,7 @@
  * (`busy`) nothing else of the session is touched; what happens meanwhile is looked at when it is done. */
 #include "daemon/mail_session.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -167,9 +168,12 @@ static void open_done(struct loop_call *call)
                                .tls_offered = s->flags & TALK_TLS_OFFERED,
                                .tls_active = s->flags & TALK_TLS,
                                .clear_allowed = s->flags & TALK_CLEAR_ALLOWED,
+                               .login_delay = s->login_delay,
                                .expire = s->expire,
                                .expire_read = s->expected->term == TALK_LEAVES_NOTHING};
     talk_term(s->expected->term, s->expire);
+    if (s->expected->delay)
+        snprintf(s->login_delay, sizeof s->login_delay, "%u", s->expected->delay - 1);
     s->step = STEP_TALK;
     pop3_server_resume(&s->pop3, &offer, span_of(s->expected->user), &s->drop, conn_out(s->conn));
     mail_drive(s);

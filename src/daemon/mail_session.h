@@ -31,7 +31,7 @@ struct mail_session {
     struct mail_early *early; /* until the conn has taken its descriptor */
     uint32_t flags;
     char tls[16];
-    char expire[TALK_TERM_TEXT];
+    char expire[TALK_TERM_TEXT], login_delay[TALK_TERM_TEXT];
     struct conn *conn;
     enum mail_step step;
     bool busy, gone;

@@ -22,6 +22,7 @@ struct mail_expected {
     char *user, *where;
     char address[SOCK_NAME_MAX];
     uint32_t term;  /* of expiry (talk.h) */
+    uint32_t delay; /* LOGIN-DELAY and one more; 0: none is announced */
     uint64_t until; /* ms */
     uint64_t wait_until; /* ms: so long it may wait for the lock */
     bool yields; /* somebody has taken the maildrop over already */
@@ -56,7 +57,7 @@ struct mail {
 /* mail_table.c */
 struct mail_door *mail_door_of(const struct mail *m, uint64_t generation);
 void mail_tell_auth(struct mail *m, const struct talk *t);
-void mail_session_over(struct mail *m, struct talk_id id); /* tells auth; ends the process if it was the last */
+void mail_session_over(struct mail *m, struct talk_id id, bool began); /* tells auth; ends the process if it was the last */
 void mail_end_if_done(struct mail *m); /* when it takes nothing new and the last session is over */
 void mail_expected_free(struct mail_expected *e);
 void mail_early_free(struct mail_early *e); /* closes */

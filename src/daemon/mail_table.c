@@ -42,9 +42,9 @@ void mail_end_if_done(struct mail *m)
         loop_stop(m->loop);
 }
 
-void mail_session_over(struct mail *m, struct talk_id id)
+void mail_session_over(struct mail *m, struct talk_id id, bool began)
 {
     map_take(&m->sessions, talk_key(id));
-    mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = id, .fd = -1});
+    mail_tell_auth(m, &(struct talk){.type = TALK_ENDED, .id = id, .num = {began ? 0 : TALK_NEVER_BEGAN}, .fd = -1});
     mail_end_if_done(m);
 }

@@ -55,15 +55,16 @@ enum talk_type {
     TALK_GONE,       /* door → auth: the client left, or the exchange is cancelled */
     TALK_CHALLENGE,  /* auth → door; text */
     TALK_DENIED,     /* auth → door; num: kind */
-    TALK_EXPECT,     /* auth → mail; num: uid, gid, TERM of expiry, ms to wait for the lock; texts: user, store, address */
+    TALK_EXPECT,     /* auth → mail; num: uid, gid, TERM of expiry, ms to wait for the lock, LOGIN-DELAY
+                        and one more or 0: it is not announced; texts: user, store, address */
     TALK_GRANTED,    /* auth → door; num: worker */
     TALK_COUNT,      /* auth → door; num: how many sessions have left it. Said when that has changed by a 64th of `connections` */
-    TALK_TERMS,      /* auth → door; num: the smallest and the largest TERM of expiry of any user. Before a log-in it is announced;
+    TALK_TERMS,      /* auth → door; num: the smallest and the largest TERM of expiry of any user, and LOGIN-DELAY. Before a log-in it is announced;
                         said when a door has come, and when it has changed */
     TALK_TAKE,       /* door → mail; fd: the session; num: flags; texts: address, unread bytes, TLS version */
     TALK_TAKEN,      /* mail → door: the lock is held, the session is the worker's */
     TALK_REFUSED,    /* mail → door; num: kind. The door still has its copy */
-    TALK_ENDED,      /* mail → auth */
+    TALK_ENDED,      /* mail → auth; num: TALK_NEVER_BEGAN or 0 */
     TALK_YIELD,      /* auth → mail: somebody waits for this session's maildrop; num: TALK_TAKEOVER, or 0: ask the client whether
                         it is still there. The answer, at once or later, is FREED or ENDED */
     TALK_FREED,      /* mail → auth, after YIELD: the maildrop is unlocked. The session may still say good-bye */
@@ -110,6 +111,7 @@ enum { TALK_FOR_SINGLE = 1, TALK_FOR_DELIVERY = 2 };  /* of NEED and WORKER: for
 enum { TALK_WAIT_ROOM = 1, TALK_COMMIT_NOW = 1 };     /* of TARGET and ADMIT; of DELIVER */
 /* A TERM: how many days messages stay, and one more; 0: for ever, so that what was left out does no harm. */
 enum { TALK_FOR_EVER = 0, TALK_LEAVES_NOTHING = 1 };
+enum { TALK_NEVER_BEGAN = 1 };                        /* of ENDED: the log-in was refused after all */
 enum { TALK_NUMS = 10, TALK_TEXTS = 4 };
 enum { TALK_TRACE_MAX = 8192 };                       /* bytes of DELIVER's trace fields */
 

@@ -39,7 +39,7 @@ struct command {
 
 /* clang-format off */
 static const struct command commands[] = {
-    {"user",    "add|passwd|set|del|list|show|import …", "who may log in",                          true,  run_user},
+    {"user",    "add|passwd|set|del|list|show|import|app-password …", "who may log in",             true,  run_user},
     {"alias",   "add|del|list …",                        "addresses that lead to users",            true,  tool_alias},
     {"domain",  "add|set|del|list …",                    "for which domains mail is taken",         true,  tool_domain},
     {"quota",   "set|show|recount …",                    "how much mailboxes hold, and may hold",   true,  tool_quota},

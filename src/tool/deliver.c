@@ -136,6 +136,7 @@ int deliver_status(const struct err *err)
     case ERR_BUSY:
     case ERR_AUTH:
     case ERR_UNKNOWN:
+    case ERR_DELAY:
     case ERR_KINDS:
         break;
     }

@@ -72,6 +72,7 @@ enum fetch_result fetch_result(const struct event *done)
     case ERR_UNKNOWN:
     case ERR_INPUT:
     case ERR_LIMIT:
+    case ERR_DELAY:
     case ERR_KINDS:
         break;
     }

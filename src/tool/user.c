@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "tool/user_app.h"
 #include "tool/user_edit.h"
 #include "tool/user_import.h"
 #include "tool/user_place.h"
@@ -32,11 +33,12 @@ static const struct command commands[] = {
                "[--external | --no-external] [--password-stdin]",
                                                          SET,    true,  user_edit_set,    "whatever else can be changed"},
     {"del",    "NAME",                                   DEL,    true,  user_edit_del,    "deletes the user, not the mail"},
-    {"list",   "",                                       LIST,   false, user_show_list,   "all users"},
+    {"list",   "[--unused TIME]",                        LIST,   false, user_show_list,   "all users"},
     {"show",   "NAME",                                   SHOW,   true,  user_show_one,    "one user"},
     {"import", "FILE [--store STORE] [--uid UID] [--gid GID] [--maildir] [--replace] [--keep-going]",
                                                          IMPORT, true,  user_import,      "the users of a Dovecot passwd-file (\"-\": stdin)"},
 };
+#define APP_PASSWORD "app-password" /* has commands of its own */
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 #define FLAG(member) offsetof(struct user_options, member), false
@@ -52,6 +54,7 @@ static const struct option {
     {"--uid",            TEXT(uid),            ADD | SET | IMPORT},
     {"--gid",            TEXT(gid),            ADD | SET | IMPORT},
     {"--quota",          TEXT(quota),          ADD | SET},
+    {"--unused",         TEXT(unused),         LIST},
     {"--pop3",           TEXT(pop3),           ADD | SET},
     {"--login-delay",    TEXT(login_delay),    ADD | SET},
     {"--expire",         TEXT(expire),         ADD | SET},
@@ -85,6 +88,7 @@ static void usage(FILE *to)
     for (unsigned i = 0; i < COMMANDS; i++)
         fprintf(to, "  %s%s%s\n        %s\n", commands[i].word, *commands[i].arguments ? " " : "",
                 commands[i].arguments, commands[i].about);
+    fprintf(to, "  " APP_PASSWORD " add NAME LABEL | list NAME | revoke NAME LABEL\n        passwords for single programs\n");
     fprintf(to, "\nPasswords are asked for on the terminal, or read from stdin, or generated and shown once.\n"
                 "\"{user}\" in STORE stands for the user's name, UID and GID may be names.\n"
                 "QUOTA is OCTETS or OCTETS:MESSAGES: 500k, 2G:10000, none.\n"
@@ -144,8 +148,10 @@ static int take_arguments(struct user_job *job, const struct command *c, int arg
     return 0;
 }
 
-int tool_user(const struct conf *conf, int argc, char **argv)
+int tool_user(struct conf *conf, int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], APP_PASSWORD) == 0)
+        return tool_user_app(conf, argc - 1, argv + 1);
     const struct command *c = argc > 1 ? command_of(argv[1]) : NULL;
     struct user_job job = {.word = ""};
     struct err err = {.kind = ERR_NONE};

@@ -5,6 +5,6 @@
 #include "base/conf.h"
 
 /* argv[0] is "user". The result is the exit status (sysexits.h). */
-int tool_user(const struct conf *conf, int argc, char **argv);
+int tool_user(struct conf *conf, int argc, char **argv);
 
 #endif

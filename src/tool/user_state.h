@@ -13,7 +13,7 @@ struct user_options {
     bool external, no_external;
     bool maildir, no_maildir;
     bool replace, keep_going;
-    const char *store, *uid, *gid, *quota, *pop3, *login_delay, *expire;
+    const char *store, *uid, *gid, *quota, *pop3, *login_delay, *expire, *unused;
 };
 
 struct user_job {

@@ -165,6 +165,7 @@ static const char *const denials[ERR_KINDS] = {
     [ERR_LIMIT] = "There is too much to do, try again later",
     [ERR_CONFIG] = "Log-in is not possible, ask the administrator",
     [ERR_USAGE] = "Log-in is not possible",
+    [ERR_DELAY] = "The last log-in was a moment ago, try again later",
 };
 
 void pop3_server_denied(struct pop3_server *m, enum err_kind kind, struct buf *out)

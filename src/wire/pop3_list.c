@@ -81,6 +81,12 @@ static int if_stls(const struct pop3_server *m, const char *text, char row[POP3_
     return m->offer.tls_offered && !m->offer.tls_active ? always(m, text, row) : 0;
 }
 
+static int if_login_delay(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
+{
+    const char *arguments = m->offer.login_delay;
+    return arguments && *arguments ? snprintf(row, POP3_REPLY_MAX, "%s %s", text, arguments) : 0;
+}
+
 static int if_expire(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
 {
     const char *arguments = m->offer.expire;
@@ -104,6 +110,7 @@ static const struct {
     {"USER", if_user},
     {"SASL", if_sasl},
     {"STLS", if_stls},
+    {"LOGIN-DELAY", if_login_delay},
     {"EXPIRE", if_expire},
     {"IMPLEMENTATION", implementation},
 };

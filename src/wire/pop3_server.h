@@ -79,6 +79,7 @@ struct pop3_offer {
     bool tls_active;            /* inside TLS already (pop3s) */
     bool clear_allowed;         /* passwords may be sent without TLS */
     bool expire_read;           /* EXPIRE 0: at QUIT all that RETR has sent is deleted too (RFC 2449 §6.7) */
+    const char *login_delay;    /* LOGIN-DELAY's, "600 USER", or "" or NULL (RFC 2449 §6.5); as below */
     const char *expire;         /* EXPIRE's arguments, "NEVER", "30", "5 USER", or "" or NULL; borrowed, and may change */
 };
 

@@ -44,6 +44,7 @@ static void decide(struct play *p, struct span name, bool right)
     if (name.p != p->name)
         snprintf(p->name, sizeof p->name, "%.*s", (int)name.n, name.p);
     p->offer.tls_active = p->m.offer.tls_active;
+    p->offer.login_delay = script_fact(p->s, "login-delay-own");
     p->offer.expire = p->s->expire_own;
     p->offer.expire_read = p->offer.expire && strcmp(p->offer.expire, "0") == 0;
     pop3_server_granted(&p->m);
@@ -294,6 +295,7 @@ static void start(struct play *p)
                                    .tls_offered = s->tls,
                                    .tls_active = s->tls_active,
                                    .clear_allowed = !s->no_clear,
+                                   .login_delay = script_fact(s, "login-delay"),
                                    .expire = s->expire};
     fill_drop(p);
     pop3_server_init(&p->m, &p->offer, &p->stage.out);

@@ -204,7 +204,7 @@ static void add_fact(struct script *s, struct span word, struct span rest)
 }
 
 static const char *const facts[] = {"lmtp",   "xclient",  "size", "recipients", "unknown", "received", "header",
-                                    "answer", "tls-busy", "rows", "octets",     "window",  "whole"};
+                                    "answer", "tls-busy", "rows", "octets",     "window",  "whole",   "login-delay", "login-delay-own"};
 
 static const struct {
     const char *word;

@@ -9,6 +9,7 @@
  *   sasl-clear WORDS         mechanisms that show the password
  *   expire WORDS             EXPIRE's arguments before the log-in
  *   expire-own WORD          the same after it, "0" among them
+ *   login-delay WORDS        LOGIN-DELAY's arguments before the log-in;  login-delay-own WORD: after it
  *   sasl-tls WORDS           mechanisms that need TLS to bind to
  *   tls                      STLS is offered;  tls-active: inside TLS already
  *   no-clear                 passwords are not taken outside TLS

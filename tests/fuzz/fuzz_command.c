@@ -121,6 +121,7 @@ static void begin(struct session *s, const uint8_t *how, size_t room)
                                    .tls_active = o & ACTIVE,
                                    .clear_allowed = o & CLEAR,
                                    .expire_read = o & MANY,
+                                   .login_delay = o & MANY ? "600 USER" : NULL,
                                    .expire = o & MANY ? "0 USER" : NULL};
     s->chance = how[1];
     s->over = false;

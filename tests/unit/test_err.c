@@ -33,6 +33,7 @@ static void means_what_the_rfcs_say(void **state)
     assert_string_equal(err_row(ERR_AUTH)->pop3, "AUTH");
     assert_string_equal(err_row(ERR_UNKNOWN)->pop3, "SYS/TEMP");
     assert_string_equal(err_row(ERR_GONE)->pop3, "");
+    assert_string_equal(err_row(ERR_DELAY)->pop3, "LOGIN-DELAY");
     assert_int_equal(err_row(ERR_BUSY)->exit_status, EX_TEMPFAIL);
     assert_int_equal(err_row(ERR_USAGE)->exit_status, EX_USAGE);
 }

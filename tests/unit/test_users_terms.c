@@ -23,7 +23,7 @@ static void add(struct users *db, const char *name, bool has, uint32_t expire)
 static void expect(struct users *db, uint32_t configured, uint32_t least, uint32_t most)
 {
     struct users_terms t = {0};
-    if (users_terms(db, configured, &t, &users_err))
+    if (users_terms(db, configured, 60, &t, &users_err))
         fail_msg("%s", users_err.text);
     assert_int_equal(t.expire_least, least);
     assert_int_equal(t.expire_most, most);
@@ -70,6 +70,31 @@ static void who_may_not_log_in(void **state)
     users_close(db);
 }
 
+static void delays(void **state)
+{
+    struct users *db = users_opened(true);
+    struct users_terms t = {0};
+    struct user u = users_person("anna");
+    assert_int_equal(users_terms(db, USER_NEVER, 60, &t, &users_err), 0);
+    assert_true(t.delay_least == 60 && t.delay_most == 60);
+    u.no_pop3 = u.has_login_delay = false;
+    assert_int_equal(users_add(db, &u, &users_err), 0);
+    u.name = (char *)(uintptr_t) "bert";
+    u.has_login_delay = true;
+    u.login_delay = 0;
+    assert_int_equal(users_add(db, &u, &users_err), 0);
+    assert_int_equal(users_terms(db, USER_NEVER, 60, &t, &users_err), 0);
+    assert_true(t.delay_least == 0 && t.delay_most == 60);
+    u.login_delay = 600;
+    assert_int_equal(users_change(db, &u, &users_err), 0);
+    assert_int_equal(users_terms(db, USER_NEVER, 0, &t, &users_err), 0);
+    assert_true(t.delay_least == 0 && t.delay_most == 600);
+    assert_int_equal(user_delay(&u, 0), 600);
+    u.has_login_delay = false;
+    assert_int_equal(user_delay(&u, 1), 1); /* whole seconds */
+    users_close(db);
+}
+
 static void version_changes_with_others(void **state)
 {
     struct users *reader = users_opened(true), *writer = users_opened(false);
@@ -106,7 +131,7 @@ static void version_of_another_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        DB_TEST(least_and_most),
+        DB_TEST(delays), DB_TEST(least_and_most),
         DB_TEST(who_may_not_log_in),
         DB_TEST(version_changes_with_others),
         DB_TEST(version_of_another_file),

@@ -1,0 +1,71 @@
+/* limit_delay: see the header. */
+#include "daemon/limit_delay.h"
+
+#include <stddef.h>
+
+#include "base/mem.h"
+
+enum { EARLY = 4 /* a log-in may come a 4th of a delay too early */ };
+
+struct limit_delay_place {
+    uint64_t user;
+    uint64_t due; /* ms; in the past: as if nobody were here */
+};
+
+static struct limit_delay_place *set_of(const struct limit_delay *l, uint64_t user)
+{
+    return &l->places[user % LIMIT_DELAY_SETS * LIMIT_DELAY_WAYS];
+}
+
+static struct limit_delay_place *find(const struct limit_delay *l, uint64_t user)
+{
+    struct limit_delay_place *set = l->places ? set_of(l, user) : NULL;
+    for (unsigned i = 0; set && i < LIMIT_DELAY_WAYS; i++)
+        if (set[i].due && set[i].user == user)
+            return &set[i];
+    return NULL;
+}
+
+/* The place that is due first, or free. */
+static struct limit_delay_place *oldest(const struct limit_delay *l, uint64_t user)
+{
+    struct limit_delay_place *set = set_of(l, user), *least = set;
+    for (unsigned i = 1; i < LIMIT_DELAY_WAYS; i++)
+        if (set[i].due < least->due)
+            least = &set[i];
+    return least;
+}
+
+bool limit_delay_would(const struct limit_delay *l, uint64_t user, uint64_t delay, uint64_t now)
+{
+    const struct limit_delay_place *p = find(l, user);
+    return !delay || !p || now + delay / EARLY >= p->due;
+}
+
+bool limit_delay_enter(struct limit_delay *l, uint64_t user, uint64_t delay, uint64_t now)
+{
+    if (!delay)
+        return true;
+    if (!limit_delay_would(l, user, delay, now))
+        return false;
+    if (!l->places)
+        l->places = mem_alloc(sizeof *l->places * LIMIT_DELAY_USERS);
+    struct limit_delay_place *p = find(l, user);
+    uint64_t from = p && p->due > now ? p->due : now;
+    p = p ? p : oldest(l, user);
+    *p = (struct limit_delay_place){user, from + delay};
+    return true;
+}
+
+void limit_delay_back(struct limit_delay *l, uint64_t user, uint64_t delay)
+{
+    struct limit_delay_place *p = find(l, user);
+    if (p && delay)
+        p->due = p->due > delay ? p->due - delay : 0;
+}
+
+void limit_delay_fini(struct limit_delay *l)
+{
+    mem_free(l->places);
+    l->places = NULL;
+}
