@@ -560,6 +560,32 @@ static void relays_what_came_during_the_hand_over(void **state)
     leave(client, fds[1]);
 }
 
+/* Nothing happens at the client's socket any more: the worker must hear of it all the same. */
+static void relays_an_end_that_came_before_it(void **state)
+{
+    struct owner o;
+    int fds[2], pair[2];
+    char in[100];
+    SSL *client = secured(&o, *state, fds, &limits, 0);
+    o.input = leave_it;
+    SSL_write(client, "unread bytes", 12); /* they travel with the grant, so the client has not left */
+    assert_true(run_until(*state, &o.any_input, 5000));
+    conn_pause(o.c, true);
+    SSL_shutdown(client);
+    run_for(*state, 20);
+    assert_false(o.ended);
+    unix_pair(pair);
+    conn_relay(o.c, pair[0]);
+    run_for(*state, 20);
+    assert_int_equal(recv(pair[1], in, sizeof in, MSG_DONTWAIT), 0);
+    say(pair[1], "+OK\r\n");
+    assert_int_equal(hear(&o, client, in, sizeof in), 5);
+    end_whole(pair[1]);
+    close(pair[1]);
+    expect_end(&o, CONN_EOF);
+    leave(client, fds[1]);
+}
+
 static void ends_a_relay_when_the_client_is_gone(void **state)
 {
     struct owner o;
@@ -744,6 +770,7 @@ int main(void)
         TEST(relays_the_last_bytes_of_a_worker),
         TEST(relays_in_small_records),
         TEST(relays_what_came_during_the_hand_over),
+        TEST(relays_an_end_that_came_before_it),
         TEST(ends_a_relay_when_the_client_is_gone),
         TEST(waits_quietly_when_both_sides_are_blocked),
         TEST(a_blocked_worker_does_not_end_a_session),
