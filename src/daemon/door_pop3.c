@@ -211,14 +211,12 @@ static void yield(void *owner)
     door_end(s, s->how);
 }
 
-/* Passwords may come over TLS that ends at a proxy that is believed. Where the proxy does not know the client, his network is not
- * known either. */
+/* Passwords may come over TLS that ends at a proxy that is believed. */
 static bool may_be_clear(const struct door_listener *from, const struct door_peer *peer)
 {
     if (peer->tls)
         return true;
-    return from->cleartext && !peer->unknown &&
-           sock_in_networks(peer->address, from->door->start.conf.cleartext_networks);
+    return from->cleartext && door_peer_in(peer, from->door->start.conf.cleartext_networks);
 }
 
 void door_pop3_begin(const struct door_listener *from, int fd, const struct door_peer *peer)

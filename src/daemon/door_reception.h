@@ -80,6 +80,7 @@ struct reception {
     struct conn *conn;
     enum reception_step step;
     enum conf_service service;
+    bool unknown;   /* as struct door_peer has it */
     bool proxy_tls; /* in the clear here, and inside TLS as far as the proxy */
     bool counted, counted_tls; /* in peers; in tls_receiving */
     struct door_place place;

@@ -121,7 +121,7 @@ static struct smtp_offer offer(const struct reception *r)
         .hostname = r->host,
         .tls_offered = r->door->tls_mail && !r->proxy_tls && strcmp(r->address, "unix") != 0,
         .tls_active = conn_is_tls(r->conn),
-        .xclient = sock_in_networks(r->address, c->xclient_networks),
+        .xclient = !r->unknown && sock_in_networks(r->address, c->xclient_networks),
         .size_max = c->message_size,
         .recipients_max = (unsigned)c->recipients,
         .unknown_max = stranger ? (unsigned)c->smtp_unknown : 0,
@@ -287,17 +287,19 @@ void door_smtp_turn_away(const struct door *d, int fd)
 }
 
 /* true: he has been told to go. */
-static bool unwelcome(struct door *d, int fd, enum conf_service service, const char *address, bool *counted)
+static bool unwelcome(struct door *d, int fd, enum conf_service service, const struct door_peer *peer, bool *counted)
 {
     const struct conf *c = &d->start.conf;
+    const char *address = peer->address;
     if (service == CONF_LMTP) {
-        if (strcmp(address, "unix") == 0 || sock_in_networks(address, c->lmtp_networks))
+        if (strcmp(address, "unix") == 0 || door_peer_in(peer, c->lmtp_networks))
             return false;
-        log_warning("reception", "service=lmtp addr=%s is in none of lmtp_networks", address);
+        log_warning("reception", "service=lmtp addr=%s is %s", address,
+                    peer->unknown ? "a proxy that does not know its client" : "in none of lmtp_networks");
         turn_away(d, fd, "4.7.0", "LMTP is not for your network");
         return true;
     }
-    if (sock_in_networks(address, c->xclient_networks)) /* it speaks for many */
+    if (door_peer_in(peer, c->xclient_networks)) /* it speaks for many */
         return false;
     *counted = limit_peers_enter(&d->peers, address, c->smtp_connections);
     if (*counted)
@@ -324,12 +326,13 @@ void door_smtp_begin(const struct door_listener *from, int fd, const struct door
     const char *address = peer->address;
     bool counted = false;
     struct conn_limits limits = {IN_MAX, OUT_MAX, (unsigned)d->start.conf.write_timeout, &d->budget};
-    if (unwelcome(d, fd, from->service, address, &counted))
+    if (unwelcome(d, fd, from->service, peer, &counted))
         return;
     struct reception *r = mem_alloc(sizeof *r);
     *r = (struct reception){
         .door = d, .n = ++d->counter, .service = from->service, .counted = counted, .started = clock_ms()};
     memcpy(r->address, address, sizeof r->address);
+    r->unknown = peer->unknown;
     r->proxy_tls = peer->tls;
     r->host = mem_copy_text(d->start.conf.hostname);
     r->timer = loop_timer_new(d->loop, on_timer, r);

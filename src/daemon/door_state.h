@@ -27,6 +27,12 @@ struct door_peer {
     bool tls;     /* his side is TLS, which ends at the proxy */
 };
 
+/* What a network may do, whoever is behind a proxy in it and unknown may not. */
+static inline bool door_peer_in(const struct door_peer *p, const char *networks)
+{
+    return !p->unknown && sock_in_networks(p->address, networks);
+}
+
 struct door_worker { /* a mail or deliver process */
     struct door *door;
     enum role role;

@@ -22,7 +22,7 @@ SERVICES = ("pop3", "pop3s", "pop3 cleartext=no", "smtp", "lmtp")
 
 @pytest.fixture(scope="module")
 def bed():
-    b = Bed(["cleartext_networks=127.0.0.0/8 192.0.2.0/24", "lmtp_networks=192.0.2.0/24 127.0.0.1", "log_level=info"])
+    b = Bed(["cleartext_networks=127.0.0.0/8 192.0.2.0/24", "lmtp_networks=192.0.2.0/24 127.0.0.0/8", "log_level=info"])
     b.behind = {service: free_port() for service in SERVICES}
     with open(b.target["config"], "a") as f:
         f.write("proxy_networks = %s\n" % PROXY)
@@ -198,6 +198,12 @@ def test_reception(bed):
     far = MailBehind(bed, v2("198.51.100.1"), "lmtp")  # in none of lmtp_networks, though the proxy's neighbour is
     assert far.greeting.startswith(b"421")
     far.close()
+    unknown = MailBehind(bed, b"PROXY UNKNOWN\r\n", "lmtp")  # the proxy may, whoever is behind it may not
+    assert unknown.greeting.startswith(b"421")
+    unknown.close()
+    own = MailBehind(bed, SIGNATURE + b"\x20\0\0\0", "lmtp")
+    assert own.greeting.startswith(b"220")
+    own.close()
     inside = MailBehind(bed, v2("198.51.100.1", CLIENT_SSL))
     assert b"STARTTLS" not in inside.hello()
     inside.quit()
