@@ -9,8 +9,8 @@ from bed import Bed, Pop
 from netns import Cable
 
 WITHIN = 2 * 5.0  # the bar, generously: other things run on this machine
-BIG = b"Subject: big\n\n" + b"0123456789abcdef" * 4 * 1024 * 512
-KINDS = ["pop3", "stls", "pop3s"]
+BIG = b"Subject: big\n\n" + b"0123456789abcdef" * 4 * 1024 * 128  # 8 MB: more than the sockets hold
+KINDS = ["pop3", "pop3s"]
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(not shutil.which("ip"), reason="needs ip, of iproute2")]
 
@@ -36,21 +36,18 @@ def far(cable):
 
 
 class Far(Pop):
-    """a client at the other end; `room`: of its receive buffer"""
+    """a client at the other end, or at this one, whose system takes no more than it must"""
 
-    def __init__(self, bed, cable, kind, room=0):
+    def __init__(self, bed, cable, kind, where="there"):
         self.bed, self.buf = bed, b""
-        with cable.inside("there"):
+        with cable.inside(where):
             self.sock = socket.socket()
-        self.sock.settimeout(30)
-        if room:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        self.sock.settimeout(60)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self.sock.connect((cable.HERE, bed.ports["pop3s" if kind == "pop3s" else "pop3"]))
         if kind == "pop3s":
             self.tls()
         self.greeting = self.line()
-        if kind == "stls":
-            self.stls()
 
 
 def come(p, name, password):
@@ -78,6 +75,7 @@ def test_an_idle_one_is_replaced(far, cable, name, kind):
     dead = come(Far(far, cable, kind), name, far.password(name))
     assert dead.line().startswith(b"+OK")
     dead.ok("DELE 1")
+    time.sleep(0.5)  # nothing is on its way, not even an acknowledgement
     cable.cut()
     try:
         start = time.monotonic()
@@ -95,16 +93,16 @@ def test_an_idle_one_is_replaced(far, cable, name, kind):
 
 
 
-@pytest.mark.parametrize("kind", ["pop3", "pop3s"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_one_that_reads_a_message(far, cable, name, kind):
     """the link is cut in the midst of it; and one that has stopped reading, but is there, gets all of it later"""
     far.seed(name, [BIG])
     there = "t%d" % next(numbers)
     far.seed(there, [BIG])
-    alive = come(near(far, cable, kind), there, far.password(there))
+    alive = come(Far(far, cable, kind, "here"), there, far.password(there))
     assert alive.line().startswith(b"+OK")
     alive.send("RETR 1\r\n")
-    dead = come(Far(far, cable, kind, room=65536), name, far.password(name))
+    dead = come(Far(far, cable, kind), name, far.password(name))
     assert dead.line().startswith(b"+OK")
     dead.send("RETR 1\r\n")
     for _ in range(20):
