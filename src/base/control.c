@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-_Static_assert(sizeof(struct control_request) == 260, "no padding: both sides must agree on every byte");
+_Static_assert(sizeof(struct control_request) == 868, "no padding: both sides must agree on every byte");
 _Static_assert(sizeof(struct control_row) == 520, "no padding: both sides must agree on every byte");
 
 /* A text that ends inside its room, with nothing hidden behind its end. */
@@ -20,9 +20,13 @@ static bool ended(const char *text, size_t room)
 
 bool control_request_ok(const struct control_request *q)
 {
-    if (q->version != CONTROL_VERSION || !ended(q->user, sizeof q->user))
+    if (q->version != CONTROL_VERSION || !ended(q->user, sizeof q->user) || !ended(q->secret, sizeof q->secret) ||
+        !ended(q->address, sizeof q->address) || !ended(q->method, sizeof q->method))
         return false;
-    return (q->what == CONTROL_WHO && !q->user[0]) || (q->what == CONTROL_KICK && q->user[0]);
+    if (q->what == CONTROL_TEST)
+        return q->user[0] && q->method[0];
+    bool plain = !q->secret[0] && !q->address[0] && !q->method[0];
+    return plain && ((q->what == CONTROL_WHO && !q->user[0]) || (q->what == CONTROL_KICK && q->user[0]));
 }
 
 bool control_row_ok(const struct control_row *r)

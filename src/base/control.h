@@ -12,17 +12,20 @@
 
 #define CONTROL_SOCKET "control.sock" /* below run_dir */
 
-enum { CONTROL_VERSION = 1, CONTROL_USER = 252, CONTROL_ADDRESS = 64, CONTROL_TEXT = 160 };
+enum { CONTROL_VERSION = 2, CONTROL_USER = 252, CONTROL_ADDRESS = 64, CONTROL_TEXT = 160, CONTROL_SECRET = 512, CONTROL_METHOD = 32 };
 
 enum control_what {
     CONTROL_WHO = 1, /* every session: a ROW each, then DONE with count = how many */
-    CONTROL_KICK     /* ends the sessions of `user`: DONE with count = how many were told to end */
+    CONTROL_KICK,    /* ends the sessions of `user`: DONE with count = how many were told to end */
+    CONTROL_TEST     /* would this password let `user` in? ROWs that say what keeps him out, and what else is of note; then DONE
+                        with count = how many keep him out */
 };
 
 struct control_request {
     uint32_t version; /* CONTROL_VERSION */
     uint32_t what;    /* enum control_what */
     char user[CONTROL_USER]; /* NUL-terminated, zeroes after it; "" for WHO */
+    char secret[CONTROL_SECRET], address[CONTROL_ADDRESS], method[CONTROL_METHOD]; /* of TEST, the same way; else "" */
 };
 
 enum control_kind { CONTROL_ROW = 1, CONTROL_DONE, CONTROL_ERROR };
@@ -34,13 +37,13 @@ struct control_row {
     uint64_t read, deleted;  /* messages so far; what is not known yet is 0 */
     char user[CONTROL_USER]; /* these three NUL-terminated, zeroes after it */
     char address[CONTROL_ADDRESS];
-    char text[CONTROL_TEXT]; /* ERROR: a sentence for a person; else "" */
+    char text[CONTROL_TEXT]; /* ERROR, and a ROW of TEST: a sentence for a person; else "" */
     uint32_t uid;            /* the mailbox's */
     uint32_t tls;            /* 1: the client's connection is encrypted */
     uint32_t count;          /* DONE: how many; ERROR: enum err_kind; ROW: 1: it waits for its maildrop, which another has */
 };
 
-/* Version and kind known, every text ended inside its room, nothing behind the end, WHO without and KICK with a user. */
+/* Version and kind known, every text ended inside its room, nothing behind the end, WHO without and the others with a user. */
 bool control_request_ok(const struct control_request *q);
 bool control_row_ok(const struct control_row *r);
 

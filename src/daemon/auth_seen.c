@@ -122,7 +122,7 @@ static void write_now(void *arg)
     struct auth_seen_write *w = take_all(a);
     w->call = (struct loop_call){write_work, write_done, w, NULL};
     a->seen_writing = true;
-    if (pool_call(a->seen_pool, &w->call))
+    if (pool_call(a->aside, &w->call))
         return;
     a->seen_writing = false;
     put_back(a, w);
@@ -144,6 +144,6 @@ void auth_seen_end(struct auth *a)
 void auth_seen_init(struct auth *a)
 {
     map_init(&a->seen);
-    a->seen_pool = pool_new(a->loop, 1, 1); /* beside the one that checks passwords: neither waits for the other */
+    a->aside = pool_new(a->loop, 1, 2); /* beside the one that checks passwords: neither waits for the other */
     a->seen_timer = loop_timer_new(a->loop, write_now, a);
 }

@@ -122,7 +122,7 @@ struct auth {
     struct map seen; /* who has logged in and is not written down yet (auth_seen.c) */
     uint64_t seen_written;
     struct loop_timer *seen_timer;
-    struct pool *seen_pool;
+    struct pool *aside; /* one thread, for what nobody who logs in waits for */
     bool seen_writing;
     bool terms_known;
     bool stopping;
@@ -203,6 +203,9 @@ void auth_route_door_gone(struct auth *a, uint64_t generation);
 void auth_deliver_came(struct auth *a, const struct talk *t);
 bool auth_deliver_denied(struct auth *a, uint32_t token); /* false: it was no deliver process that was asked for */
 void auth_routes_end(struct auth *a);                     /* none is started any more: whoever waits for one is answered */
+
+/* auth_test.c: `bustia auth test` */
+void auth_test(struct auth *a, const struct talk *m);
 
 /* auth_who.c: the operator's questions */
 void auth_who_init(struct auth *a);

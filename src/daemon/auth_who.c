@@ -101,6 +101,8 @@ static void control_message(void *arg, const void *p, size_t n, int fd)
         control_closed(a);
     else if (t.type == TALK_WHO)
         who(a, t.num[0]);
+    else if (t.type == TALK_TEST)
+        auth_test(a, &t);
     else
         kick(a, t.num[0], t.text[0]);
 }

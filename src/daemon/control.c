@@ -72,9 +72,12 @@ static void ask(struct client *k, const struct control_request *q)
         refuse(k, ERR_TEMP, "the server is starting or stopping, try again");
         return;
     }
-    struct talk t = {.type = q->what == CONTROL_WHO ? TALK_WHO : TALK_KICK, .num = {k->token}, .fd = -1};
-    if (q->what == CONTROL_KICK)
-        t.text[0] = span_of(q->user);
+    static const enum talk_type types[] = {[CONTROL_WHO] = TALK_WHO, [CONTROL_KICK] = TALK_KICK, [CONTROL_TEST] = TALK_TEST};
+    struct talk t = {.type = types[q->what], .num = {k->token}, .fd = -1};
+    t.text[0] = span_of(q->user);
+    t.text[1] = span_of(q->secret);
+    t.text[2] = span_of(q->address);
+    t.text[3] = span_of(q->method);
     talk_send(c->auth, &t);
 }
 
@@ -86,8 +89,9 @@ static void on_input(void *arg)
     if (k->asked || in->len < sizeof q)
         return;
     memcpy(&q, buf_span(in).p, sizeof q);
-    buf_take(in, sizeof q);
+    buf_wipe(in); /* it may hold a password */
     ask(k, &q);
+    mem_wipe(&q, sizeof q);
 }
 
 static void on_nothing(void *arg)
@@ -150,6 +154,11 @@ static void answer(struct control *c, const struct talk *t)
         return;
     }
     control_row_make(&row, CONTROL_ROW);
+    if (t->type == TALK_TESTED) {
+        snprintf(row.text, sizeof row.text, "%.*s", (int)t->text[0].n, t->text[0].p);
+        send_row(k, &row);
+        return;
+    }
     row.read = t->id.door;
     row.deleted = t->id.n;
     row.uid = t->num[1];

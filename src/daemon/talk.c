@@ -88,6 +88,8 @@ static const struct row rows[TALK_TYPES] = {
     [TALK_IDLE]       = { "IDLE",      L,        A,             FD_NO,   {0} },
     [TALK_WHO]        = { "WHO",       C,        A,             FD_NO,   {0} },
     [TALK_KICK]       = { "KICK",      C,        A,             FD_NO,   {NAME} },
+    [TALK_TEST]       = { "TEST",      C,        A,             FD_NO,   {NAME, SECRET, ADDRESS, NAME} },
+    [TALK_TESTED]     = { "TESTED",    A,        C,             FD_NO,   {NAME} },
     [TALK_ROW]        = { "ROW",       A,        C,             FD_NO,   {NAME, ADDRESS} },
     [TALK_DONE]       = { "DONE",      A,        C,             FD_NO,   {0} },
     [TALK_AUTH_LOST]  = { "AUTH_LOST", D,        M,             FD_NO,   {0} },
@@ -149,7 +151,7 @@ int talk_send(struct chan *c, const struct talk *m)
     char out[CHAN_MAX];
     size_t n = frame(m, out);
     int result = chan_send(c, out, n, m->fd);
-    if (m->type == TALK_VERIFY || m->type == TALK_TAKE)
+    if (m->type == TALK_VERIFY || m->type == TALK_TAKE || m->type == TALK_TEST)
         mem_wipe(out, n); /* passwords pass in these */
     return result;
 }

@@ -97,6 +97,8 @@ enum talk_type {
     /* the operator */
     TALK_WHO,        /* control → auth; num: token */
     TALK_KICK,       /* control → auth; num: token; text: user */
+    TALK_TEST,       /* control → auth; num: token; texts: user, password, address, method. `bustia auth test` */
+    TALK_TESTED,     /* auth → control; num: token; text: a sentence about it. DONE's count: how many of them keep him out */
     TALK_ROW,        /* auth → control; id: read, deleted; num: token, uid, flags, seconds; texts: user, address */
     TALK_DONE,       /* auth → control; num: token, count */
     /* door to master: its channel to auth has broken, and no other has come; num: how many AUTHs it had */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tool/alias.h"
+#include "tool/auth.h"
 #include "tool/check.h"
 #include "tool/conf.h"
 #include "tool/control.h"
@@ -48,6 +49,8 @@ static const struct command commands[] = {
     {"import",  "USER MAILDIR|MBOX|FOLDER",              "the messages of another mailbox, nothing twice", true, tool_import},
     {"who",     "",                                      "the sessions of the running server",      true,  tool_who},
     {"kick",    "USER",                                  "ends a user's sessions",                  true,  tool_kick},
+    {"auth",    "test NAME [--method METHOD] [--address ADDRESS] [--password-stdin]",
+                                                         "would the running server let a user in, and why not", true, tool_auth},
     {"fetch",   "[--test|--plan|--mark-seen|--watch] [--json] [--quiet] [--exit-new] [--moved] [--whole UID] [-a FILE] [ACCOUNT…]",
                                                          "collects the mail of a person's POP3 accounts", false, tool_fetch},
     {"mark-seen", "[--json] [--quiet] [-a FILE] ACCOUNT…", "what is on the server now is never fetched",  false, tool_mark_seen},

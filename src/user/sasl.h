@@ -68,4 +68,7 @@ char *sasl_prepare(struct span text);
 /* SCRAM's keys (RFC 5802 §3) of a prepared password, under a fresh salt: "iterations:salt64:stored64:server64". */
 char *sasl_scram_keys(enum sasl_hash hash, const char *prepared, struct err *err);
 
+/* Do the keys fit the password? ERR_CONFIG: they are none. */
+int sasl_scram_fits(enum sasl_hash hash, const char *keys, const char *prepared, bool *ok, struct err *err);
+
 #endif

@@ -12,11 +12,11 @@ from bed import TOP
 
 BUSTIA = os.environ.get("BUSTIA_BUILD", TOP + "/build") + "/src/tool/bustia"
 ROW = struct.Struct("=IIQQQ252s64s160sIII")
-REQUEST = struct.Struct("=II252s")
+REQUEST = struct.Struct("=II252s512s64s32s")
 KIND_ROW, KIND_DONE, KIND_ERROR = 1, 2, 3
 
 
-def row(kind, user=b"", address=b"", text=b"", ms=0, read=0, deleted=0, uid=0, tls=0, count=0, version=1):
+def row(kind, user=b"", address=b"", text=b"", ms=0, read=0, deleted=0, uid=0, tls=0, count=0, version=2):
     return ROW.pack(version, kind, ms, read, deleted, user, address, text, uid, tls, count)
 
 
@@ -72,7 +72,7 @@ def test_who_prints_a_table():
     assert p.stdout == ("USER          ADDRESS      TLS     SINCE    READ  DELETED  UID\n"
                         "anna          192.0.2.7    yes      1:07       3        1  1000\n"
                         "x\\x1b[2J\\xff  2001:db8::7  no   25:00:00       0        0  1001\n")
-    assert s.asked == REQUEST.pack(1, 1, b"")
+    assert s.asked == REQUEST.pack(2, 1, b"", b"", b"", b"")
 
 
 @pytest.mark.parametrize("count,text", [(1, "1 session of anna ended\n"), (7, "7 sessions of anna ended\n")])
@@ -80,7 +80,7 @@ def test_kick_says_how_many(count, text):
     s = Server(row(KIND_DONE, count=count))
     p = s.ask("kick", "anna")
     assert (p.returncode, p.stdout, p.stderr) == (0, text, "")
-    assert s.asked == REQUEST.pack(1, 2, b"anna")
+    assert s.asked == REQUEST.pack(2, 2, b"anna", b"", b"", b"")
 
 
 def test_kick_of_nobody():
@@ -99,7 +99,7 @@ def test_an_error_gives_its_status(kind, status):
     b"",
     row(KIND_DONE)[:-1],
     row(KIND_ROW, b"anna"),
-    row(KIND_DONE, version=2),
+    row(KIND_DONE, version=1),
     row(4),
     row(KIND_ROW, b"a" * 252) + row(KIND_DONE, count=1),
     row(KIND_ROW, b"a\0hidden") + row(KIND_DONE, count=1),

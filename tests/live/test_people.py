@@ -151,9 +151,13 @@ def test_delay_is_no_one_elses_fault(town):
     p = town.login(name, own)
     tool(town, "set", name, "--login-delay", "1h")
     q = town.connect()
-    for _ in range(2):
+
+    def in_use():
         q.ok("USER " + name)
-        assert q.cmd("PASS " + own).startswith(b"-ERR [IN-USE]")
+        return q.cmd("PASS " + own).startswith(b"-ERR [IN-USE]")
+
+    assert in_use()
+    within(20, in_use)  # auth hears from the mail process a little later than the client does
     q.close()
     p.quit()
     within(20, lambda: attempt(town, name, own).startswith(b"+OK"))
@@ -161,3 +165,41 @@ def test_delay_is_no_one_elses_fault(town):
     role = town.role("auth")
     os.kill(role, signal.SIGKILL)  # a new one knows nothing of it, and is lenient
     within(20, lambda: attempt(town, name, own).startswith(b"+OK"))
+
+
+def ask(bed, name, password, *words):
+    """`bustia auth test`: the status, and what it says"""
+    p = bed.tool("auth", "test", name, "--password-stdin", *words, stdin=password + "\n", check=False)
+    assert p.stderr == "" or p.returncode not in (0, 77), p.stderr
+    return p.returncode, p.stdout
+
+
+def test_auth_test(town):
+    name, own = town.pool(8)
+    start = len(town.log())
+    for method in ("pass", "plain", "login", "scram-sha-1", "scram-sha-256", "SCRAM-SHA-256-PLUS"):
+        assert ask(town, name, own, "--method", method) == (0, "%s would be let in by %s\n" % (name, method))
+        status, said = ask(town, name, own + "x", "--method", method)
+        assert status == 77 and said.startswith("the password is wrong\n"), said
+    assert "no secret for APOP" in ask(town, name, own, "--method", "apop")[1]
+    town.tool("user", "set", name, "--apop", "--password-stdin", stdin=own + "\n")
+    assert ask(town, name, own, "--method", "apop")[0] == 0
+    assert "the password is wrong" in ask(town, name, own[:-1], "--method", "apop")[1]
+    assert "EXTERNAL is not permitted" in ask(town, name, "", "--method", "external")[1]
+    assert ask(town, name, own, "--address", "192.0.2.1")[1].startswith("from 192.0.2.1 only over TLS")
+    label = app(town, name, "phone")
+    assert ask(town, name, label) == (0, "it is his app password phone\n%s would be let in by plain\n" % name)
+    assert "the password is wrong" in ask(town, name, label, "--method", "scram-sha-256")[1]
+    assert ask(town, "nobody", own)[1].startswith("there is no user of this name\n")
+    assert ask(town, name, own, "--method", "magic")[1].startswith("there is no such method\n")
+    # All that keeps him out is said, whether the password is right or not.
+    tool(town, "set", name, "--disable", "--pop3", "off")
+    status, said = ask(town, name, "wrong")
+    assert status == 77 and [line.split(" (")[0] for line in said.split("\n")[:3]] == [
+        "he is disabled", "POP3 is off for him", "the password is wrong"]
+    tool(town, "set", name, "--enable", "--pop3", "on", "--login-delay", "1h")
+    assert attempt(town, name, own).startswith(b"+OK")
+    assert "LOGIN-DELAY 3600 s" in ask(town, name, own)[1]
+    log = town.log()[start:]
+    assert own not in log and label not in log and "an administrator has tried" in log
+    town.tool("user", "set", name, "--login-delay", "none")

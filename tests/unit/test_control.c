@@ -21,10 +21,29 @@ static void requests(void **state)
     assert_false(control_request_ok(&q));
     assert_true(control_request_make(&q, CONTROL_WHO, "anna"));
     assert_false(control_request_ok(&q));
-    assert_true(control_request_make(&q, (enum control_what)3, ""));
+    assert_true(control_request_make(&q, (enum control_what)4, ""));
     assert_false(control_request_ok(&q));
     assert_true(control_request_make(&q, CONTROL_WHO, ""));
     q.version++;
+    assert_false(control_request_ok(&q));
+}
+
+/* Only a test has more than a user. */
+static void tests_of_passwords(void **state)
+{
+    struct control_request q;
+    assert_true(control_request_make(&q, CONTROL_TEST, "anna"));
+    assert_false(control_request_ok(&q)); /* by which method? */
+    memcpy(q.method, "plain", sizeof "plain");
+    memcpy(q.secret, "x", sizeof "x");
+    assert_true(control_request_ok(&q));
+    q.secret[CONTROL_SECRET - 1] = 'x';
+    assert_false(control_request_ok(&q));
+    assert_true(control_request_make(&q, CONTROL_KICK, "anna"));
+    memcpy(q.secret, "x", sizeof "x");
+    assert_false(control_request_ok(&q));
+    assert_true(control_request_make(&q, CONTROL_TEST, ""));
+    memcpy(q.method, "plain", sizeof "plain");
     assert_false(control_request_ok(&q));
 }
 
@@ -80,6 +99,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests),
+        cmocka_unit_test(tests_of_passwords),
         cmocka_unit_test(long_names),
         cmocka_unit_test(rows),
         cmocka_unit_test(errors_are_cut),
