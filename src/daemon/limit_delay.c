@@ -19,17 +19,19 @@ static struct limit_delay_place *set_of(const struct limit_delay *l, uint64_t us
 
 static struct limit_delay_place *find(const struct limit_delay *l, uint64_t user)
 {
-    struct limit_delay_place *set = l->places ? set_of(l, user) : NULL;
-    for (unsigned i = 0; set && i < LIMIT_DELAY_WAYS; i++)
+    if (!l->places)
+        return NULL;
+    struct limit_delay_place *set = set_of(l, user);
+    for (unsigned i = 0; i < LIMIT_DELAY_WAYS; i++)
         if (set[i].due && set[i].user == user)
             return &set[i];
     return NULL;
 }
 
 /* The place that is due first, or free. */
-static struct limit_delay_place *oldest(const struct limit_delay *l, uint64_t user)
+static struct limit_delay_place *oldest(struct limit_delay_place set[LIMIT_DELAY_WAYS])
 {
-    struct limit_delay_place *set = set_of(l, user), *least = set;
+    struct limit_delay_place *least = set;
     for (unsigned i = 1; i < LIMIT_DELAY_WAYS; i++)
         if (set[i].due < least->due)
             least = &set[i];
@@ -52,7 +54,7 @@ bool limit_delay_enter(struct limit_delay *l, uint64_t user, uint64_t delay, uin
         l->places = mem_alloc(sizeof *l->places * LIMIT_DELAY_USERS);
     struct limit_delay_place *p = find(l, user);
     uint64_t from = p && p->due > now ? p->due : now;
-    p = p ? p : oldest(l, user);
+    p = p ? p : oldest(set_of(l, user));
     *p = (struct limit_delay_place){user, from + delay};
     return true;
 }

@@ -55,7 +55,7 @@ static int put(char *room, size_t size, const char *text, const char *what, stru
     size_t n = strlen(text);
     if (n >= size)
         return err_set(err, ERR_INPUT, "%s is longer than %zu bytes", what, size - 1);
-    memcpy(room, text, n);
+    memcpy(room, text, n + 1);
     return 0;
 }
 

@@ -115,8 +115,9 @@ def capa(p):
 def test_login_delay(town):
     slow, fast = town.pool(5), town.pool(6)
     p = town.connect()
-    assert capa(p) == []
+    assert capa(p) == [b"LOGIN-DELAY 60 USER"]  # a user of the testbed's
     p.quit()
+    tool(town, "set", "delayed", "--login-delay", "default")
     tool(town, "set", slow[0], "--login-delay", "4s")
 
     def announced():
