@@ -238,6 +238,9 @@ def test_the_pages_are_apart(counted):
         with open("/proc/%d/maps" % b.role(role)) as f:
             maps = [(l.split()[1], l.split()[4]) for l in f if "bustia.metrics" in l]
         if role == "metrics":
+            with open("/proc/%d/smaps" % b.role(role)) as f:  # nor can it be made writable: the kernel's "may write" is not set
+                flags = re.findall(r"bustia\.metrics(?:.*\n)+?VmFlags: (.*)", f.read())
+            assert len(flags) == 5 and not any("mw" in words.split() for words in flags), flags
             assert [m[0] for m in maps] == ["r--s"] * 5, maps
             assert {i for _, i in maps} >= set(seen.values())
         elif role == "control":
