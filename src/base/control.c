@@ -26,7 +26,8 @@ bool control_request_ok(const struct control_request *q)
     if (q->what == CONTROL_TEST)
         return q->user[0] && q->method[0];
     bool plain = !q->secret[0] && !q->address[0] && !q->method[0];
-    return plain && ((q->what == CONTROL_WHO && !q->user[0]) || (q->what == CONTROL_KICK && q->user[0]));
+    return plain && ((q->what == CONTROL_KICK && q->user[0]) ||
+                     ((q->what == CONTROL_WHO || q->what == CONTROL_ERRORS) && !q->user[0]));
 }
 
 bool control_row_ok(const struct control_row *r)

@@ -17,14 +17,15 @@ enum { CONTROL_VERSION = 2, CONTROL_USER = 252, CONTROL_ADDRESS = 64, CONTROL_TE
 enum control_what {
     CONTROL_WHO = 1, /* every session: a ROW each, then DONE with count = how many */
     CONTROL_KICK,    /* ends the sessions of `user`: DONE with count = how many were told to end */
-    CONTROL_TEST     /* would this password let `user` in? ROWs that say what keeps him out, and what else is of note; then DONE
+    CONTROL_TEST,    /* would this password let `user` in? ROWs that say what keeps him out, and what else is of note; then DONE
                         with count = how many keep him out */
+    CONTROL_ERRORS   /* the last errors and warnings of all roles: ROWs, then DONE with count = how many did not answer */
 };
 
 struct control_request {
     uint32_t version; /* CONTROL_VERSION */
     uint32_t what;    /* enum control_what */
-    char user[CONTROL_USER]; /* NUL-terminated, zeroes after it; "" for WHO */
+    char user[CONTROL_USER]; /* NUL-terminated, zeroes after it; "" for WHO and ERRORS */
     char secret[CONTROL_SECRET], address[CONTROL_ADDRESS], method[CONTROL_METHOD]; /* of TEST, the same way; else "" */
 };
 
@@ -42,8 +43,10 @@ struct control_row {
     uint32_t tls;            /* 1: the client's connection is encrypted */
     uint32_t count;          /* DONE: how many; ERROR: enum err_kind; ROW: 1: it waits for its maildrop, which another has */
 };
+/* A ROW of ERRORS is a piece of a line: user: the role; text; read: s since 1970; deleted: enum log_level; uid: the process;
+ * count: 1: the next row goes on with it, else 0. */
 
-/* Version and kind known, every text ended inside its room, nothing behind the end, WHO without and the others with a user. */
+/* Version and kind known, every text ended inside its room, nothing behind the end, WHO and ERRORS without and the others with a user. */
 bool control_request_ok(const struct control_request *q);
 bool control_row_ok(const struct control_row *r);
 

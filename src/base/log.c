@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log_json.h"
+#include "base/log_kept.h"
 
 enum { LINE = 2048, LINE_OUT = PIPE_BUF - 1, QUOTES = 8 };
 
@@ -264,6 +265,11 @@ static bool put(enum log_level level, const char *event, const char *text)
 static void say(enum log_level level, const char *event, char *text)
 {
     int error = errno; /* a caller's errno outlives its line */
+    if (level <= LOG_L_WARNING) {
+        char shown[LOG_KEPT_TEXT];
+        log_shown(text, shown, sizeof shown);
+        log_keep(level, event, shown);
+    }
     if (put(level, event, text)) {
         unsigned missing = atomic_exchange(&lost, 0);
         if (missing) {

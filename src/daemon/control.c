@@ -11,12 +11,13 @@
 #include "base/clock.h"
 #include "base/control.h"
 #include "base/log.h"
+#include "base/log_kept.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "daemon/start.h"
 #include "net/conn.h"
 
-enum { CLIENTS_MAX = 16, CLIENT_MS = 30000, OUT_MAX = 8 << 20 };
+enum { CLIENTS_MAX = 16, CLIENT_MS = 30000, ERRORS_MS = 2000 /* a role that hangs says nothing */, OUT_MAX = 8 << 20 };
 
 struct control {
     struct start start;
@@ -34,12 +35,15 @@ struct client {
     uint32_t token;
     struct conn *conn;
     bool asked, answered;
+    unsigned owed; /* ERRORS: how many processes have not said their last line */
+    struct loop_timer *late;
 };
 
 static void client_free(struct client *k)
 {
     map_take(&k->control->clients, k->token);
     conn_free(k->conn);
+    loop_timer_free(k->late);
     mem_free(k);
 }
 
@@ -60,12 +64,86 @@ static void refuse(struct client *k, enum err_kind kind, const char *text)
     conn_finish(k->conn);
 }
 
+/* ---- the last errors and warnings */
+
+static void send_done(struct client *k, uint32_t count)
+{
+    struct control_row row;
+    control_row_make(&row, CONTROL_DONE);
+    row.count = count;
+    k->answered = true;
+    send_row(k, &row);
+    conn_finish(k->conn);
+}
+
+/* In pieces of a row's room. */
+static void send_line(struct client *k, const struct talk *t)
+{
+    struct span rest = t->text[0];
+    const char *role = role_name(t->num[4] < ROLES ? (enum role)t->num[4] : ROLE_MASTER);
+    while (rest.n) {
+        struct control_row row;
+        size_t n = rest.n < sizeof row.text ? rest.n : sizeof row.text - 1;
+        control_row_make(&row, CONTROL_ROW);
+        row.read = talk_wide(&t->num[2]);
+        row.deleted = t->num[1];
+        row.uid = t->num[5];
+        row.count = rest.n > n;
+        snprintf(row.user, sizeof row.user, "%s", role);
+        memcpy(row.text, rest.p, n);
+        send_row(k, &row);
+        rest = span_from(rest, n);
+    }
+}
+
+static void errors_come(struct control *c, const struct talk *t)
+{
+    struct client *k = map_get(&c->clients, t->num[0]);
+    if (!k || k->answered || !k->owed)
+        return;
+    send_line(k, t);
+    if (t->text[0].n)
+        return;
+    k->owed += t->num[4] == ROLE_MASTER ? t->num[6] : 0;
+    if (--k->owed == 0)
+        send_done(k, 0);
+}
+
+/* A role that hangs, or has ended meanwhile, keeps nobody from reading what the others have said. */
+static void errors_late(void *arg)
+{
+    struct client *k = arg;
+    if (!k->answered)
+        send_done(k, k->owed);
+}
+
+/* One empty line is the master's, which says how many others are to come. */
+static void ask_errors(struct client *k)
+{
+    k->owed = 1;
+    k->late = loop_timer_new(k->control->loop, errors_late, k);
+    loop_timer_set(k->late, ERRORS_MS);
+    for (unsigned i = 0;; i++) {
+        struct log_kept line;
+        if (!log_kept(i, &line))
+            break;
+        struct talk t = {.num = {0, line.level, 0, 0, ROLE_CONTROL, (uint32_t)getpid()}, .text = {span_of(line.text)}};
+        talk_set_wide(&t.num[2], (uint64_t)line.seconds);
+        send_line(k, &t);
+    }
+    talk_send(k->control->start.master, &(struct talk){.type = TALK_ERRORS, .num = {k->token}, .fd = -1});
+}
+
 static void ask(struct client *k, const struct control_request *q)
 {
     struct control *c = k->control;
     k->asked = true;
     if (!control_request_ok(q)) {
         refuse(k, ERR_INPUT, "not a request of this version");
+        return;
+    }
+    if (q->what == CONTROL_ERRORS) {
+        ask_errors(k);
         return;
     }
     if (!c->auth) {
@@ -146,11 +224,7 @@ static void answer(struct control *c, const struct talk *t)
     if (!k || k->answered)
         return;
     if (t->type == TALK_DONE) {
-        control_row_make(&row, CONTROL_DONE);
-        row.count = t->num[1];
-        k->answered = true;
-        send_row(k, &row);
-        conn_finish(k->conn);
+        send_done(k, t->num[1]);
         return;
     }
     control_row_make(&row, CONTROL_ROW);
@@ -206,6 +280,8 @@ static bool master_says(void *arg, const struct talk *t)
     struct control *c = arg;
     if (t->type == TALK_AUTH)
         take_auth(c, t->fd);
+    else if (t->type == TALK_LINE_OF)
+        errors_come(c, t);
     else
         return false;
     return true;

@@ -12,11 +12,13 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/log_kept.h"
 #include "check/check.h"
 #include "daemon/jail.h"
+#include "daemon/lines.h"
 #include "daemon/master_state.h"
 
-enum { OTHER_FILES = 1024 /* channels, logs, listeners */, LOG_AGAIN_MS = 1000 };
+enum { OTHER_FILES = 1024 /* channels, logs, listeners */, LOG_AGAIN_MS = 1000, LINES_MOST = 1000 };
 
 static void log_problems(const struct conf_problems *p, const char *file)
 {
@@ -95,6 +97,36 @@ static void auth_lost(const struct master *m, const struct child *door, const st
     kill(door->pid, SIGKILL);
 }
 
+/* ---- the last errors and warnings, for the operator */
+
+static void errors(const struct master *m, const struct child *control, uint32_t token)
+{
+    uint32_t asked = 0;
+    for (struct child *c = m->children; c; c = c->next) {
+        if (c->role == ROLE_CONTROL || !c->chan ||
+            talk_send(c->chan, &(struct talk){.type = TALK_LINES, .num = {token}, .fd = -1}) < 0)
+            continue;
+        c->lines = c->lines > LINES_MOST ? c->lines : c->lines + LOG_KEPT + 1;
+        asked++;
+    }
+    lines_say(&(struct lines_to){control->chan, TALK_LINE_OF, token, ROLE_MASTER, (uint32_t)getpid(), asked});
+}
+
+/* Who says it is what we know, whatever it says; and nobody fills control's channel who was not asked. */
+static void pass_line(const struct master *m, struct child *c, const struct talk *t)
+{
+    const struct child *control = master_find(m, ROLE_CONTROL);
+    if (c->lines == 0)
+        return;
+    c->lines--;
+    struct talk line = *t;
+    line.type = TALK_LINE_OF;
+    line.num[4] = c->role;
+    line.num[5] = (uint32_t)c->pid;
+    if (control && control->chan)
+        talk_send(control->chan, &line);
+}
+
 void master_message(void *arg, const void *p, size_t n, int fd)
 {
     struct child *c = arg;
@@ -110,6 +142,10 @@ void master_message(void *arg, const void *p, size_t n, int fd)
         reopen_log(m);
     else if (t.type == TALK_AUTH_LOST)
         auth_lost(m, c, &t);
+    else if (t.type == TALK_ERRORS)
+        errors(m, c, t.num[0]);
+    else if (t.type == TALK_LINE)
+        pass_line(m, c, &t);
     else if (t.type == TALK_PONG)
         master_watch_answer(m, c, t.num[0]);
     else if (t.type == TALK_READY) {

@@ -22,6 +22,7 @@ struct child {
     uint32_t what;             /* mail, deliver: TALK_FOR_… */
     unsigned auths;            /* door: the channels to auth that it was told of */
     bool lame;                 /* it could not be told all it needs: it is ended, and nobody waits for it */
+    unsigned lines;            /* of its last errors, that it may still say */
     uint32_t answered;         /* the last round of PINGs that it has answered; 0: it is not ready yet */
     int statm_fd;              /* how much memory it has; -1: unknown */
     uint64_t started;

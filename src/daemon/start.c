@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "daemon/lines.h"
 
 enum { LOG_LOST_MS = 1000 }; /* the master is told at most this often */
 
@@ -147,6 +148,8 @@ static void master_message(void *arg, const void *p, size_t n, int fd)
         s->events->stop(s->arg);
     else if (m.type == TALK_PING)
         talk_send(s->master, &(struct talk){.type = TALK_PONG, .num = {m.num[0]}, .fd = -1});
+    else if (m.type == TALK_LINES)
+        lines_say(&(struct lines_to){.chan = s->master, .type = TALK_LINE, .token = m.num[0]});
     else if (!s->events->says(s->arg, &m) && m.fd >= 0)
         close(m.fd);
 }

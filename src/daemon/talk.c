@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/log_kept.h"
 #include "base/mem.h"
 
 #define TO(role) (1u << (role))
@@ -92,6 +93,10 @@ static const struct row rows[TALK_TYPES] = {
     [TALK_TESTED]     = { "TESTED",    A,        C,             FD_NO,   {NAME} },
     [TALK_ROW]        = { "ROW",       A,        C,             FD_NO,   {NAME, ADDRESS} },
     [TALK_DONE]       = { "DONE",      A,        C,             FD_NO,   {0} },
+    [TALK_ERRORS]     = { "ERRORS",    C,        M,             FD_NO,   {0} },
+    [TALK_LINES]      = { "LINES",     M,        CHILDREN & ~C, FD_NO,   {0} },
+    [TALK_LINE]       = { "LINE",      CHILDREN & ~C, M,       FD_NO,   {LOG_KEPT_TEXT} },
+    [TALK_LINE_OF]    = { "LINE_OF",   M,        C,             FD_NO,   {LOG_KEPT_TEXT} },
     [TALK_AUTH_LOST]  = { "AUTH_LOST", D,        M,             FD_NO,   {0} },
 };
 /* clang-format on */

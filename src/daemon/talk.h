@@ -101,6 +101,10 @@ enum talk_type {
     TALK_TESTED,     /* auth → control; num: token; text: a sentence about it. DONE's count: how many of them keep him out */
     TALK_ROW,        /* auth → control; id: read, deleted; num: token, uid, flags, seconds; texts: user, address */
     TALK_DONE,       /* auth → control; num: token, count */
+    TALK_ERRORS,     /* control → master; num: token. The last errors and warnings of all roles */
+    TALK_LINES,      /* master → the others; num: token */
+    TALK_LINE,       /* they → master; num: token, level, seconds since 1970 (two); text, empty: that was all */
+    TALK_LINE_OF,    /* master → control; num: the same, role, pid, of how many others an empty line will come; text */
     /* door to master: its channel to auth has broken, and no other has come; num: how many AUTHs it had */
     TALK_AUTH_LOST,
     TALK_TYPES

@@ -51,6 +51,7 @@ static const struct command commands[] = {
     {"kick",    "USER",                                  "ends a user's sessions",                  true,  tool_kick},
     {"auth",    "test NAME [--method METHOD] [--address ADDRESS] [--password-stdin]",
                                                          "would the running server let a user in, and why not", true, tool_auth},
+    {"log",     "errors",                                "the last errors and warnings of the running server", true, tool_log},
     {"fetch",   "[--test|--plan|--mark-seen|--watch] [--json] [--quiet] [--exit-new] [--moved] [--whole UID] [-a FILE] [ACCOUNT…]",
                                                          "collects the mail of a person's POP3 accounts", false, tool_fetch},
     {"mark-seen", "[--json] [--quiet] [-a FILE] ACCOUNT…", "what is on the server now is never fetched",  false, tool_mark_seen},

@@ -1,4 +1,4 @@
-/* control: `bustia who` and `bustia kick USER`: asks the running server over its control socket (base/control.h). */
+/* control: `bustia who`, `bustia kick USER`, `bustia log errors`: asks the running server over its control socket (base/control.h). */
 #ifndef TOOL_CONTROL_H
 #define TOOL_CONTROL_H
 
@@ -6,5 +6,6 @@
 
 int tool_who(const struct tool *t, int argc, char **argv);
 int tool_kick(const struct tool *t, int argc, char **argv);
+int tool_log(const struct tool *t, int argc, char **argv);
 
 #endif

@@ -21,7 +21,11 @@ static void requests(void **state)
     assert_false(control_request_ok(&q));
     assert_true(control_request_make(&q, CONTROL_WHO, "anna"));
     assert_false(control_request_ok(&q));
-    assert_true(control_request_make(&q, (enum control_what)4, ""));
+    assert_true(control_request_make(&q, CONTROL_ERRORS, "anna"));
+    assert_false(control_request_ok(&q));
+    assert_true(control_request_make(&q, CONTROL_ERRORS, ""));
+    assert_true(control_request_ok(&q));
+    assert_true(control_request_make(&q, (enum control_what)99, ""));
     assert_false(control_request_ok(&q));
     assert_true(control_request_make(&q, CONTROL_WHO, ""));
     q.version++;
