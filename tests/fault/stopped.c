@@ -3,7 +3,7 @@
  *     LD_PRELOAD=…/libstopped.so STOPPED_WALL=1764435600 STOPPED_UP=3600 program
  *
  * STOPPED_WALL is what the wall clock says, in seconds since 1970, STOPPED_UP what CLOCK_BOOTTIME says. A clock that is not
- * named goes on. For programs that last a moment, and tests that want to know what they do in one second and not in the one before. */
+ * named goes on. STOPPED_NS is how many nanoseconds the wall clock is beyond its second. For programs that last a moment, and tests that want to know what they do in one second and not in the one before. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <time.h>
@@ -23,6 +23,7 @@ int clock_gettime(clockid_t clock, struct timespec *t)
     const char *seconds = stopped(clock);
     if (!seconds)
         return real(clock, t);
-    *t = (struct timespec){.tv_sec = strtoll(seconds, NULL, 10)};
+    const char *ns = clock == CLOCK_REALTIME ? getenv("STOPPED_NS") : NULL;
+    *t = (struct timespec){.tv_sec = strtoll(seconds, NULL, 10), .tv_nsec = ns ? strtol(ns, NULL, 10) : 0};
     return 0;
 }

@@ -21,6 +21,7 @@ class Tool:
     def __init__(self, bed, tmp_path):
         self.bed = bed
         self.now = int(time.time()) + 10  # nothing that the test puts there is younger
+        self.ns = 0
         self.up = 1000
         self.state = tmp_path / "state" / "state"
         self.conf = str(tmp_path / "conf")
@@ -36,7 +37,7 @@ class Tool:
         self.up += seconds
 
     def begin(self, *words, command=("expire",), fault=None):
-        env = dict(os.environ, LD_PRELOAD=self.library, STOPPED_WALL=str(self.now), STOPPED_UP=str(self.up),
+        env = dict(os.environ, LD_PRELOAD=self.library, STOPPED_WALL=str(self.now), STOPPED_UP=str(self.up), STOPPED_NS=str(self.ns),
                    ASAN_OPTIONS="verify_asan_link_order=0")
         if fault:
             env.update(LD_PRELOAD="%s %slibfault.so" % (self.library, self.fault), FAULT=fault)
@@ -109,6 +110,18 @@ def test_gone_at_its_age_and_not_a_second_before(bed, tool, box):
     tool.pass_time(DAY // 2)
     assert tool.removed(name) == 1
     assert bed.files(name) == []
+
+
+def test_the_part_of_a_second_counts(bed, tool, box):
+    """met in the middle of a second: a whole day later is the middle of another"""
+    name = box(38, 1, 1)
+    tool.ns = 999999999
+    assert tool.removed(name) == 0
+    tool.pass_time(DAY)
+    tool.ns = 0
+    assert tool.removed(name) == 0
+    tool.pass_time(1)
+    assert tool.removed(name) == 1
 
 
 def test_switching_it_on_deletes_nothing_at_once(bed, tool, box):
