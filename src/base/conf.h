@@ -40,6 +40,7 @@ enum conf_log { CONF_LOG_STDERR, CONF_LOG_SYSLOG, CONF_LOG_FILE };
 enum conf_format { CONF_FORMAT_TEXT, CONF_FORMAT_JSON };
 enum conf_lines { CONF_LINES_LF, CONF_LINES_WIRE };
 enum conf_busy { CONF_BUSY_WAIT, CONF_BUSY_REFUSE, CONF_BUSY_TAKEOVER };
+enum conf_language { CONF_ENGLISH, CONF_CATALAN, CONF_SPANISH, CONF_GERMAN, CONF_FRENCH };
 enum conf_level { CONF_LEVEL_ERROR, CONF_LEVEL_WARNING, CONF_LEVEL_INFO, CONF_LEVEL_DEBUG };
 
 struct conf {
@@ -68,6 +69,7 @@ struct conf {
     enum conf_busy busy;         /* who comes to a maildrop that another session holds */
     uint64_t busy_wait;          /* ms that he waits for it */
     bool allow_memory_store;
+    enum conf_language language; /* what LANG * selects */
     /* reception */
     char *postmaster;              /* the user who gets postmaster's mail where nobody else is named; "" = nobody */
     enum conf_lines line_ends;     /* maildir_line_ends: how messages that come in are stored */

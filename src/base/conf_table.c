@@ -4,6 +4,7 @@
 static const char *const mechanisms[] = {"EXTERNAL",    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256",
                                          "SCRAM-SHA-1", "CRAM-MD5",           "PLAIN",            "LOGIN",         NULL};
 static const char *const log_places[] = {"stderr", "syslog", "file", NULL};          /* enum conf_log */
+static const char *const languages[] = {"en", "ca", "es", "de", "fr", NULL};         /* enum conf_language */
 static const char *const line_ends[] = {"lf", "wire", NULL};                         /* enum conf_lines */
 static const char *const log_formats[] = {"text", "json", NULL};                     /* enum conf_format */
 static const char *const busy_words[] = {"wait", "refuse", "takeover", NULL};        /* enum conf_busy */
@@ -90,6 +91,9 @@ static const struct conf_option table[] = {
      .about = "How long a log-in waits for a maildrop that is in use, with wait and takeover."},
     {"allow_memory_store", &CONF_KIND_YES, AT(allow_memory_store), "no",
      .about = "Allows maildrops in memory that fail and sleep on request. For tests."},
+    {"language", &CONF_KIND_WORD, AT(language), "en", .words = languages, .reloads = true,
+     .about = "The language that POP3 clients get which ask for the one the server prefers (LANG *): English, Catalan, Spanish, "
+              "German or French. Who asks for none gets English."},
 
     {"postmaster", &CONF_KIND_NAME, AT(postmaster), "",
      .group = "Reception", .reloads = true,
@@ -225,7 +229,7 @@ static const struct conf_option table[] = {
 _Static_assert(sizeof table / sizeof *table <= CONF_OPTIONS, "struct conf has a line for each");
 _Static_assert(sizeof(enum conf_log) == sizeof(unsigned) && sizeof(enum conf_level) == sizeof(unsigned) &&
                    sizeof(enum conf_lines) == sizeof(unsigned) && sizeof(enum conf_format) == sizeof(unsigned) &&
-                   sizeof(enum conf_busy) == sizeof(unsigned),
+                   sizeof(enum conf_busy) == sizeof(unsigned) && sizeof(enum conf_language) == sizeof(unsigned),
                "words are kept as their number");
 
 const struct conf_schema conf_schema_server = {

@@ -155,6 +155,7 @@ static void greet(struct door_session *s)
         .clear_allowed = s->clear_allowed,
         .login_delay = s->door->login_delay,
         .expire = s->door->expire,
+        .preferred = (enum pop3_language)s->door->start.conf.language,
     };
     offer_tls_mechanisms(s, &offer);
     s->step = STEP_TALK;
@@ -205,7 +206,7 @@ static void yield(void *owner)
 {
     struct door_session *s = owner;
     if (s->step == STEP_TALK) {
-        pop3_server_abort(&s->pop3, ERR_LIMIT, "too many connections, try again later", conn_out(s->conn));
+        pop3_server_abort(&s->pop3, ERR_LIMIT, SAY_TOO_MANY, conn_out(s->conn));
         conn_flush(s->conn);
     }
     door_end(s, s->how);
@@ -252,7 +253,7 @@ void door_pop3_begin(const struct door_listener *from, int fd, const struct door
 
 void door_stop_one(struct door_session *s)
 {
-    pop3_server_abort(&s->pop3, ERR_TEMP, "the server is stopping", conn_out(s->conn));
+    pop3_server_abort(&s->pop3, ERR_TEMP, SAY_STOPPING, conn_out(s->conn));
     finish(s, "stop");
 }
 

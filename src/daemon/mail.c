@@ -120,7 +120,7 @@ static void take(struct mail *m, const struct talk *t)
         return;
     }
     struct mail_early *early = mem_alloc(sizeof *early);
-    *early = (struct mail_early){.id = t->id, .fd = t->fd, .flags = t->num[0], .n_unread = t->text[1].n,
+    *early = (struct mail_early){.id = t->id, .fd = t->fd, .flags = t->num[0], .language = t->num[1], .n_unread = t->text[1].n,
                                  .until = clock_ms() + EARLY_MS};
     early->unread = mem_copy(t->text[1].p, t->text[1].n);
     snprintf(early->tls, sizeof early->tls, "%.*s", (int)t->text[2].n, t->text[2].p);

@@ -57,7 +57,7 @@ static void obey(struct mail_session *s, enum pop3_want want)
 void mail_drive(struct mail_session *s)
 {
     if (s->order && s->step == STEP_TALK) {
-        pop3_server_abort(&s->pop3, ERR_TEMP, s->order->told, conn_out(s->conn));
+        pop3_server_abort(&s->pop3, ERR_TEMP, s->order->say, conn_out(s->conn));
         mail_finish(s, s->order->how);
         return;
     }
@@ -165,6 +165,8 @@ static void open_done(struct loop_call *call)
                                .sasl_clear = m->start.sasl_clear,
                                .sasl_external = s->flags & TALK_ASKS ? m->start.sasl_external : "",
                                .sasl_tls = s->flags & TALK_BOUND ? m->start.sasl_bound : "",
+                               .preferred = (enum pop3_language)m->start.conf.language,
+                               .language = pop3_tag_of(s->language)->language,
                                .tls_offered = s->flags & TALK_TLS_OFFERED,
                                .tls_active = s->flags & TALK_TLS,
                                .clear_allowed = s->flags & TALK_CLEAR_ALLOWED,
@@ -189,7 +191,7 @@ void mail_pop3_begin(struct mail *m, struct mail_expected *e, struct mail_early 
 {
     struct mail_session *s = mem_alloc(sizeof *s);
     *s = (struct mail_session){.mail = m, .id = e->id, .expected = e, .early = early, .flags = early->flags,
-                               .body = {.fd = -1}, .started = clock_ms()};
+                               .language = early->language, .body = {.fd = -1}, .started = clock_ms()};
     memcpy(s->tls, early->tls, sizeof s->tls);
     drop_init(&s->drop);
     map_put(&m->sessions, talk_key(s->id), s);
@@ -214,7 +216,7 @@ void mail_obey(struct mail_session *s, const struct mail_order *order)
 
 void mail_pop3_kick(struct mail_session *s)
 {
-    static const struct mail_order kick = {ERR_TEMP, "ended by the administrator", "kicked"};
+    static const struct mail_order kick = {ERR_TEMP, SAY_KICKED, "ended by the administrator", "kicked"};
     mail_obey(s, &kick);
 }
 

@@ -21,6 +21,7 @@ enum { MAIL_IN_MAX = 20480, MAIL_OUT_MAX = 131072 };
 /* Why a session is to end. */
 struct mail_order {
     enum err_kind kind; /* what a log-in that is not done yet is refused with */
+    enum pop3_text say; /* to who has logged in */
     const char *told, *how;
 };
 
@@ -29,7 +30,7 @@ struct mail_session {
     struct talk_id id;
     struct mail_expected *expected;
     struct mail_early *early; /* until the conn has taken its descriptor */
-    uint32_t flags;
+    uint32_t flags, language;
     char tls[16];
     char expire[TALK_TERM_TEXT], login_delay[TALK_TERM_TEXT];
     struct conn *conn;

@@ -32,7 +32,7 @@ struct mail_expected {
 struct mail_early {
     struct talk_id id;
     int fd;
-    uint32_t flags;
+    uint32_t flags, language;
     char *unread;
     size_t n_unread;
     char tls[16];

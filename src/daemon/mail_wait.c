@@ -11,7 +11,7 @@
 
 enum { AGAIN_MS = 100 };
 
-static const struct mail_order takeover = {ERR_BUSY, "another session has taken the maildrop", "takeover"};
+static const struct mail_order takeover = {ERR_BUSY, SAY_TAKEN_OVER, "another session has taken the maildrop", "takeover"};
 
 /* ---- waiting for the lock */
 

@@ -61,7 +61,7 @@ enum talk_type {
     TALK_COUNT,      /* auth → door; num: how many sessions have left it. Said when that has changed by a 64th of `connections` */
     TALK_TERMS,      /* auth → door; num: the smallest and the largest TERM of expiry of any user, and LOGIN-DELAY. Before a log-in it is announced;
                         said when a door has come, and when it has changed */
-    TALK_TAKE,       /* door → mail; fd: the session; num: flags; texts: address, unread bytes, TLS version */
+    TALK_TAKE,       /* door → mail; fd: the session; num: flags, language; texts: address, unread bytes, TLS version */
     TALK_TAKEN,      /* mail → door: the lock is held, the session is the worker's */
     TALK_REFUSED,    /* mail → door; num: kind. The door still has its copy */
     TALK_ENDED,      /* mail → auth; num: TALK_NEVER_BEGAN or 0 */

@@ -48,13 +48,13 @@ static void ask(struct pop3_server *m, enum pop3_auth_how how)
 void pop3_do_user(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
     keep_user(m, a->arg[0]);
-    pop3_ok(out, "Send the password");
+    pop3_ok(m, out, SAY_SEND_PASSWORD);
 }
 
 void pop3_do_pass(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
     if (m->user_len == 0) {
-        pop3_err(m, out, "", "Send USER first");
+        pop3_err(m, out, "", SAY_USER_FIRST);
         return;
     }
     m->sasl_text = mem_copy(a->arg[0].p, a->arg[0].n);
@@ -75,11 +75,11 @@ static bool is_digest(struct span s)
 void pop3_do_apop(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
     if (!m->offer.stamp) {
-        pop3_err(m, out, "", "APOP is not offered here");
+        pop3_err(m, out, "", SAY_NO_APOP);
         return;
     }
     if (!is_digest(a->arg[1])) {
-        pop3_err(m, out, "", "An APOP digest has 32 hexadecimal digits in lower case");
+        pop3_err(m, out, "", SAY_DIGEST);
         return;
     }
     keep_user(m, a->arg[0]);
@@ -115,7 +115,7 @@ static bool decode(struct pop3_server *m, struct span text)
 void pop3_do_auth(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
     if (a->count == 0) {
-        pop3_ok(out, "Mechanisms follow");
+        pop3_ok(m, out, SAY_MECHANISMS);
         pop3_list_begin(m, STEP_MECHANISMS);
         return;
     }
@@ -124,14 +124,14 @@ void pop3_do_auth(struct pop3_server *m, const struct pop3_args *a, struct buf *
         name = find_mechanism(pop3_offer_words(m, i), a->arg[0]);
     if (name.n == 0) {
         bool shows = find_mechanism(m->offer.sasl_clear, a->arg[0]).n;
-        pop3_err(m, out, "", "%s", shows ? "This mechanism shows the password and needs TLS" : "This mechanism is not offered");
+        pop3_err(m, out, "", shows ? SAY_SHOWS : SAY_NO_MECHANISM);
         return;
     }
     /* "=" is an initial response of no octets, which is not the same as none (RFC 5034 §4). */
     bool has_initial = a->count == 2;
     struct span initial = has_initial && !span_is(a->arg[1], "=") ? a->arg[1] : (struct span){"", 0};
     if (!decode(m, initial)) {
-        pop3_err(m, out, "", "The initial response is not base64");
+        pop3_err(m, out, "", SAY_INITIAL);
         return;
     }
     pop3_forget_user(m);
@@ -140,33 +140,33 @@ void pop3_do_auth(struct pop3_server *m, const struct pop3_args *a, struct buf *
     ask(m, POP3_AUTH_SASL_BEGIN);
 }
 
-static void cancel(struct pop3_server *m, struct buf *out, const char *text)
+static void cancel(struct pop3_server *m, struct buf *out, enum pop3_text text)
 {
-    pop3_err(m, out, "", "%s", text);
+    pop3_err(m, out, "", text);
     m->step = STEP_CANCELLED;
 }
 
 void pop3_response(struct pop3_server *m, struct span line, struct buf *out)
 {
     if (span_is(line, "*"))
-        cancel(m, out, "The exchange is cancelled");
+        cancel(m, out, SAY_CANCELLED);
     else if (!decode(m, line))
-        cancel(m, out, "The response is not base64");
+        cancel(m, out, SAY_RESPONSE);
     else
         ask(m, POP3_AUTH_SASL_STEP);
 }
 
 void pop3_response_too_long(struct pop3_server *m, struct buf *out)
 {
-    cancel(m, out, "The response is too long");
+    cancel(m, out, SAY_RESPONSE_LONG);
 }
 
 void pop3_do_stls(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
     if (m->offer.tls_active || !m->offer.tls_offered) {
-        pop3_err(m, out, "", m->offer.tls_active ? "TLS is active already" : "TLS is not offered here");
+        pop3_err(m, out, "", m->offer.tls_active ? SAY_TLS_ACTIVE : SAY_NO_TLS);
         return;
     }
-    pop3_ok(out, "Begin TLS");
+    pop3_ok(m, out, SAY_BEGIN_TLS);
     m->step = STEP_TLS;
 }

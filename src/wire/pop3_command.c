@@ -1,4 +1,4 @@
-/* pop3_command: the table of commands (RFC 1939, 2449, 2595, 5034), and those that need no file of their own.
+/* pop3_command: the table of commands (RFC 1939, 2449, 2595, 5034, 6856), and those that need no file of their own.
  * Runs in the door for AUTHORIZATION, in the mail worker for TRANSACTION. */
 #include "wire/pop3_parts.h"
 
@@ -10,15 +10,15 @@ static bool find_message(struct pop3_server *m, struct span text, unsigned *msg,
 {
     uint64_t n;
     if (!span_number(text, &n)) {
-        pop3_err(m, out, "", "That is no message number");
+        pop3_err(m, out, "", SAY_NO_NUMBER);
         return false;
     }
     if (n == 0 || n > m->drop->count) {
-        pop3_err(m, out, "", "There is no such message");
+        pop3_err(m, out, "", SAY_NO_MESSAGE);
         return false;
     }
     if (!drop_has(m->drop, (unsigned)(n - 1))) {
-        pop3_err(m, out, "", "The message is deleted");
+        pop3_err(m, out, "", SAY_IS_DELETED);
         return false;
     }
     *msg = (unsigned)(n - 1);
@@ -27,7 +27,7 @@ static bool find_message(struct pop3_server *m, struct span text, unsigned *msg,
 
 static void do_capa(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
-    pop3_ok(out, "Capabilities follow");
+    pop3_ok(m, out, SAY_CAPABILITIES);
     pop3_list_begin(m, STEP_CAPA);
 }
 
@@ -48,25 +48,24 @@ static void do_quit(struct pop3_server *m, const struct pop3_args *a, struct buf
         m->step = STEP_COMMIT;
         return;
     }
-    pop3_ok(out, "Bye");
+    pop3_ok(m, out, SAY_BYE);
     m->state = POP3_ENDED;
     m->step = STEP_CLOSE;
 }
 
 static void do_stat(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
-    pop3_ok(out, "%u %llu", m->drop->count - m->drop->deleted, (unsigned long long)m->drop->octets);
+    pop3_data(out, "+OK %u %llu", m->drop->count - m->drop->deleted, (unsigned long long)m->drop->octets);
 }
 
 static void do_list(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
     unsigned msg;
     if (a->count == 0) {
-        pop3_ok(out, "%u message(s) (%llu octets)", m->drop->count - m->drop->deleted,
-                (unsigned long long)m->drop->octets);
+        pop3_ok(m, out, SAY_COUNT, .n1 = m->drop->count - m->drop->deleted, .n2 = m->drop->octets);
         pop3_list_begin(m, STEP_LIST);
     } else if (find_message(m, a->arg[0], &msg, out)) {
-        pop3_ok(out, "%u %llu", msg + 1, (unsigned long long)m->drop->messages[msg].octets);
+        pop3_data(out, "+OK %u %llu", msg + 1, (unsigned long long)m->drop->messages[msg].octets);
     }
 }
 
@@ -74,10 +73,10 @@ static void do_uidl(struct pop3_server *m, const struct pop3_args *a, struct buf
 {
     unsigned msg;
     if (a->count == 0) {
-        pop3_ok(out, "Unique ids follow");
+        pop3_ok(m, out, SAY_UIDS);
         pop3_list_begin(m, STEP_UIDL);
     } else if (find_message(m, a->arg[0], &msg, out)) {
-        pop3_ok(out, "%u %s", msg + 1, m->drop->messages[msg].uid);
+        pop3_data(out, "+OK %u %s", msg + 1, m->drop->messages[msg].uid);
     }
 }
 
@@ -94,7 +93,7 @@ static void do_top(struct pop3_server *m, const struct pop3_args *a, struct buf 
     if (!find_message(m, a->arg[0], &m->msg, out))
         return;
     if (!span_number(a->arg[1], &m->top_lines)) {
-        pop3_err(m, out, "", "That is no number of lines");
+        pop3_err(m, out, "", SAY_NO_LINES);
         return;
     }
     m->top = true;
@@ -107,18 +106,18 @@ static void do_dele(struct pop3_server *m, const struct pop3_args *a, struct buf
     if (!find_message(m, a->arg[0], &msg, out))
         return;
     drop_mark(m->drop, msg);
-    pop3_ok(out, "Message %u is deleted", msg + 1);
+    pop3_ok(m, out, SAY_DELETED, .n1 = (uint64_t)msg + 1);
 }
 
 static void do_rset(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
     drop_reset(m->drop);
-    pop3_ok(out, "%u message(s) (%llu octets)", m->drop->count, (unsigned long long)m->drop->octets);
+    pop3_ok(m, out, SAY_COUNT, .n1 = m->drop->count, .n2 = m->drop->octets);
 }
 
 static void do_noop(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
-    pop3_ok(out, "Still here");
+    pop3_ok(m, out, SAY_STILL_HERE);
 }
 
 /* ---- the table */
@@ -148,6 +147,7 @@ static const struct command commands[] = {
     {"PASS",    AUTHORIZATION,  1, 1,   PASSWORD | REST,  pop3_do_pass},
     {"APOP",    AUTHORIZATION,  2, 2,   LISTED,           pop3_do_apop},
     {"AUTH",    AUTHORIZATION,  0, 2,   LISTED,           pop3_do_auth},
+    {"LANG",    BOTH,           0, 1,   LISTED,           pop3_do_lang},
     {"STAT",    TRANSACTION,    0, 0,   LISTED,           do_stat},
     {"LIST",    TRANSACTION,    0, 1,   LISTED,           do_list},
     {"UIDL",    TRANSACTION,    0, 1,   LISTED,           do_uidl},
@@ -207,15 +207,15 @@ void pop3_command(struct pop3_server *m, struct span line, struct buf *out)
 
     m->count.commands++;
     if (memchr(line.p, '\0', line.n) || memchr(line.p, '\r', line.n))
-        pop3_err(m, out, "", "A command holds no NUL and no lone CR");
+        pop3_err(m, out, "", SAY_NUL);
     else if (!c)
-        pop3_err(m, out, "", "Unknown command");
+        pop3_err(m, out, "", SAY_UNKNOWN);
     else if (!(c->states & 1u << m->state))
-        pop3_err(m, out, "", m->state == POP3_AUTHORIZATION ? "Log in first" : "You are logged in already");
+        pop3_err(m, out, "", m->state == POP3_AUTHORIZATION ? SAY_LOG_IN_FIRST : SAY_LOGGED_IN);
     else if (!cut_arguments(rest, c, &args) || args.count < c->min)
-        pop3_err(m, out, "", "%s takes other arguments", c->word);
+        pop3_err(m, out, "", SAY_ARGUMENTS, .s = c->word);
     else if (c->flags & PASSWORD && !pop3_password_allowed(m))
-        pop3_err(m, out, "", "Passwords are not taken without TLS");
+        pop3_err(m, out, "", SAY_NEEDS_TLS);
     else
         c->act(m, &args, out);
     if (!c && m->state == POP3_AUTHORIZATION && is_http(word)) {

@@ -2,6 +2,7 @@
 #include "wire/pop3_parts.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -9,14 +10,17 @@
 
 static void begin(struct pop3_server *m, const struct pop3_offer *offer, enum pop3_state state)
 {
-    *m = (struct pop3_server){.state = state, .offer = *offer, .step = STEP_COMMAND};
+    *m = (struct pop3_server){.state = state, .language = offer->language, .offer = *offer, .step = STEP_COMMAND};
     line_init(&m->line);
 }
 
 void pop3_server_init(struct pop3_server *m, const struct pop3_offer *offer, struct buf *out)
 {
     begin(m, offer, POP3_AUTHORIZATION);
-    pop3_ok(out, "bustia ready%s%s", offer->stamp ? " " : "", offer->stamp ? offer->stamp : "");
+    char stamp[POP3_REPLY_MAX] = "";
+    if (offer->stamp)
+        snprintf(stamp, sizeof stamp, " %s", offer->stamp);
+    pop3_ok(m, out, SAY_READY, .s = stamp);
 }
 
 void pop3_server_resume(struct pop3_server *m, const struct pop3_offer *offer, struct span user, struct drop *drop,
@@ -24,11 +28,10 @@ void pop3_server_resume(struct pop3_server *m, const struct pop3_offer *offer, s
 {
     begin(m, offer, POP3_TRANSACTION);
     m->drop = drop;
-    struct span name = pop3_name(user);
-    if (name.n == 0)
-        name = span_of("maildrop");
-    pop3_ok(out, "%.*s has %u message(s) (%llu octets)", (int)name.n, name.p, drop->count - drop->deleted,
-            (unsigned long long)drop->octets);
+    char name[POP3_NAME_MAX + 1] = "";
+    struct span shown = pop3_name(user);
+    memcpy(name, shown.p, shown.n);
+    pop3_ok(m, out, shown.n ? SAY_HAS : SAY_HAS_UNNAMED, .s = name, .n1 = drop->count - drop->deleted, .n2 = drop->octets);
 }
 
 void pop3_server_fini(struct pop3_server *m)
@@ -75,7 +78,7 @@ static bool run_line(struct pop3_server *m, struct buf *in, struct buf *out, enu
     if (r == LINE_TOO_LONG && response)
         pop3_response_too_long(m, out);
     else if (r == LINE_TOO_LONG)
-        pop3_err(m, out, "", "A command has at most %d octets", POP3_LINE_MAX);
+        pop3_err(m, out, "", SAY_LINE_LONG, .n1 = POP3_LINE_MAX);
     else if (response)
         pop3_response(m, line, out);
     else
@@ -99,6 +102,7 @@ enum pop3_want pop3_server_feed(struct pop3_server *m, struct buf *in, struct bu
         case STEP_UIDL:
         case STEP_CAPA:
         case STEP_MECHANISMS:
+        case STEP_LANGUAGES:
             if (!pop3_list_run(m, out))
                 return POP3_WANT_ROOM;
             m->step = STEP_COMMAND;
@@ -138,7 +142,7 @@ void pop3_server_challenge(struct pop3_server *m, struct span challenge, struct 
     pop3_forget_secret(m);
     size_t length = base64_length(challenge.n), got;
     if (buf_room(out) < length + 4) { /* it grows with what the client sends, and so has a ceiling */
-        pop3_err(m, out, "", "The exchange is too long");
+        pop3_err(m, out, "", SAY_EXCHANGE_LONG);
         m->step = STEP_CANCELLED;
         return;
     }
@@ -152,20 +156,12 @@ void pop3_server_challenge(struct pop3_server *m, struct span challenge, struct 
     m->step = STEP_RESPONSE;
 }
 
-/* What a refused log-in is told: the same for an unknown name and a wrong password (RFC 3206 §4). */
-static const char *const denials[ERR_KINDS] = {
-    [ERR_NONE] = "Log-in is not possible",
-    [ERR_TEMP] = "Log-in is not possible now, try again later",
-    [ERR_PERM] = "Log-in is not possible, ask the administrator",
-    [ERR_BUSY] = "The maildrop is open in another session",
-    [ERR_AUTH] = "The name or the password is wrong",
-    [ERR_GONE] = "Log-in is not possible",
-    [ERR_UNKNOWN] = "Log-in is not possible now, try again later",
-    [ERR_INPUT] = "The exchange is not well formed",
-    [ERR_LIMIT] = "There is too much to do, try again later",
-    [ERR_CONFIG] = "Log-in is not possible, ask the administrator",
-    [ERR_USAGE] = "Log-in is not possible",
-    [ERR_DELAY] = "The last log-in was a moment ago, try again later",
+/* What a refused log-in is told. */
+static const enum pop3_text denials[ERR_KINDS] = {
+    [ERR_NONE] = SAY_REFUSED,         [ERR_TEMP] = SAY_REFUSED_NOW, [ERR_PERM] = SAY_REFUSED_ASK, [ERR_BUSY] = SAY_IN_USE,
+    [ERR_AUTH] = SAY_WRONG,           [ERR_GONE] = SAY_REFUSED,     [ERR_UNKNOWN] = SAY_REFUSED_NOW,
+    [ERR_INPUT] = SAY_MALFORMED,      [ERR_LIMIT] = SAY_TOO_MUCH,   [ERR_CONFIG] = SAY_REFUSED_ASK,
+    [ERR_USAGE] = SAY_REFUSED,        [ERR_DELAY] = SAY_TOO_SOON,
 };
 
 void pop3_server_denied(struct pop3_server *m, enum err_kind kind, struct buf *out)
@@ -173,7 +169,7 @@ void pop3_server_denied(struct pop3_server *m, enum err_kind kind, struct buf *o
     pop3_forget_secret(m);
     pop3_forget_user(m);
     const struct err_row *row = err_row(kind);
-    pop3_err(m, out, row->pop3, "%s", denials[row->kind]);
+    pop3_err(m, out, row->pop3, denials[row->kind]);
     m->state = POP3_AUTHORIZATION;
     m->step = STEP_COMMAND;
 }
@@ -200,9 +196,9 @@ void pop3_server_body_begin(struct pop3_server *m, uint64_t octets, struct buf *
 {
     assert(m->step == STEP_OPEN);
     if (m->top)
-        pop3_ok(out, "Top of the message follows");
+        pop3_ok(m, out, SAY_TOP);
     else
-        pop3_ok(out, "%llu octets", (unsigned long long)octets);
+        pop3_ok(m, out, SAY_OCTETS, .n1 = octets);
     m->step = STEP_BODY;
 }
 
@@ -226,8 +222,7 @@ static const char *inner_code(enum err_kind kind)
 void pop3_server_body_failed(struct pop3_server *m, enum err_kind kind, struct buf *out)
 {
     assert(m->step == STEP_OPEN);
-    pop3_err(m, out, inner_code(kind), "%s",
-             kind == ERR_GONE ? "The message is not there any more" : "The message cannot be read now");
+    pop3_err(m, out, inner_code(kind), kind == ERR_GONE ? SAY_GONE : SAY_UNREADABLE);
     m->step = STEP_COMMAND;
 }
 
@@ -236,18 +231,16 @@ void pop3_server_committed(struct pop3_server *m, enum err_kind kind, size_t lef
     assert(m->step == STEP_COMMIT);
     const char *code = *inner_code(kind) ? inner_code(kind) : err_row(ERR_TEMP)->pop3;
     if (kind == ERR_NONE)
-        pop3_ok(out, "Bye, %u message(s) removed", m->drop->deleted);
+        pop3_ok(m, out, SAY_REMOVED, .n1 = m->drop->deleted);
     else if (left == 0)
-        pop3_err(m, out, code, "It is not certain that the removal will last");
-    else if (kind == ERR_UNKNOWN)
-        pop3_err(m, out, code, "%zu message(s) perhaps not removed", left);
+        pop3_err(m, out, code, SAY_UNCERTAIN);
     else
-        pop3_err(m, out, code, "%zu message(s) not removed", left);
+        pop3_err(m, out, code, kind == ERR_UNKNOWN ? SAY_PERHAPS_LEFT : SAY_LEFT, .n1 = left);
     m->state = POP3_ENDED;
     m->step = STEP_CLOSE;
 }
 
-void pop3_server_abort(struct pop3_server *m, enum err_kind kind, const char *text, struct buf *out)
+void pop3_server_abort(struct pop3_server *m, enum err_kind kind, enum pop3_text text, struct buf *out)
 {
     bool sayable = false;
     switch ((enum pop3_step)m->step) {
@@ -264,12 +257,13 @@ void pop3_server_abort(struct pop3_server *m, enum err_kind kind, const char *te
     case STEP_UIDL:
     case STEP_CAPA:
     case STEP_MECHANISMS:
+    case STEP_LANGUAGES:
     case STEP_BODY:
     case STEP_CLOSE: /* or nothing more */
         break;
     }
     if (sayable && buf_room(out) >= POP3_REPLY_MAX)
-        pop3_err(m, out, err_row(kind)->pop3, "%s", text);
+        pop3_err(m, out, err_row(kind)->pop3, text);
     pop3_forget_secret(m);
     pop3_forget_user(m);
     m->state = POP3_ENDED;

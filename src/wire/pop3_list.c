@@ -107,6 +107,7 @@ static const struct {
     {"RESP-CODES", always},
     {"AUTH-RESP-CODE", always},
     {"PIPELINING", always},
+    {"LANG", always},
     {"USER", if_user},
     {"SASL", if_sasl},
     {"STLS", if_stls},
@@ -134,8 +135,18 @@ static int mechanism_row(const struct pop3_server *m, unsigned n, char row[POP3_
     return -1;
 }
 
-static row_fn *const rows[] = {
-    [STEP_LIST] = list_row, [STEP_UIDL] = uidl_row, [STEP_CAPA] = capa_row, [STEP_MECHANISMS] = mechanism_row};
+/* A tag, a blank, and what the language is called in itself (RFC 6856 §3.2). */
+static int language_row(const struct pop3_server *m, unsigned n, char row[POP3_REPLY_MAX])
+{
+    const struct pop3_tag *tag = pop3_tag(n);
+    return tag ? snprintf(row, POP3_REPLY_MAX, "%s %s", tag->tag, tag->name) : -1;
+}
+
+static row_fn *const rows[] = {[STEP_LIST] = list_row,
+                               [STEP_UIDL] = uidl_row,
+                               [STEP_CAPA] = capa_row,
+                               [STEP_MECHANISMS] = mechanism_row,
+                               [STEP_LANGUAGES] = language_row};
 
 void pop3_list_begin(struct pop3_server *m, enum pop3_step step)
 {

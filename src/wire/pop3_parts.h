@@ -5,6 +5,7 @@
  *   pop3_auth.c     USER, PASS, APOP, AUTH, STLS: everything that is secret
  *   pop3_offer.c    what may be announced and granted
  *   pop3_list.c     replies of many lines that leave row by row
+ *   pop3_lang.c     LANG
  *   pop3_reply.c    the one place where a status line is written */
 #ifndef WIRE_POP3_PARTS_H
 #define WIRE_POP3_PARTS_H
@@ -22,6 +23,7 @@ enum pop3_step {
     STEP_UIDL,       /* of UIDL, */
     STEP_CAPA,       /* of CAPA, */
     STEP_MECHANISMS, /* of AUTH without an argument */
+    STEP_LANGUAGES,  /* of LANG without one */
     STEP_OPEN,       /* the owner opens a message */
     STEP_BODY,       /* the owner sends it */
     STEP_COMMIT,     /* the owner removes what is marked */
@@ -37,10 +39,14 @@ struct pop3_args {
 typedef void pop3_do(struct pop3_server *m, const struct pop3_args *a, struct buf *out);
 
 /* ---- pop3_reply.c. Feed has made sure of POP3_REPLY_MAX of room before anything replies. */
-void pop3_ok(struct buf *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void pop3_ok_filled(const struct pop3_server *m, struct buf *out, enum pop3_text text, const struct pop3_fill *fill);
 /* "-ERR [code] text"; an empty code gives no brackets. Counts an error. */
-void pop3_err(struct pop3_server *m, struct buf *out, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void pop3_err_filled(struct pop3_server *m, struct buf *out, const char *code, enum pop3_text text, const struct pop3_fill *fill);
+/* What fills the text's places is named behind it: pop3_ok(m, out, SAY_COUNT, .n1 = 3, .n2 = 320). */
+#define pop3_ok(m, out, text, ...)        pop3_ok_filled(m, out, text, &(struct pop3_fill){__VA_ARGS__})
+#define pop3_err(m, out, code, text, ...) pop3_err_filled(m, out, code, text, &(struct pop3_fill){__VA_ARGS__})
+/* "+OK …" for programs alone, the same in every language: format has it all. */
+void pop3_data(struct buf *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* `name` if it may stand in a reply (printable ASCII, not too long, no "[" that could be read as a response
  * code), else an empty span. */
 struct span pop3_name(struct span name);
@@ -62,6 +68,9 @@ void pop3_response_too_long(struct pop3_server *m, struct buf *out);
 void pop3_forget_secret(struct pop3_server *m);
 void pop3_forget_user(struct pop3_server *m);
 pop3_do pop3_do_user, pop3_do_pass, pop3_do_apop, pop3_do_auth, pop3_do_stls;
+
+/* ---- pop3_lang.c */
+pop3_do pop3_do_lang;
 
 /* ---- pop3_list.c */
 void pop3_list_begin(struct pop3_server *m, enum pop3_step step);

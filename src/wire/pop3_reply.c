@@ -5,39 +5,47 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* head, text and CRLF, never more than a status line may have. */
-static void write_line(struct buf *out, const char *head, const char *format, va_list args)
+/* Feed has made sure of the room. */
+static void write_line(struct buf *out, const char *line, size_t n)
 {
-    char line[POP3_REPLY_MAX];
-    size_t n = (size_t)snprintf(line, sizeof line, "%s", head), room = sizeof line - 2;
-    int wanted = vsnprintf(line + n, room - n, format, args);
-    assert(wanted >= 0);
-    n += (size_t)wanted < room - n ? (size_t)wanted : room - n - 1;
-    line[n++] = '\r';
-    line[n++] = '\n';
-    bool added = buf_add(out, line, n);
+    bool added = buf_add(out, line, n) && buf_add(out, "\r\n", 2);
     assert(added);
     (void)added;
 }
 
-void pop3_ok(struct buf *out, const char *format, ...)
+/* head, text and CRLF, never more than a status line may have. */
+static void write_text(const struct pop3_server *m, struct buf *out, const char *head, enum pop3_text text,
+                       const struct pop3_fill *fill)
 {
-    va_list args;
-    va_start(args, format);
-    write_line(out, "+OK ", format, args);
-    va_end(args);
+    char line[POP3_REPLY_MAX - 2];
+    size_t n = (size_t)snprintf(line, sizeof line, "%s", head);
+    n += pop3_text_write(m->language, text, fill, line + n, sizeof line - n);
+    write_line(out, line, n);
 }
 
-void pop3_err(struct pop3_server *m, struct buf *out, const char *code, const char *format, ...)
+void pop3_ok_filled(const struct pop3_server *m, struct buf *out, enum pop3_text text, const struct pop3_fill *fill)
+{
+    write_text(m, out, "+OK ", text, fill);
+}
+
+void pop3_err_filled(struct pop3_server *m, struct buf *out, const char *code, enum pop3_text text, const struct pop3_fill *fill)
 {
     char head[48] = "-ERR ";
     if (*code)
         snprintf(head, sizeof head, "-ERR [%s] ", code);
     m->count.errors++;
+    write_text(m, out, head, text, fill);
+}
+
+void pop3_data(struct buf *out, const char *format, ...)
+{
+    char line[POP3_REPLY_MAX - 1];
     va_list args;
     va_start(args, format);
-    write_line(out, head, format, args);
+    int wanted = vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    assert(wanted >= 0);
+    write_line(out, line, (size_t)wanted < sizeof line ? (size_t)wanted : sizeof line - 1);
 }
 
 struct span pop3_name(struct span name)

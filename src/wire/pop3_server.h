@@ -1,4 +1,4 @@
-/* pop3_server: the server's half of POP3 (RFC 1939, 2449, 2595, 3206, 5034) as a machine without I/O.
+/* pop3_server: the server's half of POP3 (RFC 1939, 2449, 2595, 3206, 5034, 6856) as a machine without I/O.
  *
  * It takes bytes from a queue, writes replies into another and returns what it *wants* of its owner. It sees
  * no socket, clock, file or user table. The same machine runs in two processes: in the door for AUTHORIZATION,
@@ -30,6 +30,7 @@
 #include "base/drop.h"
 #include "base/err.h"
 #include "wire/line.h"
+#include "wire/pop3_text.h"
 
 enum {
     POP3_LINE_MAX = 255,        /* a command with its CRLF (RFC 2449 §4) */
@@ -75,6 +76,8 @@ struct pop3_offer {
     const char *sasl_clear;     /* mechanisms that show the password, "PLAIN LOGIN", or "" */
     const char *sasl_tls;       /* mechanisms that need the TLS there is, "SCRAM-SHA-256-PLUS", or "" or NULL; announced before others */
     const char *sasl_external;  /* "EXTERNAL" where clients are asked for certificates, or "" or NULL; needs TLS too */
+    enum pop3_language preferred; /* what `LANG *` selects (RFC 6856 §3.2) */
+    enum pop3_language language;  /* after a hand-over: what was selected */
     bool tls_offered;           /* STLS can be given */
     bool tls_active;            /* inside TLS already (pop3s) */
     bool clear_allowed;         /* passwords may be sent without TLS */
@@ -85,6 +88,7 @@ struct pop3_offer {
 
 struct pop3_server {
     enum pop3_state state;
+    enum pop3_language language; /* of what it says (RFC 6856 §3) */
     struct pop3_offer offer;
     struct pop3_auth auth; /* for WANT_AUTH */
     unsigned msg;          /* for WANT_BODY: 0-based */
@@ -136,6 +140,6 @@ void pop3_server_body_failed(struct pop3_server *m, enum err_kind kind, struct b
 void pop3_server_committed(struct pop3_server *m, enum err_kind kind, size_t left, struct buf *out);
 /* The owner ends the session with a reason ("-ERR [SYS/TEMP] …", where the protocol allows one: not inside a list or a
  * message, nor between STLS and TLS, nor without room). Then WANT_CLOSE. */
-void pop3_server_abort(struct pop3_server *m, enum err_kind kind, const char *text, struct buf *out);
+void pop3_server_abort(struct pop3_server *m, enum err_kind kind, enum pop3_text text, struct buf *out);
 
 #endif

@@ -47,6 +47,7 @@ static void decide(struct play *p, struct span name, bool right)
     p->offer.login_delay = script_fact(p->s, "login-delay-own");
     p->offer.expire = p->s->expire_own;
     p->offer.expire_read = p->offer.expire && strcmp(p->offer.expire, "0") == 0;
+    p->offer.language = p->m.language;
     pop3_server_granted(&p->m);
     pop3_server_fini(&p->m);
     pop3_server_resume(&p->m, &p->offer, span_of(p->name), &p->drop, &p->stage.out);
@@ -251,6 +252,16 @@ static void say(struct play *p, const struct script_item *item)
     }
 }
 
+/* The text whose English the file has. */
+static enum pop3_text text_of(const struct script_item *item)
+{
+    for (unsigned i = 0; i < POP3_TEXTS; i++)
+        if (strcmp(pop3_text(POP3_ENGLISH, (enum pop3_text)i), item->bytes) == 0)
+            return (enum pop3_text)i;
+    fprintf(stderr, "line %u: the server never says this\n", item->line);
+    return SAY_REFUSED;
+}
+
 static bool play_item(struct play *p, const struct script_item *item, bool turn)
 {
     switch (item->what) {
@@ -266,7 +277,7 @@ static bool play_item(struct play *p, const struct script_item *item, bool turn)
         return true;
     case SCRIPT_ABORT:
         run(p);
-        pop3_server_abort(&p->m, item->kind, item->bytes, &p->stage.out);
+        pop3_server_abort(&p->m, item->kind, text_of(item), &p->stage.out);
         p->shaking = false;
         run(p);
         return true;

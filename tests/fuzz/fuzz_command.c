@@ -69,7 +69,7 @@ static void on_body(struct session *s)
     }
     pop3_server_body_begin(&s->m, s->drop.messages[s->m.msg].octets, &s->out);
     if (decide(s, 10) == 0) {
-        pop3_server_abort(&s->m, ERR_TEMP, "The message shrank", &s->out);
+        pop3_server_abort(&s->m, ERR_TEMP, SAY_UNREADABLE, &s->out);
         return;
     }
     drain(s);
@@ -155,7 +155,7 @@ static void play(struct session *s, const uint8_t *data, size_t size, size_t pie
         run(s);
     }
     if (!s->over && size % 2)
-        pop3_server_abort(&s->m, ERR_LIMIT, "Too long", &s->out);
+        pop3_server_abort(&s->m, ERR_LIMIT, SAY_LINE_LONG, &s->out);
     drain(s);
 }
 

@@ -271,7 +271,7 @@ static void test_reply_length(void **state)
     begin(&s, 1 << 16);
     pop3_server_init(&s.m, &wide, &s.out);
     assert_int_equal(say(&s, "CAPA\r\nAUTH\r\n"), POP3_WANT_INPUT);
-    pop3_server_abort(&s.m, ERR_TEMP, text, &s.out);
+    pop3_server_abort(&s.m, ERR_TEMP, SAY_KICKED, &s.out);
     struct span out = buf_span(&s.out);
     while (out.n) {
         struct span line = span_cut(&out, '\n');
@@ -330,7 +330,7 @@ static void test_abort_is_silent(void **state)
     log_in(&s, POP3_REPLY_MAX, 1000);
     assert_int_equal(say(&s, "LIST\r\n"), POP3_WANT_ROOM);
     drain(&s);
-    pop3_server_abort(&s.m, ERR_TEMP, "x", &s.out);
+    pop3_server_abort(&s.m, ERR_TEMP, SAY_STOPPING, &s.out);
     expect_out(&s, "");
     assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), POP3_WANT_CLOSE);
     end(&s);
@@ -339,7 +339,7 @@ static void test_abort_is_silent(void **state)
     assert_int_equal(say(&s, "RETR 1\r\n"), POP3_WANT_BODY);
     pop3_server_body_begin(&s.m, 0, &s.out);
     drain(&s);
-    pop3_server_abort(&s.m, ERR_TEMP, "x", &s.out);
+    pop3_server_abort(&s.m, ERR_TEMP, SAY_STOPPING, &s.out);
     expect_out(&s, "");
     end(&s);
 
@@ -347,15 +347,15 @@ static void test_abort_is_silent(void **state)
     log_in(&s, 600, 1);
     assert_int_equal(say(&s, "NOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\n"), POP3_WANT_ROOM);
     size_t before = s.out.len;
-    pop3_server_abort(&s.m, ERR_TEMP, "x", &s.out);
+    pop3_server_abort(&s.m, ERR_TEMP, SAY_STOPPING, &s.out);
     assert_int_equal(s.out.len, before);
     end(&s);
 
     /* but not while the owner is asked */
     log_in(&s, 4096, 1);
     assert_int_equal(say(&s, "RETR 1\r\n"), POP3_WANT_BODY);
-    pop3_server_abort(&s.m, ERR_TEMP, "x", &s.out);
-    expect_out(&s, "-ERR [SYS/TEMP] x\r\n");
+    pop3_server_abort(&s.m, ERR_TEMP, SAY_STOPPING, &s.out);
+    expect_out(&s, "-ERR [SYS/TEMP] The server is stopping\r\n");
     end(&s);
 }
 
