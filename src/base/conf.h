@@ -69,6 +69,7 @@ struct conf {
     enum conf_busy busy;         /* who comes to a maildrop that another session holds */
     uint64_t busy_wait;          /* ms that he waits for it */
     bool allow_memory_store;
+    bool utf8_downgrade;         /* surrogates of messages whose header is not ASCII */
     enum conf_language language; /* what LANG * selects */
     /* reception */
     char *postmaster;              /* the user who gets postmaster's mail where nobody else is named; "" = nobody */

@@ -91,6 +91,10 @@ static const struct conf_option table[] = {
      .about = "How long a log-in waits for a maildrop that is in use, with wait and takeover."},
     {"allow_memory_store", &CONF_KIND_YES, AT(allow_memory_store), "no",
      .about = "Allows maildrops in memory that fail and sleep on request. For tests."},
+    {"utf8_downgrade", &CONF_KIND_YES, AT(utf8_downgrade), "yes", .reloads = true,
+     .about = "A POP3 client that has not said UTF8 gets, of a message whose header is not all ASCII, one that it can read: with "
+              "other header fields and the same body (RFC 6858). no: every client gets every message as it is, and UTF8 is not "
+              "announced."},
     {"language", &CONF_KIND_WORD, AT(language), "en", .words = languages, .reloads = true,
      .about = "The language that POP3 clients get which ask for the one the server prefers (LANG *): English, Catalan, Spanish, "
               "German or French. Who asks for none gets English."},

@@ -30,6 +30,14 @@ bool drop_has(const struct drop *d, unsigned msg)
     return msg < d->count && !d->messages[msg].deleted;
 }
 
+void drop_resize(struct drop *d, unsigned msg, uint64_t octets)
+{
+    struct drop_message *m = &d->messages[msg];
+    if (!m->deleted)
+        d->octets += octets - m->octets;
+    m->octets = octets;
+}
+
 bool drop_mark(struct drop *d, unsigned msg)
 {
     if (!drop_has(d, msg))

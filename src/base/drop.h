@@ -13,6 +13,7 @@ struct drop_message {
     const char *uid; /* 1..70 of 0x21-0x7E, in the drop's arena (RFC 1939 §7) */
     bool deleted;
     bool read;       /* sent as a whole; RSET does not change it */
+    bool eight_bit;  /* its header has octets above 0x7F: not every client can read it (RFC 6856) */
 };
 
 struct drop {
@@ -28,6 +29,9 @@ void drop_fini(struct drop *d);
 
 /* Adds a message; the uid is copied. Returns its number. */
 unsigned drop_add(struct drop *d, uint64_t octets, struct span uid);
+
+/* It will be sent in another form, of another size. */
+void drop_resize(struct drop *d, unsigned msg, uint64_t octets);
 
 bool drop_mark(struct drop *d, unsigned msg); /* false: no such message, or marked already */
 void drop_reset(struct drop *d);              /* RSET: no message is marked (RFC 1939 §5) */

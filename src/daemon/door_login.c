@@ -171,7 +171,8 @@ static void hand_over(struct door_session *s, struct door_worker *w)
     s->step = STEP_TAKE;
     s->at_auth = false; /* from here on the mail process tells auth how it ends */
     t.num[0] = (conn_is_tls(s->conn) ? TALK_TLS : 0) | (s->clear_allowed ? TALK_CLEAR_ALLOWED : 0) |
-               (s->pop3.offer.tls_offered ? TALK_TLS_OFFERED : 0) | (s->bound ? TALK_BOUND : 0) | (s->asks ? TALK_ASKS : 0);
+               (s->pop3.offer.tls_offered ? TALK_TLS_OFFERED : 0) | (s->bound ? TALK_BOUND : 0) | (s->asks ? TALK_ASKS : 0) |
+               (s->pop3.utf8 ? TALK_UTF8 : 0);
     t.num[1] = s->pop3.language;
     t.text[0] = span_of(s->address);
     t.text[1] = buf_span(conn_in(s->conn));

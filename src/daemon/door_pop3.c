@@ -155,6 +155,7 @@ static void greet(struct door_session *s)
         .clear_allowed = s->clear_allowed,
         .login_delay = s->door->login_delay,
         .expire = s->door->expire,
+        .utf8_offered = s->door->start.conf.utf8_downgrade,
         .preferred = (enum pop3_language)s->door->start.conf.language,
     };
     offer_tls_mechanisms(s, &offer);

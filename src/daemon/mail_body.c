@@ -1,9 +1,7 @@
 /* mail_body: a message on its way to the client, for RETR and TOP, pulled by the client's own reading. Mail process. */
 #include "daemon/mail_session.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -26,15 +24,7 @@ static void read_work(struct loop_call *call)
     struct store_body *b = &s->body;
     uint64_t left = b->size - s->at;
     size_t n = left < s->chunk_room ? (size_t)left : s->chunk_room;
-    if (b->fd < 0) {
-        s->chunk_got = b->read(b, s->at, s->chunk, n, &s->err);
-        return;
-    }
-    do
-        s->chunk_got = pread(b->fd, s->chunk, n, (off_t)(b->offset + s->at));
-    while (s->chunk_got < 0 && errno == EINTR);
-    if (s->chunk_got < 0)
-        err_set(&s->err, ERR_TEMP, "read: %s", strerror(errno));
+    s->chunk_got = mail_body_read(b, s->at, s->chunk, n, &s->err);
 }
 
 static void encode(struct mail_session *s)
@@ -48,6 +38,14 @@ static void encode(struct mail_session *s)
     }
     s->octets += out->len - before;
     metric_add(METRIC_SENT, out->len - before);
+}
+
+/* It must never look like a whole message. */
+void mail_body_broken(struct mail_session *s, uint64_t at, const char *why)
+{
+    log_error("body", "user=%s message=%u ends %llu octets early: %s", log_quote_text(s->expected->user), s->pop3.msg + 1,
+              (unsigned long long)(s->body.size - at), why);
+    mail_end(s, "broken-message");
 }
 
 static void read_done(struct loop_call *call)
@@ -65,10 +63,7 @@ static void read_done(struct loop_call *call)
         mail_body_more(s);
         return;
     }
-    /* It has shrunk or cannot be read: what was announced cannot be sent, and must never look like a whole message. */
-    log_error("body", "user=%s message=%u ends %llu octets early: %s", log_quote_text(s->expected->user), s->pop3.msg + 1,
-              (unsigned long long)(s->body.size - s->at), s->chunk_got < 0 ? s->err.text : "it has shrunk");
-    mail_end(s, "broken-message");
+    mail_body_broken(s, s->at, s->chunk_got < 0 ? s->err.text : "it has shrunk");
 }
 
 static void body_end(struct mail_session *s)
@@ -88,7 +83,7 @@ static void body_end(struct mail_session *s)
 void mail_body_more(struct mail_session *s)
 {
     struct buf *out = conn_out(s->conn);
-    bool whole = s->dot.done || s->at == s->body.size;
+    bool whole = s->dot.done || (!s->heading && s->at == s->body.size);
     if (buf_room(out) < ROOM_LEAST) {
         conn_flush(s->conn);
         if (buf_room(out) < ROOM_LEAST)
@@ -96,6 +91,10 @@ void mail_body_more(struct mail_session *s)
     }
     if (whole) {
         body_end(s);
+        return;
+    }
+    if (s->heading) {
+        mail_surrogate_more(s);
         return;
     }
     size_t room = buf_room(out);
@@ -108,6 +107,10 @@ static void body_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
     s->result = s->store->ops->body(s->store, s->pop3.msg, &s->body, &s->err);
+    s->heading = s->result == 0 && mail_surrogate_stands(s, s->pop3.msg);
+    /* Not what the log-in counted: it may have been unable to. */
+    if (s->heading && (s->result = mail_surrogate_measure(&s->body, &s->body.octets, &s->err)) < 0)
+        mail_body_close(s);
 }
 
 static void body_done(struct loop_call *call)
@@ -125,10 +128,12 @@ static void body_done(struct loop_call *call)
         mail_drive(s);
         return;
     }
+    bool wire = s->body.wire && !s->heading;
     if (s->pop3.top)
-        dot_init_top(&s->dot, s->body.wire, s->pop3.top_lines);
+        dot_init_top(&s->dot, wire, s->pop3.top_lines);
     else
-        dot_init(&s->dot, s->body.wire);
+        dot_init(&s->dot, wire);
+    surrogate_init(&s->surrogate);
     pop3_server_body_begin(&s->pop3, s->body.octets, conn_out(s->conn));
     s->at = 0;
     s->step = STEP_SEND;

@@ -113,7 +113,9 @@ static void open_work(struct loop_call *call)
     if (s->result < 0) { /* unlocked before anybody hears of it */
         s->store->ops->close(s->store);
         s->store = NULL;
+        return;
     }
+    mail_surrogate_sizes(s);
 }
 
 void mail_refuse(struct mail_session *s)
@@ -165,6 +167,8 @@ static void open_done(struct loop_call *call)
                                .sasl_clear = m->start.sasl_clear,
                                .sasl_external = s->flags & TALK_ASKS ? m->start.sasl_external : "",
                                .sasl_tls = s->flags & TALK_BOUND ? m->start.sasl_bound : "",
+                               .utf8_offered = m->start.conf.utf8_downgrade,
+                               .utf8 = s->flags & TALK_UTF8,
                                .preferred = (enum pop3_language)m->start.conf.language,
                                .language = pop3_tag_of(s->language)->language,
                                .tls_offered = s->flags & TALK_TLS_OFFERED,
@@ -192,6 +196,7 @@ void mail_pop3_begin(struct mail *m, struct mail_expected *e, struct mail_early 
     struct mail_session *s = mem_alloc(sizeof *s);
     *s = (struct mail_session){.mail = m, .id = e->id, .expected = e, .early = early, .flags = early->flags,
                                .language = early->language, .body = {.fd = -1}, .started = clock_ms()};
+    s->downgrade = m->start.conf.utf8_downgrade && !(s->flags & TALK_UTF8);
     memcpy(s->tls, early->tls, sizeof s->tls);
     drop_init(&s->drop);
     map_put(&m->sessions, talk_key(s->id), s);

@@ -5,6 +5,7 @@
 #include "daemon/mail_state.h"
 #include "wire/dot.h"
 #include "wire/pop3_server.h"
+#include "wire/surrogate.h"
 
 enum mail_step {
     STEP_OPEN,   /* the maildrop is being opened; the client has had no word yet */
@@ -45,6 +46,9 @@ struct mail_session {
     struct store *store;
     struct store_body body;
     struct dot dot;
+    bool downgrade; /* the client has not said UTF8, and gets surrogates; as the configuration was at the log-in */
+    bool heading; /* the header of a surrogate leaves; then the rest from `at` on */
+    struct surrogate surrogate;
     uint64_t at; /* in the body */
     char *chunk; /* while a piece is being read */
     size_t chunk_room;
@@ -72,6 +76,16 @@ void mail_unlocked(struct mail_session *s);
 void mail_body_begin(struct mail_session *s); /* WANT_BODY */
 void mail_body_more(struct mail_session *s);  /* STEP_SEND: there may be room again */
 void mail_body_close(struct mail_session *s);
+/* What was announced cannot be sent: it ends `at` octets on, for the reason. */
+void mail_body_broken(struct mail_session *s, uint64_t at, const char *why);
+/* A piece of it, for whoever may block. -1 with err; 0: it ends here. */
+long mail_body_read(struct store_body *b, uint64_t at, char *p, size_t n, struct err *err);
+
+/* mail_surrogate.c */
+bool mail_surrogate_stands(const struct mail_session *s, unsigned msg); /* what is sent of it is a surrogate */
+void mail_surrogate_sizes(struct mail_session *s); /* the maildrop has been counted: now as what is sent. May block */
+int mail_surrogate_measure(struct store_body *b, uint64_t *octets, struct err *err); /* may block */
+void mail_surrogate_more(struct mail_session *s);  /* the next piece of a surrogate's header, for which there is room */
 
 /* mail_end.c */
 void mail_call(struct mail_session *s, void (*work)(struct loop_call *), void (*done)(struct loop_call *));

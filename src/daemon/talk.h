@@ -111,7 +111,7 @@ enum talk_type {
 };
 
 enum { TALK_TLS = 1, TALK_CLEAR_ALLOWED = 2, TALK_HAS_INITIAL = 4, TALK_TLS_OFFERED = 8, TALK_BOUND = 16,
-       TALK_ASKS = 32 /* for certificates */, TALK_WAITS = 64 /* of ROW: for its maildrop */ }; /* flags */
+       TALK_ASKS = 32 /* for certificates */, TALK_WAITS = 64 /* of ROW: for its maildrop */, TALK_UTF8 = 128 }; /* flags */
 enum { TALK_TAKEOVER = 1 };                           /* of YIELD */
 enum { TALK_FOR_SINGLE = 1, TALK_FOR_DELIVERY = 2 };  /* of NEED and WORKER: for one store; a deliver process */
 enum { TALK_WAIT_ROOM = 1, TALK_COMMIT_NOW = 1 };     /* of TARGET and ADMIT; of DELIVER */

@@ -124,6 +124,7 @@ static const char *count_octets(struct maildir_entry *e, int fd, const struct st
     e->mtime = modified(st);
     e->octets = store_count_octets(&count);
     e->wire = store_count_wire(&count);
+    e->eight_bit = store_count_eight_bit(&count);
     return NULL;
 }
 

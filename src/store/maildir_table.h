@@ -20,6 +20,7 @@ struct maildir_entry {
     uint8_t base_n;  /* length of the base in it */
     uint8_t dir;     /* enum maildir_dir: where it was last seen */
     bool wire : 1;   /* stored in wire form */
+    bool eight_bit : 1; /* its header is not all ASCII */
     bool gone : 1;   /* removed, or found missing */
     bool wanted : 1; /* a search looks for it */
     bool seen : 1;   /* the search has met it */

@@ -45,7 +45,8 @@ void maildir_number(const struct maildir_table *t, struct drop *drop)
             store_uid_second(base, e->inode, uid);
         else
             *slot = i + 1;
-        drop_add(drop, e->octets, span_of(uid));
+        unsigned msg = drop_add(drop, e->octets, span_of(uid));
+        drop->messages[msg].eight_bit = e->eight_bit;
     }
     mem_free(given.slots);
 }

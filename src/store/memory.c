@@ -95,7 +95,8 @@ static int memory_list(struct store *s, struct drop *drop, struct err *err)
         store_count_add(&count, (struct span){text, size});
         mem_free(text);
         memory_uid(msg, uid);
-        drop_add(drop, store_count_octets(&count), span_of(uid));
+        unsigned added = drop_add(drop, store_count_octets(&count), span_of(uid));
+        drop->messages[added].eight_bit = store_count_eight_bit(&count);
         m->listed[m->count++] = i;
     }
     memory_unlock();

@@ -131,9 +131,13 @@ struct store_count {
     uint64_t lone;         /* line feeds without a CR before them */
     bool saw_cr, open_line;
     bool dot; /* a line begins with one */
+    bool eight_bit; /* the header has octets above 0x7F */
+    bool body;      /* past the header's empty line, */
+    bool in_line, cr; /* for which this looks: its line has begun; all that it has so far is a CR */
 };
 void store_count_add(struct store_count *c, struct span in); /* begins with a zeroed struct */
 uint64_t store_count_octets(const struct store_count *c);    /* with the CRLF that an unended last line gets */
+bool store_count_eight_bit(const struct store_count *c);     /* its header has octets above 0x7F */
 bool store_count_wire(const struct store_count *c);          /* it is stored in wire form */
 
 /* The uid of a base name: itself up to the first ',' or ':' if that is 1..70 of 0x21-0x7E, else a digest that

@@ -167,6 +167,10 @@ void pop3_do_stls(struct pop3_server *m, const struct pop3_args *a, struct buf *
         pop3_err(m, out, "", m->offer.tls_active ? SAY_TLS_ACTIVE : SAY_NO_TLS);
         return;
     }
+    if (m->utf8) { /* RFC 6856 §2.1: clients must not, and the server may say so */
+        pop3_err(m, out, "", SAY_STLS_FIRST);
+        return;
+    }
     pop3_ok(m, out, SAY_BEGIN_TLS);
     m->step = STEP_TLS;
 }

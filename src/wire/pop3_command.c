@@ -148,6 +148,7 @@ static const struct command commands[] = {
     {"APOP",    AUTHORIZATION,  2, 2,   LISTED,           pop3_do_apop},
     {"AUTH",    AUTHORIZATION,  0, 2,   LISTED,           pop3_do_auth},
     {"LANG",    BOTH,           0, 1,   LISTED,           pop3_do_lang},
+    {"UTF8",    AUTHORIZATION,  0, 0,   LISTED,           pop3_do_utf8},
     {"STAT",    TRANSACTION,    0, 0,   LISTED,           do_stat},
     {"LIST",    TRANSACTION,    0, 1,   LISTED,           do_list},
     {"UIDL",    TRANSACTION,    0, 1,   LISTED,           do_uidl},

@@ -10,7 +10,7 @@
 
 static void begin(struct pop3_server *m, const struct pop3_offer *offer, enum pop3_state state)
 {
-    *m = (struct pop3_server){.state = state, .language = offer->language, .offer = *offer, .step = STEP_COMMAND};
+    *m = (struct pop3_server){.state = state, .language = offer->language, .utf8 = offer->utf8, .offer = *offer, .step = STEP_COMMAND};
     line_init(&m->line);
 }
 

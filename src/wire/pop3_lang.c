@@ -1,4 +1,6 @@
-/* pop3_lang: LANG (RFC 6856 §3), in both states. The answer is in the new language already, and so is all that follows, past STLS and
+/* pop3_lang: LANG and UTF8 (RFC 6856).
+ *
+ * LANG (§3), in both states: the answer is in the new language already, and so is all that follows, past STLS and
  * the log-in: "all subsequent" responses are meant. A refused one changes nothing. */
 #include "wire/pop3_parts.h"
 
@@ -16,4 +18,15 @@ void pop3_do_lang(struct pop3_server *m, const struct pop3_args *a, struct buf *
     }
     m->language = tag->language;
     pop3_ok(m, out, SAY_LANGUAGE_SET, .s = tag->tag);
+}
+
+/* §2.1. The mail process counts and sends messages as they are from the log-in on. */
+void pop3_do_utf8(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
+{
+    if (!m->offer.utf8_offered) {
+        pop3_err(m, out, "", SAY_NO_UTF8);
+        return;
+    }
+    m->utf8 = true;
+    pop3_ok(m, out, SAY_UTF8);
 }

@@ -93,6 +93,12 @@ static int if_expire(const struct pop3_server *m, const char *text, char row[POP
     return arguments && *arguments ? snprintf(row, POP3_REPLY_MAX, "%s %s", text, arguments) : 0;
 }
 
+/* Names and passwords are taken in UTF-8 whether it was said or not (RFC 6856 §2.2). */
+static int if_utf8(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
+{
+    return m->offer.utf8_offered ? always(m, text, row) : 0;
+}
+
 static int implementation(const struct pop3_server *m, const char *text, char row[POP3_REPLY_MAX])
 {
     return snprintf(row, POP3_REPLY_MAX, "%s %s", text, m->offer.implementation);
@@ -108,6 +114,7 @@ static const struct {
     {"AUTH-RESP-CODE", always},
     {"PIPELINING", always},
     {"LANG", always},
+    {"UTF8 USER", if_utf8},
     {"USER", if_user},
     {"SASL", if_sasl},
     {"STLS", if_stls},

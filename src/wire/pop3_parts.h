@@ -5,7 +5,7 @@
  *   pop3_auth.c     USER, PASS, APOP, AUTH, STLS: everything that is secret
  *   pop3_offer.c    what may be announced and granted
  *   pop3_list.c     replies of many lines that leave row by row
- *   pop3_lang.c     LANG
+ *   pop3_lang.c     LANG and UTF8
  *   pop3_reply.c    the one place where a status line is written */
 #ifndef WIRE_POP3_PARTS_H
 #define WIRE_POP3_PARTS_H
@@ -70,7 +70,7 @@ void pop3_forget_user(struct pop3_server *m);
 pop3_do pop3_do_user, pop3_do_pass, pop3_do_apop, pop3_do_auth, pop3_do_stls;
 
 /* ---- pop3_lang.c */
-pop3_do pop3_do_lang;
+pop3_do pop3_do_lang, pop3_do_utf8;
 
 /* ---- pop3_list.c */
 void pop3_list_begin(struct pop3_server *m, enum pop3_step step);

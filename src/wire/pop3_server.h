@@ -76,6 +76,8 @@ struct pop3_offer {
     const char *sasl_clear;     /* mechanisms that show the password, "PLAIN LOGIN", or "" */
     const char *sasl_tls;       /* mechanisms that need the TLS there is, "SCRAM-SHA-256-PLUS", or "" or NULL; announced before others */
     const char *sasl_external;  /* "EXTERNAL" where clients are asked for certificates, or "" or NULL; needs TLS too */
+    bool utf8_offered;            /* UTF8 can be given: without it surrogates are sent (RFC 6856 §2) */
+    bool utf8;                    /* after a hand-over: it was */
     enum pop3_language preferred; /* what `LANG *` selects (RFC 6856 §3.2) */
     enum pop3_language language;  /* after a hand-over: what was selected */
     bool tls_offered;           /* STLS can be given */
@@ -89,6 +91,7 @@ struct pop3_offer {
 struct pop3_server {
     enum pop3_state state;
     enum pop3_language language; /* of what it says (RFC 6856 §3) */
+    bool utf8; /* the client reads UTF-8 in headers (RFC 6856 §2.1) */
     struct pop3_offer offer;
     struct pop3_auth auth; /* for WANT_AUTH */
     unsigned msg;          /* for WANT_BODY: 0-based */

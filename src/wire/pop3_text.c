@@ -275,6 +275,21 @@ static const char *const texts[POP3_TEXTS][POP3_LANGUAGES] = {
                        "Siguen los idiomas",
                        "Es folgen die Sprachen",
                        "Voici les langues"},
+    [SAY_UTF8] = {"Messages come as they are, in UTF-8",
+                  "Els missatges s'envien tal com són, en UTF-8",
+                  "Los mensajes se envían tal como son, en UTF-8",
+                  "Nachrichten kommen, wie sie sind, in UTF-8",
+                  "Les messages sont envoyés tels quels, en UTF-8"},
+    [SAY_NO_UTF8] = {"UTF8 is not offered here",
+                     "Aquí no s'ofereix UTF8",
+                     "Aquí no se ofrece UTF8",
+                     "UTF8 wird hier nicht angeboten",
+                     "UTF8 n'est pas proposé ici"},
+    [SAY_STLS_FIRST] = {"STLS comes before UTF8",
+                        "STLS va abans d'UTF8",
+                        "STLS va antes de UTF8",
+                        "STLS kommt vor UTF8",
+                        "STLS vient avant UTF8"},
 };
 
 static const struct pop3_tag tags[] = {

@@ -75,6 +75,9 @@ enum pop3_text {
     SAY_LANGUAGE_SET, /* its tag */
     SAY_NO_LANGUAGE,
     SAY_LANGUAGES,
+    SAY_UTF8,
+    SAY_NO_UTF8,
+    SAY_STLS_FIRST,
     POP3_TEXTS /* how many */
 };
 

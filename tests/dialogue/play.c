@@ -48,6 +48,7 @@ static void decide(struct play *p, struct span name, bool right)
     p->offer.expire = p->s->expire_own;
     p->offer.expire_read = p->offer.expire && strcmp(p->offer.expire, "0") == 0;
     p->offer.language = p->m.language;
+    p->offer.utf8 = p->m.utf8;
     pop3_server_granted(&p->m);
     pop3_server_fini(&p->m);
     pop3_server_resume(&p->m, &p->offer, span_of(p->name), &p->drop, &p->stage.out);
@@ -303,6 +304,7 @@ static void start(struct play *p)
                                    .sasl = s->sasl ? s->sasl : "",
                                    .sasl_clear = s->sasl_clear ? s->sasl_clear : "",
                                    .sasl_tls = s->sasl_tls,
+                                   .utf8_offered = script_fact(s, "utf8"),
                                    .tls_offered = s->tls,
                                    .tls_active = s->tls_active,
                                    .clear_allowed = !s->no_clear,

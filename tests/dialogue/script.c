@@ -204,7 +204,8 @@ static void add_fact(struct script *s, struct span word, struct span rest)
 }
 
 static const char *const facts[] = {"lmtp",   "xclient",  "size", "recipients", "unknown", "received", "header",
-                                    "answer", "tls-busy", "rows", "octets",     "window",  "whole",   "login-delay", "login-delay-own"};
+                                    "answer", "tls-busy", "rows", "octets",     "window",  "whole",    "utf8",
+                                    "login-delay", "login-delay-own"};
 
 static const struct {
     const char *word;

@@ -12,6 +12,7 @@
  *   login-delay WORDS        LOGIN-DELAY's arguments before the log-in;  login-delay-own WORD: after it
  *   sasl-tls WORDS           mechanisms that need TLS to bind to
  *   tls                      STLS is offered;  tls-active: inside TLS already
+ *   utf8                     UTF8 is offered
  *   no-clear                 passwords are not taken outside TLS
  *   commit KIND LEFT         how the removal at QUIT ends
  *   message UID [KIND]       a message; KIND: opening it fails so (gone, temp)

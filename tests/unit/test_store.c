@@ -69,6 +69,41 @@ static void test_count_every_short_text(void **state)
         }
 }
 
+/* Octets above 0x7F before the first empty line (RFC 5322 §2.1). */
+static bool eight_bit_by_hand(struct span text)
+{
+    for (struct span rest = text; rest.n;) {
+        struct span line = rest;
+        const char *lf = memchr(rest.p, '\n', rest.n);
+        line.n = lf ? (size_t)(lf - rest.p) : rest.n;
+        if (lf && (line.n == 0 || span_is(line, "\r")))
+            return false;
+        for (size_t i = 0; i < line.n; i++)
+            if ((unsigned char)line.p[i] >= 0x80)
+                return true;
+        rest = span_from(rest, line.n + 1);
+    }
+    return false;
+}
+
+/* The same of headers. */
+static void test_eight_bits_in_every_short_header(void **state)
+{
+    static const char bytes[] = "\r\n\xe9x";
+    for (unsigned n = 0; n <= 7; n++)
+        for (unsigned code = 0; code < 1u << 2 * n; code++) {
+            char text[7];
+            for (unsigned i = 0; i < n; i++)
+                text[i] = bytes[code >> 2 * i & 3];
+            for (unsigned piece = 1; piece <= 3; piece++) {
+                struct store_count c = {0};
+                for (unsigned at = 0; at < n; at += piece)
+                    store_count_add(&c, (struct span){text + at, n - at < piece ? n - at : piece});
+                assert_int_equal(store_count_eight_bit(&c), eight_bit_by_hand((struct span){text, n}));
+            }
+        }
+}
+
 static void test_count_at_a_guard_page(void **state)
 {
     static const char *const texts[] = {"Subject: x\r\n\r\nbody\r\n", "a\n.b\r\n..\rc", "\n\n\n", "no end", "\r", ""};
@@ -251,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_count_every_short_text),
+        cmocka_unit_test(test_eight_bits_in_every_short_header),
         cmocka_unit_test(test_count_at_a_guard_page),
         cmocka_unit_test(test_keeps_crlf),
         cmocka_unit_test(test_uid),
