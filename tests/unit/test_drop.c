@@ -47,6 +47,23 @@ static void marks_change_the_totals(void **state)
     drop_fini(&d);
 }
 
+static void another_size(void **state)
+{
+    struct drop d;
+    drop_init(&d);
+    drop_add(&d, 100, span_of("a"));
+    drop_add(&d, 30, span_of("b"));
+    drop_resize(&d, 0, 7);
+    assert_int_equal(d.octets, 37);
+    assert_int_equal(d.messages[0].octets, 7);
+    drop_mark(&d, 1);
+    drop_resize(&d, 1, UINT64_C(5000000000));
+    assert_int_equal(d.octets, 7);
+    drop_reset(&d);
+    assert_int_equal(d.octets, UINT64_C(5000000007));
+    drop_fini(&d);
+}
+
 static void many_messages(void **state)
 {
     enum { MANY = 100000 };
@@ -74,6 +91,7 @@ static void many_messages(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(marks_change_the_totals), cmocka_unit_test(many_messages)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(marks_change_the_totals), cmocka_unit_test(another_size),
+                                       cmocka_unit_test(many_messages)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

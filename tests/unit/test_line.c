@@ -137,7 +137,8 @@ static void test_endless(void **state)
     size_t used;
     unsigned said = 0;
     char block[1000];
-    memset(block, 'p', sizeof block);
+    for (size_t i = 0; i < sizeof block; i++) /* not one octet alone: fresh memory may be full of any one */
+        block[i] = "pq"[i % 2];
     buf_init(&in, 1 << 16, NULL);
     line_init(&l);
     for (unsigned i = 0; i < 5000; i++) {
@@ -147,7 +148,7 @@ static void test_endless(void **state)
     }
     assert_int_equal(said, 1);
     assert_true(l.discarding);
-    assert_null(memchr(in.mem, 'p', in.cap)); /* it may have been a password */
+    assert_null(memmem(in.mem, in.cap, "pqpq", 4)); /* it may have been a password */
     buf_add(&in, "tail\nNOOP\r\n", 11);
     assert_int_equal(line_next(&l, &in, 255, &line, &used), LINE_WHOLE);
     assert_true(span_is(line, "NOOP"));
