@@ -1,6 +1,6 @@
 /* fuzz_command: what a client may say, commands and SASL responses, through pop3_server.
  * Fuzzes: src/wire/pop3_feed.c src/wire/pop3_command.c src/wire/pop3_auth.c src/wire/pop3_list.c src/wire/pop3_offer.c
- * src/wire/pop3_reply.c src/wire/line.c src/wire/base64.c
+ * src/wire/pop3_lang.c src/wire/pop3_text.c src/wire/pop3_reply.c src/wire/line.c src/wire/base64.c
  *
  * Input: a byte of what is offered, one from which the owner's decisions follow, then the client's bytes. They are
  * given whole, and cut into small pieces with the least room for output; both must be answered the same, and well. */
@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { STAMP = 1, SASL = 2, CLEAR = 4, TLS = 8, ACTIVE = 16, LOGGED_IN = 32, MANY = 64 };
+enum { STAMP = 1, SASL = 2, CLEAR = 4, TLS = 8, ACTIVE = 16, LOGGED_IN = 32, MANY = 64, UTF8 = 128 };
 
 struct session {
     struct pop3_offer offer;
@@ -117,6 +117,9 @@ static void begin(struct session *s, const uint8_t *how, size_t room)
                                    .stamp = o & STAMP ? "<1@x>" : NULL,
                                    .sasl = o & SASL ? "SCRAM-SHA-256 SCRAM-SHA-1" : "",
                                    .sasl_clear = o & SASL ? "PLAIN LOGIN" : "",
+                                   .utf8_offered = o & UTF8,
+                                   .preferred = (enum pop3_language)(how[1] % POP3_LANGUAGES),
+                                   .language = (enum pop3_language)(o % POP3_LANGUAGES),
                                    .tls_offered = o & TLS,
                                    .tls_active = o & ACTIVE,
                                    .clear_allowed = o & CLEAR,
