@@ -46,6 +46,8 @@ static const char *const migrations[] = {
     "ALTER TABLE person ADD COLUMN pop3 INTEGER NOT NULL DEFAULT 1 CHECK (pop3 IN (0, 1));"
     "ALTER TABLE person ADD COLUMN login_delay INTEGER CHECK (login_delay BETWEEN 0 AND 604800);"
     "ALTER TABLE person ADD COLUMN expire INTEGER CHECK (expire BETWEEN -1 AND 36500);"
+    "CREATE INDEX person_expire ON person(disabled, pop3, expire);"
+    "CREATE INDEX person_delay ON person(disabled, pop3, login_delay);"
     "CREATE TABLE login("
     " person TEXT NOT NULL PRIMARY KEY REFERENCES person(name) ON DELETE CASCADE,"
     " time INTEGER NOT NULL,"
