@@ -1,5 +1,5 @@
 """Who takes all places, tries all passwords or leaves no descriptors: others are served beside. Each test prints its figure; its bar is twice
-what is promised, for machines that are busy."""
+what is promised, for machines that are busy. All kinds of silent connections come with LOAD=full."""
 import base64
 import ctypes
 import multiprocessing
@@ -14,6 +14,7 @@ import subprocess
 import time
 
 import pytest
+from abuse import FULL
 from bed import Bed, Pop
 from test_bounds import limit_files
 
@@ -145,15 +146,18 @@ def files(count):
         pytest.skip("RLIMIT_NOFILE is %d" % hard)
 
 
+LONG = pytest.mark.skipif(not FULL, reason="one of several kinds: with LOAD=full")
+
+
 @pytest.mark.parametrize("port, sources, more", [
-    ("pop3", 1, ()),
-    ("pop3s", 1, ()),
-    ("pop3", 1, ("address_waiting=0", "connections=4000")),    # nothing but the ceiling of all
-    ("pop3s", 1, ("trusted_networks=127.0.0.0/8",)),           # as shipped: without a limit of its own
-    ("pop3s", 40, ()),                                         # more than tls_waiting, from several
-    ("pop3", 40, ("connections=4000",)),
-    ("smtp", 500, ("connections=4000",)),                      # 20 of each address, in the places of all
-], ids=["pop3", "pop3s", "ceiling", "trusted", "tls_waiting", "several", "smtp"])
+    pytest.param("pop3", 1, (), id="pop3"),
+    pytest.param("pop3s", 1, (), id="pop3s"),
+    pytest.param("pop3s", 40, (), id="tls_waiting"),  # more than that, from several
+    pytest.param("pop3", 1, ("address_waiting=0", "connections=4000"), id="ceiling", marks=LONG),
+    pytest.param("pop3s", 1, ("trusted_networks=127.0.0.0/8",), id="trusted", marks=LONG),  # as shipped: without a limit of its own
+    pytest.param("pop3", 40, ("connections=4000",), id="several", marks=LONG),
+    pytest.param("smtp", 500, ("connections=4000",), id="smtp", marks=LONG),  # 20 of each address, in the places of all
+])
 def test_ten_thousand_silent_connections(bed, port, sources, more):
     """they do not keep somebody else from being served"""
     files(MANY)
