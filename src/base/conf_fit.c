@@ -275,6 +275,9 @@ static void fit_limits(const struct fit *f)
                          "busy_wait is not less than authorization_timeout: who waits for his maildrop is cut off");
     if (c->busy == CONF_BUSY_REFUSE && conf_line(c, "busy_wait"))
         conf_problem_add(f->p, conf_line(c, "busy_wait"), false, "busy_wait is not used with busy = refuse");
+    if (c->login_delay % 1000)
+        conf_problem_add(f->p, conf_line(c, "login_delay"), false,
+                         "login_delay is announced in whole seconds: it is taken as the next one");
     if (c->idle_timeout < 600000)
         conf_problem_add(f->p, conf_line(c, "idle_timeout"), false,
                          "idle_timeout is less than the 10m that RFC 1939 asks for");

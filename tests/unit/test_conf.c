@@ -398,6 +398,7 @@ static const struct wrong wrongs[] = {
     {"busy = refuse\nbusy_wait = 3s", "f:4: warning: busy_wait is not used with busy = refuse\n"},
     {"busy = takeover\nbusy_wait = 3s", ""},
     {"busy = yes", "f:3: error: busy = \"yes\" is no word that is known here; write wait, refuse or takeover\n"},
+    {"login_delay = 1500ms", "f:3: warning: login_delay is announced in whole seconds: it is taken as the next one\n"},
     {"idle_timeout = 599s", "f:3: warning: idle_timeout is less than the 10m that RFC 1939 asks for\n"},
     {"first_uid = 999", "f:3: warning: first_uid is less than 1000: mailboxes may be opened as system accounts\n"},
     {"message_size = 300M", "f:3: error: message_size is more than messages_memory: a message of that size could never come in\n"},
