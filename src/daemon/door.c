@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "daemon/door_state.h"
+#include "wire/pop3_server.h"
 
 enum { ACCEPT_BATCH = 32, ACCEPT_PAUSE_MS = 100, AUTH_PATIENCE_MS = 2000 };
 
@@ -33,14 +34,16 @@ static void accept_again(void *arg)
 /* No room: said in clear where the client reads clear text, then closed. */
 static void turn_away(const struct door_listener *l, int fd)
 {
-    static const char text[] = "-ERR [SYS/TEMP] too many connections, try again later\r\n";
     metric_add(METRIC_TURNED_AWAY, 1);
     if (l->service == CONF_LMTP || l->service == CONF_SMTP) {
         door_smtp_turn_away(l->door, fd);
         return;
     }
-    if (l->service == CONF_POP3)
-        (void)!send(fd, text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (l->service == CONF_POP3) {
+        char text[POP3_REPLY_MAX];
+        int n = snprintf(text, sizeof text, "-ERR [SYS/TEMP] %s\r\n", pop3_text(POP3_ENGLISH, SAY_TOO_MANY));
+        (void)!send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
     close(fd);
 }
 
