@@ -38,11 +38,12 @@ numbers = iter(range(40))
 
 
 @pytest.fixture
-def name(waits, takes):
+def name(request):
     """a user of the pool, whom no other test here uses; with three messages"""
     name = "t%d" % next(numbers)
-    for b in (waits, takes):
-        b.seed(name, [TEXT] * 3)
+    for b in ("waits", "takes"):
+        if b in request.fixturenames:
+            request.getfixturevalue(b).seed(name, [TEXT] * 3)
     return name
 
 
