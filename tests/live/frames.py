@@ -72,7 +72,14 @@ def send(sock, kind, door=0, n=0, num=(), texts=(), fd=None):
 
 
 def receive(sock, timeout=10):
-    """(name, door, n, numbers, texts), or None at the end"""
+    """(name, door, n, numbers, texts), or None at the end; without TERMS, which auth tells its doors when it has looked them up"""
+    while True:
+        got = receive_any(sock, timeout)
+        if not got or got[0] != "TERMS":
+            return got
+
+
+def receive_any(sock, timeout=10):
     sock.settimeout(timeout)
     data, anc, _, _ = sock.recvmsg(65536, 1024)
     for _, _, fds in anc:

@@ -42,9 +42,11 @@ def ask(auth, mechanism, flags, initial=None, below=b""):
 
 
 def answer(auth):
-    ready, _, _ = select.select([auth.door, auth.master], [], [], 10)
-    assert ready
-    name, _, _, num, texts = frames.receive(ready[0])
+    name = "TERMS"
+    while name == "TERMS":  # it may come at any time
+        ready, _, _ = select.select([auth.door, auth.master], [], [], 10)
+        assert ready
+        name, _, _, num, texts = frames.receive_any(ready[0])
     if name == "NEED":  # no mail process today: the session is over
         frames.send(auth.master, "NO_WORKER", num=[num[0], 4])
         assert frames.receive(auth.door)[0] == "DENIED"
