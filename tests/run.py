@@ -259,9 +259,14 @@ def step_fuzz(step):
 
 # ---- the real processes ----
 
-LANES = 2  # files of live tests that run side by side: they mostly wait
+LANES = 3  # files of live tests that run side by side: they mostly wait
 # What takes longest begins first, so that the lanes end together.
-LONGEST = ["beside", "clients", "fetch_servers", "powercut", "mta_opensmtpd", "processes", "login", "mta_postfix", "lmtp", "slow", "load_delivery"]
+LONGEST = ["beside", "clients", "fetch_servers", "busy", "powercut", "mta_opensmtpd", "processes", "login", "mta_postfix", "lmtp", "slow",
+           "load_delivery", "abuse_input", "busy_link", "expire_tool"]
+
+
+# What measures memory or what others wait runs alone at the end.
+ALONE = ["bounds", "abuse_limits"]
 
 
 def live_files():
@@ -272,8 +277,11 @@ def live_files():
 def pytest(step, report, args, env=None):
     """each file of the live tests in a run of its own"""
     os.makedirs("%s/%s" % (LOGS, report), exist_ok=True)
-    with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
-        done = list(pool.map(lambda f: pytest_file(step, report, f, args, env), live_files()))
+    files, done = live_files(), []
+    alone = [f for f in files if os.path.basename(f)[5:-3] in ALONE]
+    for some, lanes in (([f for f in files if f not in alone], LANES), (alone, 1)):
+        with concurrent.futures.ThreadPoolExecutor(lanes) as pool:
+            done += pool.map(lambda f: pytest_file(step, report, f, args, env), some)
     for count, text in sorted(done, key=lambda d: d[0].failed > 0):  # what failed stands last, where it is shown
         step.log.write(text)
         step.count.add(count)
