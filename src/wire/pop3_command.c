@@ -190,8 +190,9 @@ static bool cut_arguments(struct span rest, const struct command *c, struct pop3
     return true;
 }
 
-/* A browser that was lured here: what it brings is text that somebody else has chosen, and no line of it is to be read as a command. */
-static bool is_http(struct span word)
+/* A browser that was lured here brings text that somebody else has chosen, and no line of it is to be read as a command: its request is
+ * a word we do not know, and what follows that is a header's field, or nothing. */
+static bool is_request(struct span word)
 {
     static const char *const words[] = {"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -200,12 +201,24 @@ static bool is_http(struct span word)
     return false;
 }
 
+static bool is_browser(struct pop3_server *m, struct span line, struct span word)
+{
+    bool field = line.n == 0 || memchr(word.p, ':', word.n);
+    m->http = m->http && field;
+    return m->http;
+}
+
 void pop3_command(struct pop3_server *m, struct span line, struct buf *out)
 {
     struct pop3_args args;
     struct span rest = line, word = span_cut(&rest, ' ');
     const struct command *c = find_command(word);
 
+    if (is_browser(m, line, word)) {
+        m->state = POP3_ENDED;
+        m->step = STEP_CLOSE;
+        return;
+    }
     m->count.commands++;
     if (memchr(line.p, '\0', line.n) || memchr(line.p, '\r', line.n))
         pop3_err(m, out, "", SAY_NUL);
@@ -219,9 +232,5 @@ void pop3_command(struct pop3_server *m, struct span line, struct buf *out)
         pop3_err(m, out, "", SAY_NEEDS_TLS);
     else
         c->act(m, &args, out);
-    if (!c && m->state == POP3_AUTHORIZATION && is_http(word)) {
-        m->http = true;
-        m->state = POP3_ENDED;
-        m->step = STEP_CLOSE;
-    }
+    m->http = !c && m->state == POP3_AUTHORIZATION && is_request(word);
 }

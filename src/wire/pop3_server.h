@@ -96,7 +96,7 @@ struct pop3_server {
     struct pop3_auth auth; /* for WANT_AUTH */
     unsigned msg;          /* for WANT_BODY: 0-based */
     bool top;              /* WANT_BODY: TOP, with … */
-    bool http;             /* WANT_CLOSE because a browser came, and not for QUIT */
+    bool http;             /* the last line was a browser's; WANT_CLOSE is because one came, and not for QUIT */
     uint64_t top_lines;    /* … so many lines of the body */
     struct drop *drop;     /* from TRANSACTION on; the owner's */
     struct {               /* counted for the session's log line */
