@@ -178,31 +178,35 @@ bool tls_cert_has_name(const struct tls_cert *c)
 }
 
 struct search {
-    const struct tls_cert *other;
     const char *name;
-    size_t n, room;
-    char *found;
+    size_t n;
 };
 
 static bool equals(const char *name, size_t n, void *arg)
 {
-    struct search *s = arg;
-    if (n != s->n || n >= s->room || strncasecmp(name, s->name, n) != 0)
+    const struct search *s = arg;
+    return n == s->n && strncasecmp(name, s->name, n) == 0;
+}
+
+struct shared {
+    const struct tls_cert *other;
+    char *found;
+    size_t room;
+};
+
+static bool is_in_other(const char *name, size_t n, void *arg)
+{
+    const struct shared *s = arg;
+    struct search wanted = {name, n};
+    if (n >= s->room || !each_name(s->other, equals, &wanted))
         return false;
     memcpy(s->found, name, n);
     s->found[n] = '\0';
     return true;
 }
 
-static bool is_in_other(const char *name, size_t n, void *arg)
-{
-    struct search *s = arg;
-    s->name = name;
-    s->n = n;
-    return each_name(s->other, equals, s);
-}
-
 bool tls_cert_same_name(const struct tls_cert *a, const struct tls_cert *b, char *name, size_t room)
 {
-    return each_name(a, is_in_other, &(struct search){.other = b, .found = name, .room = room});
+    struct shared shared = {b, name, room};
+    return each_name(a, is_in_other, &shared);
 }

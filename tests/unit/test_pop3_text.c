@@ -17,9 +17,7 @@ static unsigned places(const char *text)
     for (const char *p = text; (p = strchr(p, '%')); p += 2) {
         const char *mark = p[1] ? strchr("12s", p[1]) : NULL;
         assert_non_null(mark);
-        unsigned bit = 1u << (unsigned)(*mark - '0');
-        if (*mark == 's')
-            bit = 1u;
+        unsigned bit = *mark == 's' ? 1u : 1u << (unsigned)(*mark - '0');
         assert_int_equal(found & bit, 0);
         found |= bit;
     }
