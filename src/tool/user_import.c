@@ -198,6 +198,11 @@ static int look(struct import *im, struct user_import_entry *e, struct err *err)
     e->user.quota_octets = old.quota_octets; /* the file says nothing about these */
     e->user.quota_messages = old.quota_messages;
     e->user.external = old.external;
+    e->user.no_pop3 = old.no_pop3;
+    e->user.has_login_delay = old.has_login_delay;
+    e->user.login_delay = old.login_delay;
+    e->user.has_expire = old.has_expire;
+    e->user.expire = old.expire;
     user_free(&old);
     if (!im->job->option.replace) {
         e->skip = true;

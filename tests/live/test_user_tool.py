@@ -289,8 +289,13 @@ def test_import(place):
     assert rows["u4"]["verifier"] == ""
     assert "0 users imported, 0 replaced, 4 were there already" in place.run("import", path)
     assert place.rows() == rows
+    # What the file says nothing about stays: nobody gets POP3 back, or loses mail that was to stay, because of his line in it.
+    place.run("set", "u2", "--pop3", "off", "--login-delay", "5m", "--expire", "never", "--quota", "5000")
     assert "0 users imported, 4 replaced" in place.run("import", path, "--replace", "--store", "maildir:%s/z-{user}" % place.mail)
-    assert place.rows()["u2"]["store"] == "maildir:%s/z-u2" % place.mail
+    row = place.rows()["u2"]
+    assert row["store"] == "maildir:%s/z-u2" % place.mail
+    assert [row[c] for c in ("pop3", "login_delay", "expire", "quota_octets")] == [0, 300, -1, 5000]
+    assert place.rows()["u1"]["expire"] is None
     place.run("set", "u2", "--apop", "--password-stdin", stdin="secret\n")  # the imported hash is usable
     assert os.listdir(place.mail) == []
     place.run("import", place.file("more", "u5:{PLAIN}x\n"), "--maildir")
