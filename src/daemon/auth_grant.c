@@ -269,10 +269,8 @@ static void need_denied(struct auth *a, struct auth_need *n, enum err_kind kind)
 {
     for (unsigned i = 0; i < n->count; i++) {
         struct auth_session *s = auth_find(a, n->waiting[i].id);
-        if (s && s->step == AUTH_NEED) {
-            auth_delay_back(a, s);
+        if (s && s->step == AUTH_NEED)
             auth_refuse(a, s, kind);
-        }
     }
     need_free(n);
 }

@@ -34,6 +34,8 @@ struct sasl_session *auth_exchange_leave(struct auth *a, struct auth_session *s)
 void auth_drop(struct auth *a, struct auth_session *s)
 {
     map_take(&a->sessions, talk_key(s->id));
+    if (s->step == AUTH_NEED) /* no mail process has come for it: whoever left, or was overtaken, has not logged in */
+        auth_delay_back(a, s);
     auth_busy_drop(a, s);
     if (s->abandoned)
         *s->abandoned = true;
