@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "base/metric.h"
 
 enum { PIECE = 65536 }; /* more than SURROGATE_PIECE */
 _Static_assert((int)PIECE >= (int)SURROGATE_PIECE, "a piece shows where a field ends");
@@ -125,6 +127,7 @@ static void encode(struct mail_session *s)
     buf_commit(out, wrote);
     mem_free(made);
     s->octets += out->len - before;
+    metric_add(METRIC_SENT, out->len - before);
     if (s->surrogate.done) {
         s->heading = false;
         s->at = s->surrogate.at;
@@ -137,6 +140,9 @@ static void piece_done(struct loop_call *call)
     if (!s)
         return;
     bool failed = s->chunk_got < 0;
+    if (!failed && s->wanted)
+        metric_took(METRIC_RETRIEVE_TIME, clock_us() - s->wanted);
+    s->wanted = 0; /* only the first piece has been waited for */
     if (!failed)
         encode(s);
     mem_free(s->chunk);
