@@ -121,10 +121,12 @@ static int confirm(const struct conf *c, struct err *err)
 
 /* ---- the command */
 
-static int look(const struct words *w, struct user_job *job, const struct expire_how *how, struct err *err)
+/* *looked: it is known whose mail there is, whatever became of it. */
+static int look(const struct words *w, struct user_job *job, const struct expire_how *how, bool *looked, struct err *err)
 {
     struct people p = {.conf = job->conf, .width = 4};
     int ret = gather(job, w, &p, err);
+    *looked = ret == 0;
     if (ret == 0) {
         struct expire_show show = {p.list, how->began.wall, p.width, w->json, w->plan, 0, {.kind = ERR_NONE}};
         expire_box_run(job, p.list, p.n, how, expire_show_row, &show);
@@ -150,11 +152,12 @@ static int run(const struct words *w, struct user_job *job, struct err *err)
     if (how.only_record)
         fprintf(stderr, "bustia: no earlier run is known (%s): %s what is there, and removes nothing\n",
                 job->conf->expire_state, w->plan ? "the next one records" : "this one records");
-    int ret = look(w, job, &how, err);
+    bool looked;
+    int ret = look(w, job, &how, &looked, err);
     if (w->plan)
         return ret;
     state.mark = how.began;
-    if (w->names == 0)
+    if (w->names == 0 && looked) /* else `bustia check` is to say that nothing is removed */
         state.ran = how.began.wall;
     if (clock_state_save(job->conf->expire_state, &state, &saving) == 0)
         return ret;
