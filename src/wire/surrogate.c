@@ -71,11 +71,13 @@ static bool write_field(struct surrogate *s, struct sink *to, struct span field)
     struct buf made;
     buf_init(&made, SURROGATE_WRITTEN, NULL);
     bool written = true;
-    if (surrogate_field(field, &made))
+    if (s->work < SURROGATE_WORK && surrogate_field(field, &made))
         written = put(s, to, buf_span(&made));
     else if (surrogate_is_from(field))
         written = put(s, to, span_of(surrogate_from));
     buf_fini(&made);
+    if (written && s->work < SURROGATE_WORK) /* once for each, however often it is read */
+        s->work += field.n;
     return written;
 }
 

@@ -9,8 +9,10 @@
  *                       its name; a name, or a comment, becomes encoded-words (§2.1)
  *   Subject             encoded-words (§2.3)
  *   Content-Type, -Disposition   without the parameters that are not ASCII (§2.2)
- *   any other           is left out (§2.4), and so is one of those above that is not well formed or longer than SURROGATE_FIELD;
- *                       of From, which must be there (RFC 5322 §3.6), the invalid address stays
+ *   any other           is left out (§2.4), and so is one of those above that is not well formed or longer than SURROGATE_FIELD,
+ *                       or that comes when SURROGATE_WORK octets of others have been rewritten: it is done again at each log-in,
+ *                       for a header whose size a stranger chose; of From, which must be there (RFC 5322 §3.6), the invalid
+ *                       address stays
  *
  * A field that is ASCII passes as it is, however long. */
 #ifndef WIRE_SURROGATE_H
@@ -21,7 +23,8 @@
 enum {
     SURROGATE_FIELD = 32768,               /* octets of a field that is rewritten */
     SURROGATE_PIECE = SURROGATE_FIELD + 2, /* enough to see where one ends */
-    SURROGATE_WRITTEN = 131072             /* octets of what stands for it */
+    SURROGATE_WRITTEN = 131072,            /* octets of what stands for it */
+    SURROGATE_WORK = 8 * SURROGATE_FIELD   /* octets of all fields that are rewritten, in a header */
 };
 
 struct surrogate {
@@ -34,6 +37,7 @@ struct surrogate {
     int step;
     uint64_t skip; /* octets written already of what stands for the field at `at` */
     uint64_t begin, end; /* of a field that is longer than a piece */
+    size_t work;   /* octets of fields that have been rewritten */
 };
 
 void surrogate_init(struct surrogate *s);

@@ -109,7 +109,8 @@ static bool is_utf8(struct span s)
 /* What may stand for itself in Q wherever an encoded-word may stand (RFC 2047 §5 (3)). */
 static bool plain(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c && strchr("!*+-/", c));
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '!' || c == '*' || c == '+' ||
+           c == '-' || c == '/';
 }
 
 static size_t q_length(struct span s)
@@ -145,13 +146,14 @@ struct coding {
 /* As many whole characters as fit into one encoded-word. */
 static struct span cut_piece(const struct coding *c, struct span *text)
 {
-    size_t room = WORD_MAX - strlen(c->head) - 2, n = 0;
+    size_t room = WORD_MAX - strlen(c->head) - 2, n = 0, q = 0;
     while (n < text->n) {
-        size_t more = c->utf8 ? character(span_from(*text, n)) : 1;
-        struct span with = {text->p, n + more};
-        if ((c->q ? q_length(with) : base64_length(with.n)) > room)
+        struct span rest = span_from(*text, n);
+        rest.n = c->utf8 ? character(rest) : 1;
+        q += c->q ? q_length(rest) : 0;
+        if ((c->q ? q : base64_length(n + rest.n)) > room)
             break;
-        n += more;
+        n += rest.n;
     }
     struct span piece = {text->p, n};
     *text = span_from(*text, n);

@@ -261,12 +261,36 @@ static void test_swollen(void **state)
     buf_fini(&text);
 }
 
+/* Whoever sends a header of megabytes in other letters does not choose how long each log-in takes. */
+static void test_work(void **state)
+{
+    struct buf text, want;
+    size_t work = 0;
+    buf_init(&text, 1 << 23, NULL);
+    buf_init(&want, 1 << 23, NULL);
+    for (unsigned i = 0; i < 1000; i++) {
+        size_t before = text.len;
+        buf_add_text(&text, "Subject: é");
+        add_long(&text, "", 990, false, "\n");
+        if (work < SURROGATE_WORK)
+            surrogate_field(span_from(buf_span(&text), before), &want);
+        work += text.len - before;
+    }
+    assert_in_range(work, 2 * SURROGATE_WORK, 1 << 23);
+    buf_add_text(&text, "From: é <a@b>\nA: b\n\n\xff");
+    buf_add_text(&want, surrogate_from);
+    buf_add_text(&want, "A: b\n\n\xff");
+    assert_surrogate(buf_span(&text), buf_span(&want));
+    buf_fini(&text);
+    buf_fini(&want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses), cmocka_unit_test(test_subject),     cmocka_unit_test(test_other_fields),
         cmocka_unit_test(test_lines),     cmocka_unit_test(test_messages),    cmocka_unit_test(test_long_fields),
-        cmocka_unit_test(test_limit),     cmocka_unit_test(test_swollen),
+        cmocka_unit_test(test_limit),     cmocka_unit_test(test_swollen),     cmocka_unit_test(test_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
