@@ -41,7 +41,6 @@ static void new_word(struct words *w, struct span blank, size_t n)
     if (blank.n && w->column + blank.n + n > WORDS_LINE) {
         words_join(w, span_of("\r\n"));
         w->column = 0;
-        blank = one;
     }
     words_join(w, blank);
 }

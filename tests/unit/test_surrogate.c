@@ -89,6 +89,9 @@ static void test_other_fields(void **state)
         {"Content-Disposition: attachment; filename=\"é;x.txt\"; size=3\r\n", "Content-Disposition: attachment; size=3\r\n"},
         {"Content-Disposition: attachment; filename=é\r\n", "Content-Disposition: attachment\r\n"},
         {"Content-Type: text/plain; charset=utf-8;\r\n name=é;\r\n", "Content-Type: text/plain; charset=utf-8\r\n"},
+        /* blanks within quotes are the boundary's, also where a line is folded there */
+        {"Content-Type: multipart/mixed; x=é; boundary=\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa  bbbbbbbbbbbbbbbbbbbb\"\r\n",
+         "Content-Type: multipart/mixed;\r\n boundary=\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n  bbbbbbbbbbbbbbbbbbbb\"\r\n"},
         {"Content-Type: téxt/plain; charset=utf-8\r\n", NULL},
         {"Content-Type: text/plain; name=\"é\r\n", NULL},
         {"Received: from é\r\n", NULL},
