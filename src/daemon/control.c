@@ -35,7 +35,8 @@ struct client {
     uint32_t token;
     struct conn *conn;
     bool asked, answered;
-    unsigned owed; /* ERRORS: how many processes have not said their last line */
+    unsigned owed;    /* ERRORS: how many processes have not said their last line */
+    struct map ended; /* those that have, by their pids: none ends for another */
     struct loop_timer *late;
 };
 
@@ -44,6 +45,7 @@ static void client_free(struct client *k)
     map_take(&k->control->clients, k->token);
     conn_free(k->conn);
     loop_timer_free(k->late);
+    map_fini(&k->ended);
     mem_free(k);
 }
 
@@ -76,10 +78,10 @@ static void send_done(struct client *k, uint32_t count)
     conn_finish(k->conn);
 }
 
-/* In pieces of a row's room. */
+/* In pieces of a row's room. A zero ends it: no row with one inside would be believed, nor any behind it. */
 static void send_line(struct client *k, const struct talk *t)
 {
-    struct span rest = t->text[0];
+    struct span rest = {t->text[0].p, strnlen(t->text[0].p, t->text[0].n)};
     const char *role = role_name(t->num[4] < ROLES ? (enum role)t->num[4] : ROLE_MASTER);
     while (rest.n) {
         struct control_row row;
@@ -99,11 +101,12 @@ static void send_line(struct client *k, const struct talk *t)
 static void errors_come(struct control *c, const struct talk *t)
 {
     struct client *k = map_get(&c->clients, t->num[0]);
-    if (!k || k->answered || !k->owed)
+    if (!k || k->answered || !k->owed || map_get(&k->ended, t->num[5]))
         return;
     send_line(k, t);
     if (t->text[0].n)
         return;
+    map_put(&k->ended, t->num[5], k);
     k->owed += t->num[4] == ROLE_MASTER ? t->num[6] : 0;
     if (--k->owed == 0)
         send_done(k, 0);
@@ -210,6 +213,7 @@ static void on_listener(void *arg, bool readable, bool writable)
     struct client *k = mem_alloc(sizeof *k);
     struct conn_limits limits = {sizeof(struct control_request), OUT_MAX, CLIENT_MS, NULL};
     *k = (struct client){.control = c, .token = ++c->tokens};
+    map_init(&k->ended);
     map_put(&c->clients, k->token, k);
     k->conn = conn_new(c->loop, fd, &limits, &client_events, k);
     conn_deadline(k->conn, CLIENT_MS);
