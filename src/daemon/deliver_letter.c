@@ -102,12 +102,12 @@ static void say(struct deliver *d, struct talk_id id, enum talk_type type, uint3
 
 void deliver_answer(struct deliver_target *t, enum talk_type type, enum smtp_verdict verdict)
 {
-    say(t->letter->deliver, t->letter->id, type, t->number, verdict);
-    if (type == TALK_DELIVERED || (type == TALK_PREPARED && verdict != SMTP_OK)) {
-        /* What is behind SMTP_TEMP is to come again, too. */
+    bool last = type == TALK_DELIVERED || (type == TALK_PREPARED && verdict != SMTP_OK);
+    if (last) /* before the sender hears of it. What is behind SMTP_TEMP is to come again, too */
         metric_add(METRIC_DELIVERIES + (verdict > SMTP_TEMP ? SMTP_TEMP : verdict), 1);
+    say(t->letter->deliver, t->letter->id, type, t->number, verdict);
+    if (last)
         deliver_target_end(t);
-    }
 }
 
 /* ---- auth: who may be delivered to */
