@@ -147,27 +147,35 @@ static bool same(const struct master_stamp *a, const struct master_stamp *b)
            a->ctime.tv_nsec == b->ctime.tv_nsec;
 }
 
-/* true: it is not as it was. */
-static bool look_at(struct master_stamp *seen, const char *path)
+static void stamp_all(const struct conf *c, struct master_tls *to)
 {
-    struct master_stamp now = stamp_of(path);
-    bool changed = !same(&now, seen);
-    *seen = now;
-    return changed;
+    for (unsigned i = 0; i < pairs_of(c); i++) {
+        to->seen[i][0] = stamp_of(cert_of(c, i).path);
+        to->seen[i][1] = stamp_of(key_of(c, i).path);
+    }
+    to->seen_client_ca = *c->tls_client_ca ? stamp_of(c->tls_client_ca) : (struct master_stamp){0};
+}
+
+static void take_stamps(struct master_tls *t, const struct master_tls *from)
+{
+    memcpy(t->seen, from->seen, sizeof t->seen);
+    t->seen_client_ca = from->seen_client_ca;
 }
 
 /* Marks the pairs of which a file has changed. */
 static bool look(struct master *m)
 {
-    struct master_tls *t = &m->tls;
+    struct master_tls *t = &m->tls, now = {0};
     bool any = false;
+    stamp_all(&m->conf, &now);
     for (unsigned i = 0; i < t->n && i < pairs_of(&m->conf); i++) {
-        bool cert = look_at(&t->seen[i][0], cert_of(&m->conf, i).path), key = look_at(&t->seen[i][1], key_of(&m->conf, i).path);
-        t->changed[i] |= cert || key;
-        any |= cert || key;
+        bool changed = !same(&now.seen[i][0], &t->seen[i][0]) || !same(&now.seen[i][1], &t->seen[i][1]);
+        t->changed[i] |= changed;
+        any |= changed;
     }
-    bool issuers = *m->conf.tls_client_ca && look_at(&t->seen_client_ca, m->conf.tls_client_ca);
+    bool issuers = *m->conf.tls_client_ca && !same(&now.seen_client_ca, &t->seen_client_ca);
     t->client_ca_changed |= issuers;
+    take_stamps(t, &now);
     return any || issuers;
 }
 
@@ -187,11 +195,13 @@ static void keep(struct master_tls *t, const struct master_pair *pairs, unsigned
 int master_tls_open(struct master *m, struct err *err)
 {
     struct master_pair fresh[MASTER_PAIRS];
+    struct master_tls seen = {0};
     const struct conf *c = &m->conf;
     unsigned n = 0, all = pairs_of(c);
     int issuers = -1;
     if (all == 0) /* what there was goes on */
         return 0;
+    stamp_all(c, &seen); /* before they are read: what becomes of them meanwhile is seen at the next look */
     while (n < all && load_pair(c, n, &fresh[n], err) == 0)
         n++;
     if (n == all && *c->tls_client_ca)
@@ -202,7 +212,7 @@ int master_tls_open(struct master *m, struct err *err)
         return -1;
     }
     keep(&m->tls, fresh, n, issuers);
-    look(m);
+    take_stamps(&m->tls, &seen);
     memset(m->tls.changed, 0, sizeof m->tls.changed);
     m->tls.client_ca_changed = false;
     return 0;

@@ -1,7 +1,7 @@
 /* master_watch: what the service manager that started the server is told: that all is ready, that the configuration is being read
  * again, that the end has come, and, as often as it wants to hear it, that the server is alive (sd_notify(3)). Alive means that the
- * master's loop turns and those of door, auth and control do: each has answered the same round of PINGs. A mail or deliver process is
- * not among them: one that hangs holds up its own uid, and would not be worth the sessions of all others. */
+ * master's loop turns and those of door, auth, control and metrics do: each has answered the same round of PINGs. A mail or deliver
+ * process is not among them: one that hangs holds up its own uid, and would not be worth the sessions of all others. */
 #include <inttypes.h>
 #include <stdio.h>
 
