@@ -104,11 +104,11 @@ static enum proxy_result read_more(struct proxy *p, size_t at)
     enum { TYPE_CRC32C = 0x03, TYPE_SSL = 0x20, SSL_LEAST = 5, CLIENT_SSL = 0x01 };
     while (at < p->need) {
         size_t n = p->need - at < 3 ? p->need : wide(p->octets + at + 1);
-        const unsigned char *value = p->octets + at + 3;
         unsigned type = p->octets[at];
         at += 3;
         if (at > p->need || n > p->need - at)
             return bad(p, "one of its fields reaches beyond it");
+        const unsigned char *value = p->octets + at;
         if (type == TYPE_CRC32C && (n != CHECKSUM || !checksum_fits(p, at)))
             return bad(p, "its checksum is wrong");
         if (type == TYPE_SSL && n < SSL_LEAST)

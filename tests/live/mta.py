@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import time
 
+from freeports import free_port
+
 DOMAIN = "box.example.test"
 
 # Lines as mail has them: dots in front, 8 bits, nothing but blanks, as long as SMTP allows; and no header that an MTA adds.
@@ -21,12 +23,6 @@ MESSAGE = (b"From: Anna <%(from)s>\r\nTo: <%(to)s>\r\nSubject: %(subject)s\r\nDa
 
 def message(sender, to, subject):
     return MESSAGE % {b"from": sender.encode(), b"to": to.encode(), b"subject": subject.encode()}
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def started(pid):

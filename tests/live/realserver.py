@@ -16,7 +16,8 @@ import tempfile
 import time
 
 from bed import Pop
-from mta import family, free_port, started
+from freeports import free_port
+from mta import family, started
 
 USER, PASSWORD = "anna", "Real-Pass-9"
 UID = 61010  # nobody's on an ordinary system

@@ -10,7 +10,8 @@ import subprocess
 import pytest
 
 from bed import TOP
-from test_check import BUSTIA, OWNER, ROOT, Place, free_port
+from freeports import free_port
+from test_check import BUSTIA, OWNER, ROOT, Place
 
 pytestmark = pytest.mark.asan
 

@@ -230,7 +230,7 @@ def test_taken_away_and_broken(renewing):
         f.write("-----BEGIN CERTIFICATE-----\nAAAA\n")
     bed.wait_log(r"cert.pem with .*: the certificate file cannot be used", start=start)
     assert gets(bed, "localhost") == bed.now
-    assert len(errors(bed, start)) == 2
+    assert sum("cert.pem" in line for line in errors(bed, start)) == 2  # once each; the other pair may be met between its two renames
     n = another(bed)
     link(bed, "cert.pem", n + ".pem")
     link(bed, "key.pem", n + ".key")

@@ -15,6 +15,7 @@ import time
 import pytest
 
 from bed import TOP
+from freeports import free_port
 
 HERE = os.path.dirname(os.path.realpath(__file__)) + "/check"
 BUSTIA = os.environ.get("BUSTIA_BUILD", TOP + "/build") + "/src/tool/bustia"
@@ -192,12 +193,6 @@ BEFORE = {"addresses": [addresses], "addresses_pop3": [addresses], "addresses_po
           "db_open": [db_open], "db_broken": [db_broken], "db_foreign": [db_foreign], "root_open": [root_open],
           "root_file": [root_file], "roots_by_links": [roots_by_links], "run_dir_open": [run_dir_open], "conf_open": [conf_open]}
 DAYS = {"tls_expired": -10.5, "tls_soon": 3.5}
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 
@@ -10,6 +9,7 @@ import pytest
 
 import messages
 from bed import TOP, wire
+from freeports import free_port
 
 
 pytestmark = pytest.mark.skipif("BUSTIA_BUILD" in os.environ, reason="the demo is of the ordinary build")
@@ -75,20 +75,14 @@ def refused(*ports, **kw):
 def test_a_port_that_is_taken_is_named(bed):
     """also where a POP3 server answers there: it is not ours"""
     taken = bed.ports["pop3"]
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        free = s.getsockname()[1]
-    for ports in [(taken,), (free, taken)]:
+    for ports in [(taken,), (free_port(), taken)]:
         assert refused(*ports) == (69, "demo: port %d of 127.0.0.1 is taken by another server, or you may not use it\n" % taken)
     assert refused("pop3") == (64, "demo: pop3 is no port\n")
 
 
 def test_who_answers_at_the_port_is_not_taken_for_ours(tmp_path):
     """another POP3 server takes the port just before ours wants it (while the certificate is made), and says yes to all"""
-    with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     server = tmp_path / "server.py"
     server.write_text("""
 import os, socketserver

@@ -9,7 +9,8 @@ import pytest
 
 from collecting import Collecting, change, text
 from popserver import CAPA, PopServer
-from test_check import OWNER, Place, free_port
+from freeports import free_port
+from test_check import OWNER, Place
 
 pytestmark = pytest.mark.asan
 

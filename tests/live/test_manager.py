@@ -10,6 +10,7 @@ import time
 
 import pytest
 from bed import TOP
+from freeports import free_port
 
 
 class Manager:
@@ -362,7 +363,7 @@ def test_confined_as_by_the_unit(own_bed, manager):
     """The unit's capabilities, no_new_privs, a system that is read-only but for the server's folders, and processes hidden: all is
     served. And a mail_root that is read-only with the rest is named."""
     m = manager()
-    port = listening().getsockname()[1]
+    port = free_port()
     b = own_bed("metrics_listen=127.0.0.1:%d" % port, "metrics_user=61011")
     b.down()
     caps = ",".join("+" + c[4:].lower() for c in setting("CapabilityBoundingSet"))

@@ -13,15 +13,10 @@ import time
 
 import pytest
 from bed import TOP
+from freeports import free_port
 from openmetrics import parse
 
 MESSAGE = b"From: a@example.test\r\nSubject: x\r\n\r\nbody\r\n"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.fixture

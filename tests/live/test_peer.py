@@ -11,12 +11,7 @@ import time
 import pytest
 
 from bed import TOP
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+from freeports import free_port
 
 
 def greeting(port, process, secs=90):

@@ -15,7 +15,8 @@ import hostilemail
 import pytest
 from bed import TOP, Bed, wire
 from collecting import Collecting
-from mta import family, free_port, started
+from freeports import free_port
+from mta import family, started
 from popserver import PopServer
 from realserver import authority
 

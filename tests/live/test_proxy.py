@@ -11,7 +11,7 @@ import time
 
 import pytest
 from bed import Bed, Mail, Pop
-from mta import free_port
+from freeports import free_port
 from test_login import set_options
 
 PROXY, STRANGER = "127.0.0.2", "127.0.0.1"
