@@ -93,6 +93,12 @@ static void start_tls(struct door_session *s)
     conn_start_tls(s->conn, s->door->tls);
 }
 
+/* Whoever logs in in the clear goes to a mail process with his connection: what was said to him before must have left. */
+static bool has_unsent(const struct door_session *s)
+{
+    return !conn_is_tls(s->conn) && conn_out(s->conn)->len;
+}
+
 /* true: go on feeding. */
 static bool obey(struct door_session *s, enum pop3_want want)
 {
@@ -101,6 +107,10 @@ static bool obey(struct door_session *s, enum pop3_want want)
         if (s->pop3.auth.how == POP3_AUTH_SASL_CANCEL) {
             door_forget(s);
             return true;
+        }
+        if (has_unsent(s)) { /* on_drained comes back to it */
+            door_deadline(s);
+            return false;
         }
         return door_ask(s);
     case POP3_WANT_TLS:

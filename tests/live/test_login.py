@@ -726,3 +726,56 @@ def test_log_ins_at_once_share_processes_as_told(walled):
     assert len(mail_pids(walled)) == 3
     for p in sessions:
         p.quit()
+
+
+def queued(port, sock):
+    """octets that the server has sent and this socket's owner has not read, wherever the kernel keeps them"""
+    ours, total = sock.getsockname()[1], 0
+    with open("/proc/net/tcp") as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    for row in rows:
+        here, there = (int(row[i].split(":")[1], 16) for i in (1, 2))
+        sent, read = (int(n, 16) for n in row[4].split(":"))
+        total += sent if (here, there) == (port, ours) else read if (here, there) == (ours, port) else 0
+    return total
+
+
+def test_who_logs_in_and_has_not_read(own_bed):
+    """answers that the socket does not take are still the door's when PASS comes: they leave first, and the door lives"""
+    bed = own_bed()
+    name, password = bed.pool(0)
+    door = bed.roles()["door"]
+    login = "USER %s\r\nPASS %s\r\n" % (name, password)
+    p = bed.connect()
+    p.send("CAPA\r\n")
+    size = len(p.line()) + 2 + len(p.body()) + 3
+    p.close()
+
+    def come(count):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+        s.settimeout(20)
+        s.connect(("127.0.0.1", bed.ports["pop3"]))
+        s.recv(200)
+        s.sendall(b"CAPA\r\n" * count)
+        return s
+
+    s = come(0)
+    s.settimeout(1)
+    with pytest.raises(TimeoutError):  # until nobody takes more
+        while True:
+            s.sendall(b"CAPA\r\n" * 500)
+    room = queued(bed.ports["pop3"], s)
+    s.close()
+    for over in (20, 50, 80):
+        s = come(room // size + over)
+        s.sendall(login.encode())
+        time.sleep(0.5)
+        assert bed.roles()["door"] == door
+        got = b""
+        while b" has " not in got:
+            data = s.recv(65536)
+            assert data
+            got = got[-600:] + data
+        s.sendall(b"QUIT\r\n")
+        s.close()
