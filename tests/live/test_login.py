@@ -728,6 +728,16 @@ def test_log_ins_at_once_share_processes_as_told(walled):
         p.quit()
 
 
+def test_a_process_for_each_session_ends_with_it(walled):
+    """also where somebody comes every moment"""
+    came, end = 0, time.monotonic() + 6
+    while time.monotonic() < end:
+        walled.login(*walled.pool(came % 5)).quit()
+        came += 1
+        time.sleep(0.1)
+    assert len(walled.roles().get("mail", [])) < max(came // 2, 5), came
+
+
 def queued(port, sock):
     """octets that the server has sent and this socket's owner has not read, wherever the kernel keeps them"""
     ours, total = sock.getsockname()[1], 0
