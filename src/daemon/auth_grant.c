@@ -206,18 +206,41 @@ static void worker_closed(void *arg)
     worker_free(w);
 }
 
-/* What a mail process says runs in it: asked for `who`, or to an auth that it has outlived the one before. */
+/* Whose session it says it is. One of another uid's user is none: a mail process that has been taken over would keep him out of his
+ * maildrop, or use up his sessions. */
+static bool is_of(struct auth *a, const struct auth_worker *w, const struct talk *t, bool *at_home)
+{
+    struct user u = {0};
+    struct err err;
+    struct users *db = auth_users(a, &err);
+    *at_home = false;
+    if (!db || users_find(db, t->text[0], &u, &err) < 0)
+        return true; /* he has been removed meanwhile, or it cannot be known */
+    bool his = u.uid == w->uid && u.gid == w->gid;
+    *at_home = his && span_is(t->text[2], u.where);
+    user_free(&u);
+    return his;
+}
+
+/* What a mail process says runs in it: asked for `who`, or to an auth that it has outlived the one before. Nothing runs in one that
+ * this auth has had started but what it has sent there. */
 static void running(struct auth_worker *w, const struct talk *t)
 {
     struct auth *a = w->auth;
     struct auth_session *s = auth_find(a, t->id);
+    bool at_home = false;
+    if (!s && (w->hired || map_get(&a->sessions, talk_key(t->id)) || !is_of(a, w, t, &at_home))) {
+        log_error("running", "user=%s is refused: the mail process %u has none of his", log_quote(t->text[0]), w->number);
+        return;
+    }
     if (!s) {
         s = auth_add(a, t->id);
         s->user = mem_copy(t->text[0].p, t->text[0].n);
         s->flags = t->num[0];
         snprintf(s->address, sizeof s->address, "%.*s", (int)t->text[1].n, t->text[1].p);
         hold(a, s, w);
-        auth_busy_runs(a, s, t->text[2]);
+        if (at_home)
+            auth_busy_runs(a, s, t->text[2]);
         s->started -= (uint64_t)t->num[1] * 1000;
     } else if (s->worker != w)
         return; /* a worker speaks only of what is its own */
@@ -251,6 +274,7 @@ void auth_worker_came(struct auth *a, const struct talk *t)
 {
     struct auth_worker *w = mem_alloc(sizeof *w);
     *w = (struct auth_worker){.auth = a, .number = t->num[0], .uid = t->num[1], .gid = t->num[2], .single = t->id.n & TALK_FOR_SINGLE,
+                              .hired = t->num[3],
                               .idle_since = clock_ms(), .next = a->workers};
     a->workers = w;
     w->chan = chan_new(a->loop, t->fd, &worker_events, w);

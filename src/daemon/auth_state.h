@@ -25,6 +25,7 @@ struct auth_worker {
     struct auth *auth;
     uint32_t number, uid, gid;
     bool single, retiring;
+    bool hired;          /* by this auth: nothing ran in it before */
     unsigned sessions;   /* expected and running */
     uint64_t idle_since; /* ms, while sessions = 0 */
     struct chan *chan;

@@ -13,6 +13,7 @@ from test_route import FIRST, Auth
 from worker import GID, UID
 
 TAKEOVER = 1
+UNASKED = ("TERMS", "COUNT")
 PASS, TLS = 0, 1  # enum pop3_auth_how; a flag
 
 
@@ -35,7 +36,11 @@ def began(w, n, wait=0):
 
 
 def nothing(sock, secs=0.3):
-    assert not select.select([sock], [], [], secs)[0], frames.receive(sock)
+    """but what auth tells doors unasked"""
+    end = time.monotonic() + secs
+    while select.select([sock], [], [], max(0, end - time.monotonic()))[0]:
+        got = frames.receive_any(sock)
+        assert got and got[0] in UNASKED, got
 
 
 def locked(w):
@@ -143,20 +148,25 @@ def test_a_door_may_not_ask_for_it(worker):  # noqa: F811
 class Played(Auth):
     """with two mail processes of this test's"""
 
-    def mail(self, number):
+    def mail(self, number, uid=FIRST, token=0):
         ours, theirs = frames.pair()
-        frames.send(self.master, "WORKER", num=[number, FIRST, FIRST, 0], fd=theirs.fileno())
+        frames.send(self.master, "WORKER", num=[number, uid, uid, token], fd=theirs.fileno())
         theirs.close()
         return ours
 
-    def verify(self, n, name, flags=TLS):
-        frames.send(self.door, "VERIFY", door=1, n=n, num=[PASS, flags], texts=[name, b"pw", "127.0.0.1"])
+    def verify(self, n, name, flags=TLS, address="127.0.0.1"):
+        frames.send(self.door, "VERIFY", door=1, n=n, num=[PASS, flags], texts=[name, b"pw", address])
+
+    def runs(self, mail, door, n, name, box):
+        """what a mail process says"""
+        frames.send(mail, "RUNNING", door=door, n=n, num=[0, 3, 0, 0], texts=[name, "192.0.2.7", "maildir:%s/mail/%s" % (self.tmp, box)])
 
 
 def started(bed, tmp, options):
     a = Played(bed, tmp, options)
     for name in ("anna", "berta"):
         a.user(name, FIRST)
+    a.user("carla", FIRST + 1)
     a.start()
     return a
 
@@ -186,7 +196,7 @@ def said(sock, *names):
     got = []
     while len(got) < len(names):
         one = frames.receive(sock)
-        if one[0] not in ("TERMS", "COUNT"):
+        if one[0] not in UNASKED:
             got.append(one)
     assert [g[0] for g in got] == list(names), got
     return got
@@ -258,7 +268,7 @@ def test_who_leaves_does_not_come_to_it(auth):
 def test_what_an_earlier_auth_has_granted_is_known_by_its_store(auth):
     a = auth("busy = wait\nbusy_wait = 30s\n")
     mail = a.mail(1)
-    frames.send(mail, "RUNNING", door=9, n=5, num=[0, 3, 0, 0], texts=["somebody", "192.0.2.7", "maildir:%s/mail/anna" % a.tmp])
+    a.runs(mail, 9, 5, "anna", "anna")
     a.verify(1, "berta")
     said(mail, "EXPECT")
     said(a.door, "GRANTED")
@@ -266,4 +276,42 @@ def test_what_an_earlier_auth_has_granted_is_known_by_its_store(auth):
     assert said(mail, "YIELD")[0][1:3] == (9, 5)
     nothing(a.door)  # it is no session of this door's
     frames.send(mail, "ENDED", door=9, n=5)
+    assert said(a.door, "GRANTED")[0][2] == 2
+
+
+@pytest.mark.root
+def test_a_mail_process_says_nothing_about_others(auth):
+    """neither that somebody of another uid runs in it, or a maildrop that is not its user's, nor by numbers that only look like another's"""
+    a = auth("busy = wait\nbusy_wait = 30s\nuser_sessions = 2\n")
+    forger, other, mail = a.mail(1), a.mail(2, FIRST + 1), a.mail(3)  # the last one is given who comes
+    a.verify(1, "anna")
+    said(mail, "EXPECT")
+    said(a.door, "GRANTED")
+    for n in range(10, 13):
+        a.runs(forger, 9, n, "carla", "carla")
+    a.runs(forger, 9, 13, "berta", "carla")
+    for door, n in ((1 + (1 << 20), 1), (0, 1 << 44 | 1)):  # talk_key says the same of them as of 1, 1
+        a.runs(forger, door, n, "anna", "berta")
+    nothing(a.door)
+    a.verify(2, "carla")
+    said(other, "EXPECT")
+    assert said(a.door, "GRANTED")[0][2] == 2
+    a.verify(3, "anna")  # whose session is still known
+    assert said(mail, "YIELD")[0][2] == 1
+    said(a.door, "PROBE")
+    nothing(a.door)
+
+
+@pytest.mark.root
+def test_in_a_new_mail_process_runs_what_was_sent_there(auth):
+    a = auth("busy = wait\nbusy_wait = 30s\n")
+    a.verify(1, "anna")
+    need, = said(a.master, "NEED")
+    mail = a.mail(1, FIRST, need[3][0])
+    said(mail, "EXPECT")
+    said(a.door, "GRANTED")
+    a.runs(mail, 1, 2, "berta", "berta")  # an id that the door is about to use
+    nothing(a.door)
+    a.verify(2, "berta")
+    assert said(mail, "EXPECT")[0][2] == 2
     assert said(a.door, "GRANTED")[0][2] == 2
