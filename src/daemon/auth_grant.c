@@ -147,7 +147,12 @@ void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
     if (u->uid == 0 || u->uid < a->start.conf.first_uid) {
         log_error("refused", "user=%s has uid %u, below first_uid", log_quote_text(u->name), u->uid);
         auth_refuse(a, s, ERR_PERM);
-    } else if (!terms_refuse(a, s, u) && !auth_must_wait(a, s, u))
+        return;
+    }
+    if (terms_refuse(a, s, u))
+        return;
+    auth_limit_not_failed(a, s); /* he may leave while he waits */
+    if (!auth_must_wait(a, s, u))
         auth_place(a, s, u);
 }
 

@@ -182,7 +182,6 @@ bool auth_limit_enter(struct auth *a, struct auth_session *s)
     struct auth_limit *l = a->limit;
     const struct conf *c = &a->start.conf;
     uint64_t user = owner_of(l, OF_USER, s), now = clock_ms();
-    auth_limit_not_failed(a, s);
     limit_rate_add(l->known, owner_of(l, OF_PAIR, s), 1, DAY_MS, now);
     if (c->user_sessions && count_of(&l->users, user) >= c->user_sessions)
         return told(&l->sessions, "user_sessions", s, true);

@@ -204,8 +204,10 @@ static void yield_session(struct mail *m, const struct talk *t)
     struct mail_session *s = map_get(&m->sessions, talk_key(t->id));
     if (s)
         mail_pop3_yield(s, t->num[0] == TALK_TAKEOVER);
-    else if (e) /* his door will come, and is to be answered */
+    else if (e) { /* his door will come, and is to be answered */
+        e->asked = true;
         e->yields |= t->num[0] == TALK_TAKEOVER;
+    }
 }
 
 static void tell_running(struct mail *m)

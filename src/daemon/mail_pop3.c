@@ -180,6 +180,8 @@ static void open_done(struct loop_call *call)
     talk_term(s->expected->term, s->expire);
     if (s->expected->delay)
         snprintf(s->login_delay, sizeof s->login_delay, "%u", s->expected->delay - 1);
+    if (s->asked && !(s->flags & TALK_TLS)) /* somebody came while it was being opened */
+        conn_probe(s->conn);
     s->step = STEP_TALK;
     pop3_server_resume(&s->pop3, &offer, span_of(s->expected->user), &s->drop, conn_out(s->conn));
     mail_drive(s);
@@ -200,8 +202,8 @@ void mail_pop3_begin(struct mail *m, struct mail_expected *e, struct mail_early 
     memcpy(s->tls, early->tls, sizeof s->tls);
     drop_init(&s->drop);
     map_put(&m->sessions, talk_key(s->id), s);
-    if (e->yields)
-        mail_pop3_yield(s, true);
+    if (e->asked)
+        mail_pop3_yield(s, e->yields);
     mail_open(s);
 }
 

@@ -25,7 +25,8 @@ struct mail_expected {
     uint32_t delay; /* LOGIN-DELAY and one more; 0: none is announced */
     uint64_t until; /* ms */
     uint64_t wait_until; /* ms: so long it may wait for the lock */
-    bool yields; /* somebody has taken the maildrop over already */
+    bool asked;  /* auth wants to hear when the maildrop is free */
+    bool yields; /* somebody has taken it over already */
 };
 
 /* A session that a door has brought before auth's word came (they use different roads). */

@@ -91,6 +91,20 @@ def test_it_yields_before_its_door_has_come(worker):  # noqa: F811
     os.close(locked(w))
 
 
+def test_it_tells_though_it_was_asked_before_its_door_had_come(worker):  # noqa: F811
+    w = worker()
+    expect(w, 1)
+    yields(w, 1, 0)
+    client = w.take(1)
+    assert w.answer(1) == "TAKEN"
+    assert client.recv(100).startswith(b"+OK")
+    client.sendall(b"QUIT\r\n")
+    assert frames.receive(w.auth)[:3] == ("FREED", 1, 1)
+    os.close(locked(w))
+    client.close()
+    assert frames.receive(w.auth)[0] == "ENDED"
+
+
 def test_it_yields_while_it_waits_itself(worker):  # noqa: F811
     w = worker()
     fd = locked(w)
@@ -315,3 +329,32 @@ def test_in_a_new_mail_process_runs_what_was_sent_there(auth):
     a.verify(2, "berta")
     assert said(mail, "EXPECT")[0][2] == 2
     assert said(a.door, "GRANTED")[0][2] == 2
+
+
+@pytest.mark.root
+def test_who_leaves_before_he_has_a_mail_process_has_not_logged_in(auth):
+    """for LOGIN-DELAY"""
+    a = auth("login_delay = 600s\n")
+    a.verify(1, "anna")
+    need, = said(a.master, "NEED")
+    frames.send(a.door, "GONE", door=1, n=1)
+    a.verify(2, "anna")
+    nothing(a.door)
+    mail = a.mail(1, FIRST, need[3][0])
+    assert said(mail, "EXPECT")[0][2] == 2
+    assert said(a.door, "GRANTED")[0][2] == 2
+
+
+@pytest.mark.root
+def test_who_leaves_while_he_waits_has_not_failed(auth):
+    """his password was right, however often he comes and goes"""
+    a = auth("busy = wait\nbusy_wait = 30s\nuser_failures = 2\n")
+    mail = a.mail(1)
+    a.verify(1, "anna", address="192.0.2.8")
+    said(mail, "EXPECT")
+    said(a.door, "GRANTED")
+    for n in range(2, 7):
+        a.verify(n, "anna", address="192.0.2.8")
+        said(mail, "YIELD")
+        said(a.door, "PROBE")
+        frames.send(a.door, "GONE", door=1, n=n)
