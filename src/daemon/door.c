@@ -26,8 +26,16 @@ static void listen_all(struct door *d, bool on)
             loop_fd_want(d->listeners[i].source, on, false);
 }
 
+/* What is closed to turn somebody away when no descriptor is left. */
+static void spare(struct door *d)
+{
+    if (d->spare_fd < 0 && d->n_listeners)
+        d->spare_fd = fcntl(d->listeners[0].fd, F_DUPFD_CLOEXEC, 0);
+}
+
 static void accept_again(void *arg)
 {
+    spare(arg); /* another process of the system may have been faster when it was to be taken back */
     listen_all(arg, true);
 }
 
@@ -85,7 +93,8 @@ static void no_descriptors(const struct door_listener *l, const char *why)
         int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
             turn_away(l, fd);
-        d->spare_fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+        d->spare_fd = -1;
+        spare(d);
         if (fd < 0)
             break;
     }
@@ -356,8 +365,7 @@ int door_run(void)
     start_listen(&d->start, d->loop, &master_events, d);
     for (unsigned i = 0; i < d->n_listeners; i++)
         d->listeners[i].source = loop_fd_new(d->loop, d->listeners[i].fd, on_listener, &d->listeners[i]);
-    if (d->n_listeners)
-        d->spare_fd = fcntl(d->listeners[0].fd, F_DUPFD_CLOEXEC, 0);
+    spare(d);
     listen_all(d, true);
     loop_run(d->loop);
     return EXIT_SUCCESS;
