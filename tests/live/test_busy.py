@@ -8,28 +8,36 @@ import time
 import pytest
 from bed import Bed
 
-WAIT = 1.5  # busy_wait of the servers here
-SOON = 2.0  # what takes no waiting, on a machine that has much to do
+LONG = 30.0  # busy_wait where somebody gets the maildrop in the end,
+WAIT = 4.0   # and where he does not
+SOON = 2.0   # what takes no waiting, on a machine that has much to do
 
 TEXT = b"Subject: busy\n\nbody\n"
 BIG = b"Subject: big\n\n" + b"0123456789abcdef" * 4 * 1024 * 256  # 16 MB: more than sockets hold
 KINDS = ["pop3", "stls", "pop3s"]
 
 
-def server(*options):
-    return Bed(["busy_wait=%dms" % (WAIT * 1000), "allow_memory_store=yes", *options])
+def server(wait, *options):
+    return Bed(["busy_wait=%dms" % (wait * 1000), "allow_memory_store=yes", *options])
 
 
 @pytest.fixture(scope="module")
 def waits():
-    b = server("busy=wait")
+    b = server(LONG, "busy=wait")
+    yield b
+    b.close()
+
+
+@pytest.fixture(scope="module")
+def hasty():
+    b = server(WAIT, "busy=wait")
     yield b
     b.close()
 
 
 @pytest.fixture(scope="module")
 def takes():
-    b = server("busy=takeover")
+    b = server(WAIT, "busy=takeover")
     yield b
     b.close()
 
@@ -41,7 +49,7 @@ numbers = iter(range(40))
 def name(request):
     """a user of the pool, whom no other test here uses; with three messages"""
     name = "t%d" % next(numbers)
-    for b in ("waits", "takes"):
+    for b in ("waits", "hasty", "takes"):
         if b in request.fixturenames:
             request.getfixturevalue(b).seed(name, [TEXT] * 3)
     return name
@@ -116,17 +124,17 @@ def test_waits_until_the_other_breaks_off(waits, name):
 
 
 @pytest.mark.parametrize("kind", ["pop3", "pop3s"])
-def test_waits_no_longer_than_it_may(waits, name, kind):
+def test_waits_no_longer_than_it_may(hasty, name, kind):
     """then [IN-USE], on a connection that goes on; and the other has noticed nothing"""
-    holder = session(waits, name, kind)
+    holder = session(hasty, name, kind)
     start = time.monotonic()
-    waiting = enter(waits, name, kind)
+    waiting = enter(hasty, name, kind)
     assert waiting.line().startswith(b"-ERR [IN-USE]")
     assert WAIT - 0.1 <= time.monotonic() - start
     assert holder.stat()[0] == 3
     holder.quit()
     waiting.ok("USER " + name)
-    waiting.ok("PASS " + waits.password(name))
+    waiting.ok("PASS " + hasty.password(name))
     waiting.quit()
 
 
@@ -174,44 +182,44 @@ def test_one_after_the_other(waits, name):
     third.quit()
 
 
-def test_many_wait_and_nobody_else_does(waits, name):
+def test_many_wait_and_nobody_else_does(hasty, name):
     """of a hundred log-ins of one user some wait and the others are refused at once; none takes a mail process"""
-    other = waits.pool(39)
-    waits.login(*other).quit()
-    holder = session(waits, name)
-    processes = waits.roles()["mail"]
-    many = [enter(waits, name) for _ in range(100)]
+    other = hasty.pool(39)
+    hasty.login(*other).quit()
+    holder = session(hasty, name)
+    processes = hasty.roles()["mail"]
+    many = [enter(hasty, name) for _ in range(100)]
     start = time.monotonic()
-    p = waits.login(*other)
+    p = hasty.login(*other)
     p.quit()
     assert time.monotonic() - start < SOON
     answers = [p.line() for p in many]
     assert {a.startswith(b"-ERR [IN-USE]") for a in answers} == {True}, answers
-    assert waits.roles()["mail"] == processes
+    assert hasty.roles()["mail"] == processes
     holder.quit()
     for p in many:
         p.close()
-    session(waits, name).quit()
+    session(hasty, name).quit()
 
 
 @pytest.mark.parametrize("sent", ["", "STAT\r\n"])
-def test_another_program_has_it(waits, name, sent):
+def test_another_program_has_it(hasty, name, sent):
     """the mail process waits for a lock of which nobody knows; who leaves meanwhile leaves nothing behind"""
-    fd = maildrops_lock(waits, name)
-    gone = waits.connect()
-    gone.send("USER %s\r\nPASS %s\r\n%s" % (name, waits.password(name), sent))
+    fd = maildrops_lock(hasty, name)
+    gone = hasty.connect()
+    gone.send("USER %s\r\nPASS %s\r\n%s" % (name, hasty.password(name), sent))
     gone.line()
     time.sleep(0.3)
     gone.sock.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER: a reset
     gone.close()
-    waiting = enter(waits, name, "pop3s")
+    waiting = enter(hasty, name, "pop3s")
     silent(waiting, 0.5)
     os.close(fd)
     assert waiting.line().startswith(b"+OK")
     waiting.quit()
-    fd = maildrops_lock(waits, name)
+    fd = maildrops_lock(hasty, name)
     start = time.monotonic()
-    waiting = enter(waits, name)
+    waiting = enter(hasty, name)
     assert waiting.line().startswith(b"-ERR [IN-USE]")
     assert WAIT - 0.1 <= time.monotonic() - start
     os.close(fd)
