@@ -38,10 +38,16 @@ static struct limit_delay_place *oldest(struct limit_delay_place set[LIMIT_DELAY
     return least;
 }
 
+/* A delay never leads further ahead than itself and what may be too early: so it was longer when he came last. */
+static bool is_of_more(const struct limit_delay_place *p, uint64_t delay, uint64_t now)
+{
+    return p->due > now + delay + delay / EARLY;
+}
+
 bool limit_delay_would(const struct limit_delay *l, uint64_t user, uint64_t delay, uint64_t now)
 {
     const struct limit_delay_place *p = find(l, user);
-    return !delay || !p || now + delay / EARLY >= p->due;
+    return !delay || !p || now + delay / EARLY >= p->due || is_of_more(p, delay, now);
 }
 
 bool limit_delay_enter(struct limit_delay *l, uint64_t user, uint64_t delay, uint64_t now)
@@ -53,7 +59,7 @@ bool limit_delay_enter(struct limit_delay *l, uint64_t user, uint64_t delay, uin
     if (!l->places)
         l->places = mem_alloc(sizeof *l->places * LIMIT_DELAY_USERS);
     struct limit_delay_place *p = find(l, user);
-    uint64_t from = p && p->due > now ? p->due : now;
+    uint64_t from = p && p->due > now && !is_of_more(p, delay, now) ? p->due : now;
     p = p ? p : oldest(set_of(l, user));
     *p = (struct limit_delay_place){user, from + delay};
     return true;

@@ -2,7 +2,8 @@
  *
  * A log-in moves the time from which the next one is due by one delay. Up to a quarter of a delay too early is taken, and must be made
  * up for later: a client whose clock wavers is served, one that always polls too fast is refused about as often as it is early.
- * What is refused moves nothing. Who finds no place is served: beyond LIMIT_DELAY_USERS at once the oldest are forgotten. */
+ * What is refused moves nothing. Whose delay has become shorter is not held to the longer one. Who finds no place is served: beyond
+ * LIMIT_DELAY_USERS at once the oldest are forgotten. */
 #ifndef DAEMON_LIMIT_DELAY_H
 #define DAEMON_LIMIT_DELAY_H
 

@@ -67,6 +67,20 @@ static void polls(void **state)
     limit_delay_fini(&l);
 }
 
+/* An administrator makes a delay of days one of a second: it is so at once. */
+static void one_that_becomes_shorter(void **state)
+{
+    struct limit_delay l = {0};
+    (void)state;
+    assert_true(limit_delay_enter(&l, ANNA, 1000000, 500));
+    assert_false(limit_delay_would(&l, ANNA, 1000000, 600));
+    assert_true(limit_delay_enter(&l, ANNA, DELAY, 600));
+    assert_false(limit_delay_would(&l, ANNA, DELAY, 700));
+    assert_true(limit_delay_enter(&l, ANNA, DELAY, 1350)); /* a quarter too early */
+    assert_false(limit_delay_enter(&l, ANNA, DELAY, 1351));
+    limit_delay_fini(&l);
+}
+
 /* However many come, the memory stays; who was longest ago is forgotten first, and served. */
 static void bounded(void **state)
 {
@@ -85,6 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_after_the_other), cmocka_unit_test(refusals_do_not_count),
         cmocka_unit_test(what_came_to_nothing_is_given_back), cmocka_unit_test(polls), cmocka_unit_test(bounded),
+        cmocka_unit_test(one_that_becomes_shorter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
