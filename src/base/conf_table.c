@@ -194,7 +194,7 @@ static const struct conf_option table[] = {
      .about = "How many wrong passwords a minute are taken for one user from one address. What is tried from elsewhere does not count "
               "against him: nobody is locked out because of his name. 0: any number."},
     {"user_sessions", &CONF_KIND_NUMBER, AT(user_sessions), "20", .least = 0, .most = 1000000, .reloads = true,
-     .about = "How many sessions one user may have at once, those that wait for his maildrop among them. 0: as many as he likes."},
+     .about = "How many sessions one user may have at once; who waits for his maildrop is none yet. 0: as many as he likes."},
     {"user_logins", &CONF_KIND_NUMBER, AT(user_logins), "600", .least = 0, .most = 1000000, .reloads = true,
      .about = "How many times a minute one user may log in. 0: as often as he likes."},
     {"memory_buffers", &CONF_KIND_SIZE, AT(memory_buffers), "8M", .least = 64 * KILO, .most = 64 * GIGA,
