@@ -86,7 +86,7 @@ static const struct conf_option table[] = {
      .about = "What becomes of a log-in to a maildrop that another session holds. With wait it waits for busy_wait, then it is "
               "answered [IN-USE]; with refuse it is so at once; with takeover the other session is ended, without its "
               "deletions unless it has said QUIT. In any case the other client is asked whether it is still there: the session of "
-              "one that does not answer is ended within 5 s."},
+              "one that does not answer is ended within 5 s, or at write_timeout if it had stopped reading long before."},
     {"busy_wait", &CONF_KIND_TIME, AT(busy_wait), "5s", .least = 100, .most = MINUTE, .reloads = true,
      .about = "How long a log-in waits for a maildrop that is in use, with wait and takeover."},
     {"allow_memory_store", &CONF_KIND_YES, AT(allow_memory_store), "no",

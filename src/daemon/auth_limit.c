@@ -2,7 +2,7 @@
  * auth, so that it counts for all of them, and the sessions that have left the doors too.
  *
  * Wrong passwords count against an address, and against a user at one address; never against a user alone, or whoever knows a name
- * could lock its owner out. Who has logged in from an address lately may do so there whatever others try from it. From
+ * could lock its owner out. Who has logged in from an address lately may do so there whatever others try at other names from it. From
  * trusted_networks, where one address is many people, only what a user has of his own counts. */
 #include "daemon/auth_state.h"
 
