@@ -187,8 +187,8 @@ static void pass_over(struct maildir_box *m)
         e->gone = e->gone || (e->wanted && !e->seen);
         e->wanted = false;
         if (e->odd && ++strange <= TOLD)
-            log_warning("maildir", "maildrop=%s entry=%s/%s passed over: %s", log_quote_text(m->where),
-                        maildir_dir_name(e->dir), log_quote_text(maildir_table_name(&m->table, e)), e->odd);
+            log_warning("maildir", "maildrop=%s entry=\"%s/%s\" passed over: %s", log_quote_text(m->where),
+                        maildir_dir_name(e->dir), log_escape(span_of(maildir_table_name(&m->table, e))), e->odd);
     }
     if (strange > TOLD)
         log_warning("maildir", "maildrop=%s passed over %u more strange entries", log_quote_text(m->where),

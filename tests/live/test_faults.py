@@ -70,7 +70,11 @@ users = itertools.cycle("t%d" % i for i in range(39))
 
 def fresh(bed):
     """a user with an empty maildrop"""
-    name = next(users)
+    return anew(bed, next(users))
+
+
+def anew(bed, name):
+    """an empty maildrop, whatever is in its place"""
     box = bed.maildir(name)
     if os.path.isdir(box) and not os.path.islink(box):
         shutil.rmtree(box)
@@ -185,7 +189,7 @@ def test_counting_fails(failing, name, what):
     p.ok("DELE 1")
     p.ok("DELE 2")
     assert p.quit().startswith(b"+OK")
-    failing.wait_log(r"new/\"1750000001\.M1\" passed over: " + what, start=start)
+    failing.wait_log(r'entry="new/1750000001\.M1" passed over: ' + what, start=start)
     assert len(failing.files(name)) == 1
 
 
@@ -282,7 +286,7 @@ def test_strange_before(bed, name, kind):
     p.ok("DELE 1")
     p.ok("DELE 2")
     assert p.quit().startswith(b"+OK")
-    bed.wait_log(r"new/\"1750000001\.M1\" passed over", start=start)
+    bed.wait_log(r'entry="new/1750000001\.M1" passed over', start=start)
     assert os.path.lexists(paths[1]) and os.path.exists(other)
     at_once(bed, name).quit()
 
@@ -389,19 +393,12 @@ def test_no_maildrop(bed, name):
     p.close()
 
 
-@pytest.mark.parametrize("break_it", ["no new", "cur is a link", "new is a file", "maildrop is a link", "maildrop is a link inside",
-                                      "no permission", "maildrop is a fifo", "not a Maildir"])
-def test_broken_maildrop(bed, break_it):
-    name = fresh(bed)
+BROKEN = ["cur is a link", "new is a file", "maildrop is a link", "maildrop is a link inside", "no permission", "maildrop is a fifo", "not a Maildir"]
+
+
+def break_maildrop(bed, name, break_it):
+    """what is no maildrop in the place of one"""
     box, aside = bed.maildir(name), bed.dir + "/aside-" + name
-    put(bed, name, "1750000000.M0")
-    if break_it == "no new":  # its parent belongs to the user: it is made anew
-        os.unlink(box + "/new/1750000000.M0")
-        os.rmdir(box + "/new")
-        p = bed.login(name)
-        assert p.stat() == (0, 0)
-        p.quit()
-        return
     if break_it == "cur is a link":
         os.rmdir(box + "/cur")
         os.symlink(bed.maildir(THEIRS) + "/new", box + "/cur")
@@ -420,11 +417,25 @@ def test_broken_maildrop(bed, break_it):
             os.mkfifo(box)
         else:
             os.symlink(aside if break_it == "maildrop is a link" else bed.maildir(THEIRS), box)
+
+
+def test_maildrop_without_new(bed, name):
+    """its parent belongs to the user: it is made anew"""
+    os.rmdir(bed.maildir(name) + "/new")
+    p = bed.login(name)
+    assert p.stat() == (0, 0)
+    p.quit()
+
+
+@pytest.mark.parametrize("break_it", BROKEN)
+def test_broken_maildrop(bed, name, break_it):
+    put(bed, name, "1750000000.M0")
+    break_maildrop(bed, name, break_it)
     start = len(bed.log())
     refused(bed, name)
     bed.wait_log(r"error open: user=\"%s\"" % name, start=start)
     if break_it == "no permission":
-        os.chmod(box, 0o700)
+        os.chmod(bed.maildir(name), 0o700)
         p = at_once(bed, name)
         assert p.stat()[0] == 1
         p.quit()

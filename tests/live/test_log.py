@@ -97,24 +97,32 @@ def test_words_for_how_it_ended(own_bed):
 
 # ---- escaping
 
+NASTY = [b"a\x1b[2Jb", b"\xff\xfe\xc0\x80", b'quote" end=quit', b"back\\slash", b"\xe2\x80\xa8\xe2\x80\xae", b"\x7f\x01\x02", b"x" * 200,
+         b'"},"event":"forged","fields":{"user":"x']
+FORGED = ["evil\n" + FAKE, "evil\r\n" + FAKE, "evil\x85\u2028" + FAKE]
+
+
 def hostile(bed):
     """says what could make a line look like another, wherever a peer has a say"""
-    nasty = [b"a\x1b[2Jb", b"\xff\xfe\xc0\x80", b'quote" end=quit', b"back\\slash", b"\xe2\x80\xa8\xe2\x80\xae", b"\x7f\x01\x02", b"x" * 200]
-    for name in nasty:
+    for name in NASTY:
         p = bed.connect()
         p.cmd(b"USER " + name)
         p.cmd(b"PASS " + name)
         p.cmd(name)
         p.close()
-    for name in ("evil\n" + FAKE, "evil\r\n" + FAKE, "evil\x85\u2028" + FAKE):
+    for name in FORGED:
         p = bed.connect()
         p.plain(name, "pass\n" + FAKE)
         p.close()
+    hostile_tls(bed)
+
+
+def hostile_tls(bed):
     s = socket.create_connection(("127.0.0.1", bed.ports["pop3s"]), timeout=10)
     s.sendall(b"\n" + FAKE.encode() + b"\n\x1b[2J")  # no TLS at all
     s.close()
     ctx = ssl.create_default_context(cafile=bed.cert)
-    ctx.set_alpn_protocols(["evil\n\x1b[2J"])
+    ctx.set_alpn_protocols(["evil\n\x1b[2J", "evil\n" + FAKE])
     with pytest.raises(OSError):
         ctx.wrap_socket(socket.create_connection(("127.0.0.1", bed.ports["pop3s"]), timeout=10), server_hostname="evil").recv(1)
 
@@ -124,6 +132,7 @@ def strange_entries(bed, name):
     bed.seed(name, [TEXT])
     box = bed.maildir(name)
     os.mkfifo(box + "/new/1.fifo\n" + FAKE)
+    os.mkfifo(box + '/new/3.fifo user=root end=quit" octets=1')
     os.symlink("/etc/passwd", box + "/cur/2.link\x1b[2J\r:2,S")
     os.mkdir(box + "/new/" + "\udcff\udcfe.directory")
 
@@ -163,6 +172,20 @@ def objects(data):
     return lines
 
 
+RELOADED = {"text": r"master info reload: .* read\n", "json": r'"event":"reload","fields":.* read"}\n'}
+
+
+def log_as(bed, form):
+    """another log_format, by SIGHUP"""
+    with open(bed.target["config"]) as f:
+        lines = [line for line in f if not line.startswith("log_format")]
+    with open(bed.target["config"], "w") as f:
+        f.write("".join(lines) + "log_format = %s\n" % form)
+    start = len(bed.log())
+    os.kill(bed.pid, signal.SIGHUP)
+    bed.wait_log(RELOADED[form], start=start)
+
+
 def once(pairs):
     assert len({key for key, _ in pairs}) == len(pairs), pairs
     return dict(pairs)
@@ -182,17 +205,13 @@ def test_json_lines(own_bed):
     assert "forged" not in {one["event"] for one in lines}
     named = {one["fields"].get("user") for one in lines}
     assert {"back\\slash", "a\x1b[2Jb", "\ufffd" * 4} <= named, named
+    entries = [one["fields"] for one in lines if one["event"] == "maildir"]
+    assert [set(e) for e in entries] == [{"maildrop", "entry"}] * 4 and "new/1.fifo\n" + FAKE in [e["entry"] for e in entries], entries
     session = [one for one in lines if one["event"] == "session"][-1]
     assert session["role"] == "mail" and session["fields"]["user"] == "t0" and session["fields"]["read"] == 1, session
     assert isinstance(session["fields"]["time"], float) and session["fields"]["end"] == "quit" and session["message"] == "", session
-    with open(bed.target["config"], "a") as f:
-        f.write("log_format = text\n")
-    lines = open(bed.target["config"]).read().replace("log_format = json\n", "")
-    with open(bed.target["config"], "w") as f:
-        f.write(lines)
     start = len(bed.log())
-    os.kill(bed.pid, signal.SIGHUP)
-    bed.wait_log(r"master info reload: .* read\n", start=start)
+    log_as(bed, "text")
     bed.login("t0").quit()
     session_line(bed, "t0", start)
 
