@@ -287,9 +287,9 @@ NAMES = {
 }
 
 
-def asks(bed, name):
-    """every way in that takes a name, with the password of main; all that was answered"""
-    password = bed.user()[1].encode()
+def asks(bed, name, password=None):
+    """every way in that takes a name, with the password of main or another; all that was answered"""
+    password = password or bed.user()[1].encode()
     enc = base64.b64encode
 
     def ask(*lines):

@@ -390,8 +390,11 @@ def test_two_names_of_one_file(box):
     assert box.names() == []
 
 
+LYING = ["1750000000.a,S=5", "1750000001.b,S=999999,W=1000000", "1750000002.c,S=-1:2,S", "1750000003.d,W=0,S=99999999999999999999"]
+
+
 def test_sizes_that_lie(box):
-    names = ["1750000000.a,S=5", "1750000001.b,S=999999,W=1000000", "1750000002.c,S=-1:2,S", "1750000003.d,W=0,S=99999999999999999999"]
+    names = LYING
     for n in names:
         box.put(n, text(n), sub="cur" if ":" in n else "new")
     p = box.login()
