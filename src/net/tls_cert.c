@@ -207,6 +207,6 @@ static bool is_in_other(const char *name, size_t n, void *arg)
 
 bool tls_cert_same_name(const struct tls_cert *a, const struct tls_cert *b, char *name, size_t room)
 {
-    struct shared shared = {b, name, room};
-    return each_name(a, is_in_other, &shared);
+    struct shared shared = {a, name, room};
+    return each_name(b, is_in_other, &shared);
 }

@@ -145,8 +145,8 @@ class Bed:
         return Mail(self, port, timeout, source, hello)
 
     def received(self, name, strip=True):
-        """the messages of a maildrop as RETR gives them, oldest first; without the trace fields"""
-        p = self.login(name, self.password(name))
+        """the messages of a maildrop as RETR gives them, none by a surrogate, oldest first; without the trace fields"""
+        p = self.login(name, self.password(name), utf8=True)
         out = [p.retr(i + 1) for i in range(p.stat()[0])]
         p.quit()
         return [untraced(m) for m in out] if strip else out
@@ -164,7 +164,7 @@ class Bed:
             p.ok("DELE %d" % (i + 1))
         assert p.quit().startswith(b"+OK")
 
-    def login(self, name=None, password=None, port="pop3", timeout=20):
+    def login(self, name=None, password=None, port="pop3", timeout=20, utf8=False):
         """a session in TRANSACTION; waits for a lock that a session just ended still holds"""
         if name is None:
             name, password = self.user()
@@ -173,6 +173,8 @@ class Bed:
         end = time.monotonic() + 10
         while True:
             p = self.connect(port, timeout)
+            if utf8:
+                p.ok("UTF8")
             assert p.cmd("USER " + name).startswith(b"+OK")
             answer = p.cmd("PASS " + password)
             if answer.startswith(b"+OK"):

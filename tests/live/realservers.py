@@ -8,8 +8,9 @@ from realserver import STLS, TLS, USER, Real
 
 
 class Ours(Real):
-    """bustiad of this tree, with the testbed's users; changes nothing"""
+    """bustiad of this tree, with the testbed's users; changes nothing for who says UTF8"""
     name = "ours"
+    MAY = {"one_octet": "it may be one with 8 bits, in what is a header then"}
 
     def __init__(self, pair):
         self.ca, cert, key = pair
