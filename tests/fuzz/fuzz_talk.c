@@ -61,6 +61,17 @@ static void compare(const struct talk *m, enum role from, enum role to)
         close(got.fd);
 }
 
+/* A client is told it: a word or a number. */
+static void show_term(uint32_t term)
+{
+    char text[TALK_TERM_TEXT];
+    memset(text, 'x', sizeof text);
+    talk_term(term, text);
+    size_t n = strnlen(text, sizeof text);
+    if (n == sizeof text || (strcmp(text, "NEVER") != 0 && (n == 0 || strspn(text, "0123456789") != n)))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct talk m;
@@ -76,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     talk_set_wide(pair_of, talk_key(m.id));
     if (talk_wide(pair_of) != talk_key(m.id))
         abort();
+    show_term(m.num[0]);
     char word[16] = "";
     memcpy(word, m.text[0].p, m.text[0].n < sizeof word ? m.text[0].n : sizeof word - 1);
     const char *said = talk_word(word); /* a line of the log is not broken by it */
