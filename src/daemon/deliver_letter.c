@@ -114,6 +114,8 @@ void deliver_answer(struct deliver_target *t, enum talk_type type, enum smtp_ver
     bool last = type == TALK_DELIVERED || (type == TALK_PREPARED && verdict != SMTP_OK);
     if (last) /* before the sender hears of it. What is behind SMTP_TEMP is to come again, too */
         metric_add(METRIC_DELIVERIES + (verdict > SMTP_TEMP ? SMTP_TEMP : verdict), 1);
+    if (last && t->letter->targets.count == 1) /* and before the door gives its room to another */
+        deliver_message_free(t->letter);
     say(t->letter->deliver, t->letter->id, type, t->number, verdict);
     if (last)
         deliver_target_end(t);

@@ -611,6 +611,32 @@ def test_deliveries_to_one_mailbox_share_fsyncs(bed, worker, tmp_path):
     assert 1 <= len(directories) < 20, directories
 
 
+@pytest.mark.root  # as above
+@pytest.mark.parametrize("prepared", [False, True])
+def test_the_message_is_let_go_before_its_last_answer(bed, worker, tmp_path, prepared):
+    """with that the door gives its memory to the next message, and waits for no FORGOTTEN"""
+    if not shutil.which("strace") or sanitized(bed):
+        pytest.skip("needs strace, and no sanitizer, which traces too")
+    out = str(tmp_path / "strace")
+    w = worker(words=("strace", "-f", "-e", "trace=munmap,sendmsg", "-o", out))
+    text = b"x" * 1234567 + b"\r\n"
+    for target, user in enumerate(("anna", "berta")):
+        w.admit(1, target, user)
+    w.message(1, text)
+    for target in range(2):
+        w.ask(1, target, now=not prepared)
+    assert sorted(w.hears() for _ in range(2)) == [("PREPARED" if prepared else "DELIVERED", 1, target, OK) for target in range(2)]
+    for target in range(2) if prepared else ():
+        w.say("COMMIT", 1, target)
+        assert w.hears() == ("DELIVERED", 1, target, OK)
+    w.close()
+    assert w.read() == w.read("berta") == [lf(TRACE + text)]
+    with open(out) as f:
+        calls = re.findall(r"(munmap|sendmsg)\((.*)", f.read())
+    (gone,) = [i for i, (call, what) in enumerate(calls) if call == "munmap" and ", %d)" % len(text) in what]
+    assert sum(call == "sendmsg" for call, _ in calls[gone:]) == 1, calls  # the last DELIVERED
+
+
 @pytest.mark.parametrize("call", ["write", "fsync", "close", "rename"])
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EDQUOT"])
 def test_a_disk_that_fails(worker, fault, call, error):
