@@ -111,7 +111,8 @@ def test_killed_in_a_log_in(bed, figure, role, port):
     start = time.monotonic()
     kill(bed, role, stopped)
     if role in ("auth", "mail"):
-        assert p.line().startswith(b"-ERR [SYS/TEMP]")
+        answer = p.line()
+        assert answer.startswith(b"-ERR [SYS/TEMP]") or role == "mail" and answer.startswith(b"+OK") and p.ok("NOOP")  # by another process
     elif role == "door":
         assert rest(p) == b""
     else:

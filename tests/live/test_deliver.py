@@ -690,6 +690,10 @@ def lmtp_twice(bed, break_it, name="t5"):
 
 
 def kill(bed, role):
+    end = time.monotonic() + 10
+    while role not in bed.roles():  # it may just be starting
+        assert time.monotonic() < end, role
+        time.sleep(0.01)
     pids = bed.roles()[role]
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
