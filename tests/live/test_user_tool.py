@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import tempfile
+import termios
 import time
 
 import pytest
@@ -213,6 +214,8 @@ def ask(place, words, answers):
             assert select.select([fd], [], [], max(0, end - time.monotonic()))[0], seen
             seen += os.read(fd, 4096)
         seen = seen.split(prompt, 1)[1]
+        while termios.tcgetattr(fd)[3] & termios.ECHO and time.monotonic() < end:  # what is typed before is thrown away
+            time.sleep(0.01)
         os.write(fd, answer)
     while True:
         try:
