@@ -323,6 +323,12 @@ void loop_timer_set(struct loop_timer *t, uint64_t ms)
         arm(t, now);
 }
 
+void loop_timer_start(struct loop_timer *t, uint64_t ms)
+{
+    if (t->due == 0)
+        loop_timer_set(t, ms);
+}
+
 void loop_timer_stop(struct loop_timer *t)
 {
     t->due = 0;

@@ -35,6 +35,7 @@ struct loop_timer;
 typedef void loop_timer_fn(void *arg);
 struct loop_timer *loop_timer_new(struct loop *l, loop_timer_fn *fn, void *arg);
 void loop_timer_set(struct loop_timer *t, uint64_t ms); /* from now; replaces what was set */
+void loop_timer_start(struct loop_timer *t, uint64_t ms); /* the same where none is set; what is set is not put off */
 void loop_timer_stop(struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t); /* NULL is allowed */
 

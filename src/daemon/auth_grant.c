@@ -291,7 +291,7 @@ void auth_worker_came(struct auth *a, const struct talk *t)
     }
     if (n)
         need_free(n);
-    auth_idle_look(a);
+    loop_timer_start(a->idle_timer, AUTH_IDLE_CHECK_MS);
 }
 
 static void need_denied(struct auth *a, struct auth_need *n, enum err_kind kind)
@@ -319,22 +319,12 @@ void auth_needs_end(struct auth *a)
     }
 }
 
-/* What is set is not put off: where sessions end all the time nobody would ever be looked at. */
-void auth_idle_look(struct auth *a)
-{
-    if (a->idle_armed)
-        return;
-    a->idle_armed = true;
-    loop_timer_set(a->idle_timer, AUTH_IDLE_CHECK_MS);
-}
-
 /* Who has had no session for mail_idle is sent home; one that was for a single session at once. */
 static void retire_idle(void *arg)
 {
     struct auth *a = arg;
     uint64_t now = clock_ms();
     bool more = false;
-    a->idle_armed = false;
     for (struct auth_worker *w = a->workers; w; w = w->next) {
         if (w->sessions || w->retiring)
             continue;
@@ -345,7 +335,7 @@ static void retire_idle(void *arg)
             more = true;
     }
     if (more)
-        auth_idle_look(a);
+        loop_timer_start(a->idle_timer, AUTH_IDLE_CHECK_MS);
 }
 
 void auth_grant_init(struct auth *a)

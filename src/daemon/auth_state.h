@@ -114,7 +114,6 @@ struct auth {
     struct auth_failure *failures;
     size_t n_failures, room_failures;
     struct loop_timer *failure_timer, *idle_timer, *ask_timer;
-    bool idle_armed;
     struct auth_remembered *remembered;
     unsigned char remember_key[32];
     struct users_terms terms; /* of all users together; as the doors know it */
@@ -186,7 +185,6 @@ void auth_place(struct auth *a, struct auth_session *s, const struct user *u); /
 void auth_worker_came(struct auth *a, const struct talk *t);
 void auth_worker_denied(struct auth *a, const struct talk *t);
 void auth_delay_back(struct auth *a, const struct auth_session *s);
-void auth_idle_look(struct auth *a); /* soon: some mail process may be idle */
 void auth_needs_end(struct auth *a); /* no mail process is started any more: whoever waits for one is answered */
 void auth_grant_init(struct auth *a);
 

@@ -124,7 +124,7 @@ void auth_release(struct auth *a, struct auth_session *s)
     if (--w->sessions > 0)
         return;
     w->idle_since = clock_ms();
-    auth_idle_look(a);
+    loop_timer_start(a->idle_timer, AUTH_IDLE_CHECK_MS);
 }
 
 void auth_end_if_done(struct auth *a)

@@ -27,15 +27,6 @@ static struct deliver_letter *find(const struct deliver *d, struct talk_id id)
     return l && l->id.door == id.door && l->id.n == id.n ? l : NULL;
 }
 
-/* What is set is not put off: where letters come all the time nothing would ever be swept. */
-static void sweep_soon(struct deliver *d)
-{
-    if (d->sweep_armed)
-        return;
-    d->sweep_armed = true;
-    loop_timer_set(d->sweep, SWEEP_MS);
-}
-
 struct deliver_letter *deliver_letter_of(struct deliver *d, struct talk_id id)
 {
     struct deliver_letter *l = find(d, id);
@@ -49,7 +40,7 @@ struct deliver_letter *deliver_letter_of(struct deliver *d, struct talk_id id)
     *l = (struct deliver_letter){.deliver = d, .id = id, .until = clock_ms() + EARLY_MS};
     map_put(&d->letters, talk_key(id), l);
     d->live++;
-    sweep_soon(d);
+    loop_timer_start(d->sweep, SWEEP_MS);
     return l;
 }
 
@@ -274,7 +265,7 @@ static void bury(struct deliver *d, struct talk_id id)
     else
         d->first_dead = dead;
     d->last_dead = dead;
-    sweep_soon(d);
+    loop_timer_start(d->sweep, SWEEP_MS);
 }
 
 static void sweep_dead(struct deliver *d, uint64_t now)
@@ -362,10 +353,9 @@ static void refuse_early(struct deliver *d, uint64_t now)
 void deliver_sweep(struct deliver *d)
 {
     uint64_t now = clock_ms();
-    d->sweep_armed = false;
     refuse_early(d, now);
     forget_all(d, lost, now);
     sweep_dead(d, now);
     if (d->letters.count || d->dead.count)
-        sweep_soon(d);
+        loop_timer_start(d->sweep, SWEEP_MS);
 }

@@ -111,7 +111,6 @@ struct deliver {
     unsigned targets, early, messages; /* all there are; of TARGET_EARLY; letters with a text */
     struct limit crowded;
     struct loop_timer *sweep, *idle;
-    bool sweep_armed;
     uint64_t idle_since; /* ms, while live = 0 */
     bool stopping;       /* ends with its last letter */
 };

@@ -21,15 +21,6 @@ enum { EXPECT_MS = 30000, EARLY_MS = 5000, SWEEP_MS = 1000, TAKEOVER_MS = 50, SE
 
 /* ---- whom to expect, and who comes: the two words meet here */
 
-/* What is set is not put off: where somebody comes all the time nothing would ever be swept. */
-static void sweep_soon(struct mail *m)
-{
-    if (m->sweep_armed)
-        return;
-    m->sweep_armed = true;
-    loop_timer_set(m->sweep, SWEEP_MS);
-}
-
 static void refuse(struct mail *m, struct talk_id id, enum err_kind kind)
 {
     struct mail_door *d = mail_door_of(m, id.door);
@@ -87,7 +78,7 @@ static void expect(struct mail *m, const struct talk *t)
     map_put(&m->expected, talk_key(e->id), e);
     struct mail_early *early = map_get(&m->early, talk_key(e->id));
     if (!early)
-        sweep_soon(m);
+        loop_timer_start(m->sweep, SWEEP_MS);
     else if (early->fd >= 0)
         meet(m, e, early);
     else { /* he was turned away */
@@ -112,7 +103,7 @@ static void turn_away(struct mail *m, const struct talk *t, enum err_kind kind)
     struct mail_early *early = mem_alloc(sizeof *early);
     *early = (struct mail_early){.id = t->id, .fd = -1, .until = clock_ms() + EARLY_MS};
     map_put(&m->early, talk_key(early->id), early);
-    sweep_soon(m);
+    loop_timer_start(m->sweep, SWEEP_MS);
 }
 
 static void take(struct mail *m, const struct talk *t)
@@ -139,7 +130,7 @@ static void take(struct mail *m, const struct talk *t)
         return;
     }
     map_put(&m->early, talk_key(early->id), early);
-    sweep_soon(m);
+    loop_timer_start(m->sweep, SWEEP_MS);
 }
 
 static void forget_early(struct mail *m, struct mail_early *e)
@@ -158,7 +149,6 @@ static void sweep(void *arg)
     struct mail_expected *e;
     struct mail_early *early;
     size_t at;
-    m->sweep_armed = false;
     do {
         at = 0;
         while ((e = map_next(&m->expected, &at)) && e->until > now && mail_door_of(m, e->id.door))
@@ -174,7 +164,7 @@ static void sweep(void *arg)
             forget_early(m, early);
     } while (early);
     if (m->expected.count || m->early.count)
-        sweep_soon(m);
+        loop_timer_start(m->sweep, SWEEP_MS);
 }
 
 /* ---- auth */

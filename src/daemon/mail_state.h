@@ -51,7 +51,6 @@ struct mail {
     struct map expected, early, sessions; /* talk_key(id) → … */
     struct budget budget;
     struct loop_timer *sweep;
-    bool sweep_armed;
     struct limit crowded;
     bool stopping; /* takes nothing new; ends with its last session */
 };

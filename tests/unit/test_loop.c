@@ -95,6 +95,24 @@ static void timers_in_order(void **state)
     loop_timer_free(NULL);
 }
 
+static void a_timer_that_runs_is_not_put_off(void **state)
+{
+    struct loop_timer *t = loop_timer_new(loop, note_arg, "t");
+    loop_timer_start(t, 40);
+    loop_timer_start(t, 100000);
+    run_for(80);
+    assert_string_equal(notes, "t");
+    loop_timer_start(t, 10); /* it has run: it can be set again, */
+    run_for(40);
+    assert_string_equal(notes, "tt");
+    loop_timer_start(t, 100000);
+    loop_timer_stop(t);
+    loop_timer_start(t, 10); /* and when it was stopped */
+    run_for(40);
+    assert_string_equal(notes, "ttt");
+    loop_timer_free(t);
+}
+
 static void timers_move_and_stop(void **state)
 {
     struct loop_timer *later = loop_timer_new(loop, note_arg, "l"), *sooner = loop_timer_new(loop, note_arg, "s");
@@ -770,6 +788,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(timers_in_order),
+        TEST(a_timer_that_runs_is_not_put_off),
         TEST(timers_move_and_stop),
         TEST(due_timers_can_be_taken_back),
         TEST(timer_frees_itself),
