@@ -137,15 +137,13 @@ static int count_app(void *arg, const struct app_password *p)
 static int print_login(struct user_job *job, const char *name, struct err *err)
 {
     struct listing l = {0};
-    struct login one = {.user = (char *)(uintptr_t)name};
     char when[USER_WHEN];
-    int ret = users_login_each(job->db, keep_login, &l, err);
-    for (size_t i = 0; ret == 0 && i < l.n; i++)
-        if (strcmp(l.logins[i].user, name) == 0)
-            one = l.logins[i];
-    if (ret == 0)
-        printf("last      %s%s%s\n", user_when(one.time, when), one.time ? " UTC from " : "",
-               one.time ? log_escape(span_of(one.address)) : "");
+    int ret = users_login_find(job->db, span_of(name), keep_login, &l, err);
+    if (ret == 0) {
+        const struct login *one = login_of(&l, name);
+        printf("last      %s%s%s\n", user_when(one->time, when), one->time ? " UTC from " : "",
+               one->time ? log_escape(span_of(one->address)) : "");
+    }
     unsigned n = 0;
     if (ret == 0)
         ret = app_password_each(job->db, span_of(name), count_app, &n, err);

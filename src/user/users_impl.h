@@ -23,6 +23,7 @@ enum users_statement {
     LOGIN_NOTE,
     LOGIN_NOTE_APP,
     LOGIN_EACH,
+    LOGIN_FIND,
     USERS_VERSION,
     USERS_READ_BEGIN,
     USERS_READ_END,

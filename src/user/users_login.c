@@ -39,16 +39,27 @@ int users_login_note(struct users *db, const struct users_login *list, size_t n,
     return -1;
 }
 
-int users_login_each(struct users *db, int (*fn)(void *arg, const char *user, int64_t time, const char *address), void *arg,
-                     struct err *err)
+static int rows(struct users *db, sqlite3_stmt *s, users_login_fn *fn, void *arg, struct err *err)
 {
     int rc, stop = 0;
-    sqlite3_stmt *s = users_prepared(db, LOGIN_EACH, "SELECT person, time, address FROM login ORDER BY person", err);
-    if (!s)
-        return -1;
     while (!stop && (rc = sqlite3_step(s)) == SQLITE_ROW)
         stop = fn(arg, (const char *)sqlite3_column_text(s, 0), sqlite3_column_int64(s, 1), (const char *)sqlite3_column_text(s, 2));
     int ret = stop || rc == SQLITE_DONE ? 0 : users_trouble(db, err);
     users_done(s);
     return ret;
+}
+
+int users_login_each(struct users *db, users_login_fn *fn, void *arg, struct err *err)
+{
+    sqlite3_stmt *s = users_prepared(db, LOGIN_EACH, "SELECT person, time, address FROM login ORDER BY person", err);
+    return s ? rows(db, s, fn, arg, err) : -1;
+}
+
+int users_login_find(struct users *db, struct span user, users_login_fn *fn, void *arg, struct err *err)
+{
+    sqlite3_stmt *s = users_prepared(db, LOGIN_FIND, "SELECT person, time, address FROM login WHERE person = ?1", err);
+    if (!s)
+        return -1;
+    users_bind(s, 1, user);
+    return rows(db, s, fn, arg, err);
 }

@@ -12,8 +12,10 @@ struct users_login {
 
 /* All as one change. Who, or what, is gone meanwhile is passed over. */
 int users_login_note(struct users *db, const struct users_login *list, size_t n, struct err *err);
-/* In order of name, until fn returns non-zero; fn must not use the handle. */
-int users_login_each(struct users *db, int (*fn)(void *arg, const char *user, int64_t time, const char *address), void *arg,
-                     struct err *err);
+typedef int users_login_fn(void *arg, const char *user, int64_t time, const char *address); /* must not use the handle */
+/* In order of name, until fn returns non-zero. */
+int users_login_each(struct users *db, users_login_fn *fn, void *arg, struct err *err);
+/* Once, if he has ever logged in. */
+int users_login_find(struct users *db, struct span user, users_login_fn *fn, void *arg, struct err *err);
 
 #endif
