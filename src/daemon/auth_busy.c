@@ -15,7 +15,6 @@ enum { WAITING_MOST = 8 }; /* for one maildrop; one more is refused at once */
 /* A maildrop that somebody has, or waits for. */
 struct auth_box {
     uint64_t key;
-    char *where;
     struct auth_session *sessions; /* in the order in which they came; by `beside` */
     unsigned waiting;
 };
@@ -34,7 +33,7 @@ static void join(struct auth *a, struct auth_session *s, struct span where)
     struct auth_box *b = map_get(&a->boxes, key);
     if (!b) {
         b = mem_alloc(sizeof *b);
-        *b = (struct auth_box){.key = key, .where = mem_copy(where.p, where.n)};
+        *b = (struct auth_box){.key = key};
         map_put(&a->boxes, key, b);
     }
     struct auth_session **at = &b->sessions;
@@ -59,7 +58,6 @@ static void leave(struct auth *a, struct auth_session *s)
     if (b->sessions)
         return;
     map_take(&a->boxes, b->key);
-    mem_free(b->where);
     mem_free(b);
 }
 

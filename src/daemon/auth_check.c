@@ -9,7 +9,6 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/metric.h"
-#include "daemon/limit_address.h"
 #include "user/app_password.h"
 #include "user/secret.h"
 #include "wire/pop3_server.h"
@@ -260,9 +259,7 @@ static bool is_longer(const struct crowd_member *m, uint64_t key, size_t line, v
 
 static bool make_way(struct auth *a, const struct auth_session *s)
 {
-    uint64_t key = 0;
-    (void)limit_address(s->address, &key);
-    size_t own = crowd_line(&a->exchanges, key);
+    size_t own = crowd_line(&a->exchanges, auth_line_of(s));
     struct crowd_member *m = crowd_pick(&a->exchanges, is_longer, &own);
     if (!m)
         return false;

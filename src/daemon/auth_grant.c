@@ -138,8 +138,7 @@ void auth_delay_back(struct auth *a, const struct auth_session *s)
 
 void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
 {
-    if (s->sasl)
-        sasl_end(auth_exchange_leave(a, s));
+    sasl_end(auth_exchange_leave(a, s));
     if (!s->user)
         s->user = mem_copy_text(u->name);
     s->term = auth_term(user_expire(u, a->start.conf.expire));

@@ -4,8 +4,6 @@
  * and some of them everybody's. When as many wait as may (password_waiting), the last of the longest line is put off. */
 #include "daemon/auth_state.h"
 
-#include "daemon/limit_address.h"
-
 enum { TURNS = 8 };
 
 /* Whose turn it is, if he is there; else that of the first who is. */
@@ -76,8 +74,7 @@ static bool make_room(struct auth *a, enum auth_line line, uint64_t key)
 
 bool auth_queue_add(struct auth *a, struct auth_queued *q, const struct auth_session *s)
 {
-    q->key = 0;
-    (void)limit_address(s->address, &q->key);
+    q->key = auth_line_of(s);
     q->session = s;
     enum auth_line line = auth_limit_line(a, s);
     if (a->checking >= a->start.conf.password_threads && !make_room(a, line, q->key)) {

@@ -64,8 +64,7 @@ void auth_refuse_slowly(struct auth *a, struct auth_session *s, enum err_kind ki
         a->failures = mem_resize(a->failures, a->room_failures * sizeof *a->failures);
     }
     a->failures[a->n_failures++] = (struct auth_failure){s->id, due, kind};
-    if (s->sasl)
-        sasl_end(auth_exchange_leave(a, s));
+    sasl_end(auth_exchange_leave(a, s));
     s->step = AUTH_FAILED;
     if (kind == ERR_AUTH)
         log_info("refused", "user=%s addr=%s", log_quote_text(s->user ? s->user : ""), talk_word(s->address));

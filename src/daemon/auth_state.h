@@ -144,8 +144,9 @@ void auth_seen_end(struct auth *a); /* writes what is left; may wait */
 struct auth_session *auth_find(const struct auth *a, struct talk_id id);
 struct auth_session *auth_add(struct auth *a, struct talk_id id); /* one that exists is dropped first */
 void auth_drop(struct auth *a, struct auth_session *s);
+uint64_t auth_line_of(const struct auth_session *s); /* its address, as crowd.h has it; all that have none are one */
 void auth_exchange_join(struct auth *a, struct auth_session *s);
-struct sasl_session *auth_exchange_leave(struct auth *a, struct auth_session *s); /* s->sasl, which is the caller's then */
+struct sasl_session *auth_exchange_leave(struct auth *a, struct auth_session *s); /* s->sasl, which is the caller's then; NULL: there is none */
 void auth_say(struct auth *a, const struct talk *t); /* to the door t->id names, if it lives */
 /* The database, opened again if it was broken; NULL with err. */
 struct users *auth_users(struct auth *a, struct err *err);

@@ -15,12 +15,17 @@ struct auth_session *auth_find(const struct auth *a, struct talk_id id)
     return s && s->id.door == id.door && s->id.n == id.n ? s : NULL;
 }
 
-void auth_exchange_join(struct auth *a, struct auth_session *s)
+uint64_t auth_line_of(const struct auth_session *s)
 {
     uint64_t key = 0;
     (void)limit_address(s->address, &key);
+    return key;
+}
+
+void auth_exchange_join(struct auth *a, struct auth_session *s)
+{
     s->exchange.owner = s;
-    crowd_join(&a->exchanges, key, &s->exchange);
+    crowd_join(&a->exchanges, auth_line_of(s), &s->exchange);
 }
 
 struct sasl_session *auth_exchange_leave(struct auth *a, struct auth_session *s)
@@ -39,8 +44,7 @@ void auth_drop(struct auth *a, struct auth_session *s)
     auth_busy_drop(a, s);
     if (s->abandoned)
         *s->abandoned = true;
-    if (s->sasl)
-        sasl_end(auth_exchange_leave(a, s));
+    sasl_end(auth_exchange_leave(a, s));
     if (s->worker)
         auth_release(a, s);
     if (s->step == AUTH_SASL) /* an exchange that was left has shown nothing */
