@@ -17,6 +17,9 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
+#include "fault.h"
+
 void place_make(struct place *p)
 {
     const char *tmp = getenv("TMPDIR");
@@ -49,6 +52,22 @@ void place_free(struct place *p)
 {
     close(p->root.fd);
     assert_int_equal(nftw(p->top, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+int place_set_up(void **state)
+{
+    struct place *p = mem_alloc(sizeof *p);
+    place_maildir(p);
+    *state = p;
+    return 0;
+}
+
+int place_tear_down(void **state)
+{
+    fault_rules("");
+    place_free(*state);
+    mem_free(*state);
+    return 0;
 }
 
 void place_path(const struct place *p, const char *name, char out[PLACE_PATH])

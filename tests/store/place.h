@@ -18,6 +18,10 @@ void place_make(struct place *p);    /* an empty root below $TMPDIR */
 void place_maildir(struct place *p); /* the same, with the maildrop and new/, cur/, tmp/ in it */
 void place_free(struct place *p);    /* with all that is in it */
 
+/* For cmocka: a Maildir as the state of a test; after it no call fails any more. */
+int place_set_up(void **state);
+int place_tear_down(void **state);
+
 /* All names are relative to the maildrop: "cur/1.a:2,S". */
 void place_path(const struct place *p, const char *name, char out[PLACE_PATH]);
 void place_write(const struct place *p, const char *name, struct span text);

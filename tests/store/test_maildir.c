@@ -19,21 +19,6 @@
 #include "place.h"
 #include "store/maildir.h"
 
-static int set_up(void **state)
-{
-    struct place *p = mem_alloc(sizeof *p);
-    place_maildir(p);
-    *state = p;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    place_free(*state);
-    mem_free(*state);
-    return 0;
-}
-
 static struct store *open_list(const struct place *p, struct drop *drop)
 {
     return place_open_list(p, &store_maildir, drop);
@@ -485,7 +470,7 @@ static void test_many_messages(void **state)
     shut(s, &drop);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, place_set_up, place_tear_down)
 
 int main(void)
 {

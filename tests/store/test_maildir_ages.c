@@ -21,22 +21,6 @@
 
 enum { DAY = 86400 };
 
-static int set_up(void **state)
-{
-    struct place *p = mem_alloc(sizeof *p);
-    place_maildir(p);
-    *state = p;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fault_rules("");
-    place_free(*state);
-    mem_free(*state);
-    return 0;
-}
-
 static int64_t now(void)
 {
     return clock_wall().tv_sec + 1;
@@ -314,7 +298,7 @@ static void test_the_record_does_not_fill_a_folder(void **state)
     s->ops->close(s);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, place_set_up, place_tear_down)
 
 int main(void)
 {

@@ -22,22 +22,6 @@
 #include "store/maildir_open.h"
 #include "store/maildir_kept.h"
 
-static int set_up(void **state)
-{
-    struct place *p = mem_alloc(sizeof *p);
-    place_maildir(p);
-    *state = p;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fault_rules("");
-    place_free(*state);
-    mem_free(*state);
-    return 0;
-}
-
 /* As long as several pieces, in lines that are told apart; ends in a line END. */
 enum { LINES = 4000 };
 
@@ -479,7 +463,7 @@ static void test_update_killed_at_each_call(void **state)
     assert_true(n > 20);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, place_set_up, place_tear_down)
 
 int main(void)
 {

@@ -16,22 +16,13 @@ enum { FILES = 10 };
 
 static int set_up(void **state)
 {
-    struct place *p = mem_alloc(sizeof *p);
-    place_maildir(p);
+    place_set_up(state);
+    struct place *p = *state;
     for (unsigned i = 0; i < FILES; i++) {
         char name[32];
         snprintf(name, sizeof name, i % 2 ? "new/%u.a" : "cur/%u.a:2,S", 1000 + i);
         place_text(p, name, "text\n");
     }
-    *state = p;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fault_rules("");
-    place_free(*state);
-    mem_free(*state);
     return 0;
 }
 
@@ -277,7 +268,7 @@ static void test_open_fails(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, place_tear_down)
 
 int main(void)
 {

@@ -24,21 +24,6 @@
 
 enum { NOBODY = 65534 };
 
-static int set_up(void **state)
-{
-    struct place *p = mem_alloc(sizeof *p);
-    place_maildir(p);
-    *state = p;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    place_free(*state);
-    mem_free(*state);
-    return 0;
-}
-
 static enum err_kind try_open(const struct place *p, const char *drop, char text[ERR_TEXT])
 {
     struct store *s = NULL;
@@ -443,7 +428,7 @@ static void test_behind_walls(void **state)
     assert_int_equal(place_count(p, "new"), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, place_set_up, place_tear_down)
 
 int main(void)
 {

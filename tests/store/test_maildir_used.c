@@ -22,22 +22,6 @@
 #include "store/maildir_open.h"
 #include "store/maildir_used.h"
 
-static int set_up(void **state)
-{
-    struct place *p = mem_alloc(sizeof *p);
-    place_maildir(p);
-    *state = p;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fault_rules("");
-    place_free(*state);
-    mem_free(*state);
-    return 0;
-}
-
 static struct store *open_to_deliver(const struct place *p)
 {
     return place_open_to_deliver(p, &store_maildir);
@@ -374,7 +358,7 @@ static void test_record_beside_each_other(void **state)
     assert_int_equal(place_count(p, "tmp"), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, place_set_up, place_tear_down)
 
 int main(void)
 {
