@@ -11,24 +11,11 @@
 #include <unistd.h>
 
 #include "base/beneath.h"
+#include "base/whole.h"
 
 static int trouble(const char *path, struct err *err)
 {
     return err_set(err, ERR_TEMP, "quarantine %.150s: %s", path, strerror(errno));
-}
-
-static bool write_all(int to, const char *p, size_t n)
-{
-    while (n) {
-        ssize_t took = write(to, p, n);
-        if (took < 0 && errno == EINTR)
-            continue;
-        if (took <= 0)
-            return false;
-        p += took;
-        n -= (size_t)took;
-    }
-    return true;
 }
 
 static bool copy_all(int from, int to)
@@ -38,7 +25,7 @@ static bool copy_all(int from, int to)
     for (ssize_t n; (n = pread(from, piece, sizeof piece, at)) != 0; at += n) {
         if (n < 0 && errno == EINTR)
             n = 0;
-        else if (n < 0 || !write_all(to, piece, (size_t)n))
+        else if (n < 0 || whole_write(to, piece, (size_t)n) < 0)
             return false;
     }
     return true;
@@ -52,7 +39,7 @@ static int put_file(int dir, const char *name, int fd, const char *text)
     int to = beneath_open(dir, fresh, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (to < 0)
         return -1;
-    bool well = (text ? write_all(to, text, strlen(text)) : copy_all(fd, to)) && fsync(to) == 0;
+    bool well = (text ? whole_write(to, text, strlen(text)) == 0 : copy_all(fd, to)) && fsync(to) == 0;
     int why = errno;
     close(to);
     if (well && renameat(dir, fresh, dir, name) == 0)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/whole.h"
 #include "reader/apart_walls.h"
 
 enum { DONE = APART_KINDS, FILES = 32, MESSAGE_FD = 3, GO_FD = 4, OUT_FD = 5, FIRST_FREE_FD = 6 };
@@ -24,43 +25,12 @@ struct apart {
     int go, in; /* pipes: the word to begin; what it says */
 };
 
-static bool write_all(int fd, const void *p, size_t n)
-{
-    const char *at = p;
-    while (n) {
-        ssize_t put = write(fd, at, n);
-        if (put < 0 && errno != EINTR)
-            return false;
-        if (put > 0) {
-            at += put;
-            n -= (size_t)put;
-        }
-    }
-    return true;
-}
-
-/* false: the end, or trouble. */
-static bool read_all(int fd, void *p, size_t n)
-{
-    char *at = p;
-    while (n) {
-        ssize_t got = read(fd, at, n);
-        if (got == 0 || (got < 0 && errno != EINTR))
-            return false;
-        if (got > 0) {
-            at += got;
-            n -= (size_t)got;
-        }
-    }
-    return true;
-}
-
 /* ---- in the process apart */
 
 static void say(struct apart_out *o, unsigned kind, struct span what)
 {
     struct head h = {kind, (uint32_t)what.n};
-    o->broken = o->broken || !write_all(o->fd, &h, sizeof h) || !write_all(o->fd, what.p, what.n);
+    o->broken = o->broken || whole_write(o->fd, &h, sizeof h) < 0 || whole_write(o->fd, what.p, what.n) < 0;
 }
 
 /* Small words of text become one. */
@@ -153,7 +123,7 @@ static int work_apart(apart_work *work, const void *arg)
     char go;
     o->fd = OUT_FD;
     int status = 0;
-    if (read_all(GO_FD, &go, 1)) { /* else nobody needs it */
+    if (whole_read(GO_FD, &go, 1) == 0) { /* else nobody needs it */
         lseek(MESSAGE_FD, 0, SEEK_SET);
         if (work(MESSAGE_FD, o, arg, &err) < 0)
             apart_say(o, APART_FAIL, span_of(err.text));
@@ -206,12 +176,12 @@ static int take_words(struct apart *a, char *piece, apart_take *take, void *arg,
 {
     struct head h;
     bool failed = false;
-    while (read_all(a->in, &h, sizeof h)) {
+    while (whole_read(a->in, &h, sizeof h) == 0) {
         if (h.kind == DONE) {
             *done = true;
             return failed ? -1 : 0;
         }
-        if (h.kind > DONE || h.n > APART_PIECE || !read_all(a->in, piece, h.n))
+        if (h.kind > DONE || h.n > APART_PIECE || whole_read(a->in, piece, h.n) < 0)
             return 0;
         struct span what = {piece, h.n};
         if (h.kind == APART_FAIL) {
@@ -238,7 +208,7 @@ int apart_run(struct apart *a, apart_take *take, void *arg, struct err *err)
     bool done = false;
     int status = 0;
     char *piece = mem_alloc(APART_PIECE);
-    (void)write_all(a->go, "g", 1);
+    (void)whole_write(a->go, "g", 1);
     int result = take_words(a, piece, take, arg, &done, err);
     mem_free(piece);
     close(a->in); /* if it still speaks it ends by that */

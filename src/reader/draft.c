@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/whole.h"
 #include "reader/names.h"
 
 static char *folder_of(const char *state_folder)
@@ -89,17 +90,6 @@ bool draft_adopt(struct draft *d, const char *state_folder, const char *path)
     return true;
 }
 
-static int write_all(int fd, struct span text)
-{
-    while (text.n) {
-        ssize_t put = write(fd, text.p, text.n);
-        if (put < 0 && errno != EINTR)
-            return -1;
-        text = span_from(text, put > 0 ? (size_t)put : 0);
-    }
-    return fsync(fd);
-}
-
 /* Through another file, so that one of them is always whole. */
 int draft_fill(struct draft *d, struct span text, struct err *err)
 {
@@ -107,7 +97,7 @@ int draft_fill(struct draft *d, struct span text, struct err *err)
     int fd = name_create(d->folder, d->name, other, err);
     if (fd < 0)
         return -1;
-    bool failed = write_all(fd, text) < 0;
+    bool failed = whole_write(fd, text.p, text.n) < 0 || fsync(fd) < 0;
     failed = close(fd) < 0 || failed;
     failed = failed || renameat(d->folder, other, d->folder, d->name) < 0 || fsync(d->folder) < 0;
     if (!failed)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/whole.h"
 #include "store/maildir_first.h"
 #include "store/maildir_open.h"
 #include "store/maildir_uid.h"
@@ -16,34 +17,6 @@
 enum { FIRST_MAX = 256 * 1024 * 1024 }; /* octets of a record: two million messages */
 
 /* ---- the file */
-
-static ssize_t read_all(int fd, char *p, size_t n)
-{
-    size_t have = 0;
-    while (have < n) {
-        ssize_t got = read(fd, p + have, n - have);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got < 0 ? -1 : (ssize_t)have;
-        have += (size_t)got;
-    }
-    return (ssize_t)have;
-}
-
-static int write_all(int fd, const char *p, size_t n)
-{
-    while (n) {
-        ssize_t wrote = write(fd, p, n);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote < 0)
-            return -1;
-        p += wrote;
-        n -= (size_t)wrote;
-    }
-    return 0;
-}
 
 /* Only what we have written ourselves is believed: whoever else could put a file here must not shorten a life. */
 static bool ours(const struct stat *st)
@@ -63,7 +36,7 @@ static char *load(const struct maildir_box *m, size_t *n)
     if (fstat(fd, &st) == 0 && ours(&st)) {
         *n = (size_t)st.st_size;
         text = mem_alloc(*n);
-        if (read_all(fd, text, *n) != (ssize_t)*n) {
+        if (whole_read(fd, text, *n) < 0) {
             mem_free(text);
             text = NULL;
         }
@@ -79,7 +52,7 @@ static int make_file(const struct maildir_box *m, const char *text, size_t n)
     int fd = maildir_create(m->tmp, MAILDIR_FIRST);
     if (fd < 0)
         return -1;
-    int failed = write_all(fd, text, n) < 0 || fsync(fd) < 0 ? errno : 0;
+    int failed = whole_write(fd, text, n) < 0 || fsync(fd) < 0 ? errno : 0;
     if (close(fd) < 0 && !failed)
         failed = errno;
     if (!failed && renameat2(m->tmp, MAILDIR_FIRST, m->dir, MAILDIR_FIRST, 0) == 0)

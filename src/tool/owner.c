@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/whole.h"
 #include "post/ids.h"
 #include "store/open.h"
 
@@ -38,20 +39,6 @@ static void be_owner(const struct owner_asking *q, size_t first, size_t end, str
 }
 
 /* ---- the parent */
-
-static int receive(int from, char *row, size_t size)
-{
-    size_t have = 0;
-    while (have < size) {
-        ssize_t got = read(from, row + have, size - have);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return -1;
-        have += (size_t)got;
-    }
-    return 0;
-}
 
 static pid_t start(const struct owner_asking *q, size_t first, size_t end, int *from, struct err *err)
 {
@@ -88,7 +75,7 @@ static void ask_owner(const struct owner_asking *q, size_t first, size_t end)
     for (size_t i = first; i < end; i++) {
         bool last = false;
         while (pid > 0 && !last) {
-            if (receive(from, row, q->row) < 0) {
+            if (whole_read(from, row, q->row) < 0) {
                 err_set(&err, ERR_TEMP, "the process that looks into it has ended");
                 break;
             }
