@@ -1,6 +1,8 @@
 /* drop: see the header. Stores fill it, pop3_server reads and marks it. */
 #include "base/drop.h"
 
+#include <assert.h>
+
 void drop_init(struct drop *d)
 {
     *d = (struct drop){0};
@@ -14,20 +16,43 @@ void drop_fini(struct drop *d)
     drop_init(d);
 }
 
+bool drop_loaded(const struct drop *d)
+{
+    return d->messages || d->count == 0;
+}
+
+void drop_tell(struct drop *d, unsigned count, uint64_t octets, bool eight_bit)
+{
+    assert(!d->messages);
+    d->count = count;
+    d->octets = octets;
+    d->eight_bit = eight_bit;
+}
+
+void drop_load(struct drop *d)
+{
+    assert(!d->messages);
+    d->room = d->count;
+    d->messages = d->room ? mem_resize(NULL, d->room * sizeof *d->messages) : NULL;
+    d->count = 0;
+    d->octets = 0;
+}
+
 unsigned drop_add(struct drop *d, uint64_t octets, struct span uid)
 {
     if (d->count == d->room) {
         d->room = d->room ? d->room * 2 : 32;
         d->messages = mem_resize(d->messages, d->room * sizeof *d->messages);
     }
-    d->messages[d->count] = (struct drop_message){.octets = octets, .uid = arena_copy(&d->arena, uid.p, uid.n)};
+    d->messages[d->count] = (struct drop_message){
+        .octets = octets, .uid = arena_copy(&d->arena, uid.p, uid.n), .uid_n = (unsigned char)uid.n};
     d->octets += octets;
     return d->count++;
 }
 
 bool drop_has(const struct drop *d, unsigned msg)
 {
-    return msg < d->count && !d->messages[msg].deleted;
+    return msg < d->count && !(d->messages && d->messages[msg].deleted);
 }
 
 void drop_resize(struct drop *d, unsigned msg, uint64_t octets)
@@ -40,6 +65,7 @@ void drop_resize(struct drop *d, unsigned msg, uint64_t octets)
 
 bool drop_mark(struct drop *d, unsigned msg)
 {
+    assert(drop_loaded(d));
     if (!drop_has(d, msg))
         return false;
     d->messages[msg].deleted = true;

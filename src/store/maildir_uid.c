@@ -47,6 +47,7 @@ void maildir_number(const struct maildir_table *t, struct drop *drop)
             *slot = i + 1;
         unsigned msg = drop_add(drop, e->octets, span_of(uid));
         drop->messages[msg].eight_bit = e->eight_bit;
+        drop->eight_bit = drop->eight_bit || e->eight_bit;
     }
     mem_free(given.slots);
 }

@@ -97,6 +97,7 @@ static int memory_list(struct store *s, struct drop *drop, struct err *err)
         memory_uid(msg, uid);
         unsigned added = drop_add(drop, store_count_octets(&count), span_of(uid));
         drop->messages[added].eight_bit = store_count_eight_bit(&count);
+        drop->eight_bit = drop->eight_bit || drop->messages[added].eight_bit;
         m->listed[m->count++] = i;
     }
     memory_unlock();

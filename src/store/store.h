@@ -17,6 +17,8 @@ enum store_mode {
     STORE_PRESENT    /* as STORE_EXCLUSIVE, but opening it makes nothing: ERR_GONE where there is no maildrop */
 };
 
+enum store_text { STORE_LIST, STORE_UIDL }; /* listings that a back-end may keep as text */
+
 struct store {
     const struct store_ops *ops;
 };
@@ -75,8 +77,22 @@ struct store_ops {
     int (*open)(struct store **s, const struct store_root *root, const char *path, enum store_mode mode,
                 struct err *err);
 
-    /* Fills an empty drop: numbers, octets in wire form, uids. What is strange is logged and passed over. */
+    /* Fills an empty drop: numbers, octets in wire form, uids. What is strange is logged and passed over. A back-end that
+     * has `load` may only tell how many messages there are, and of how many octets (drop_tell). */
     int (*list)(struct store *s, struct drop *drop, struct err *err);
+
+    /* Fills a drop that list has left not loaded: the same numbers, count and octets as list has told. -1: it cannot, and the
+     * session must end. NULL where list always fills it. */
+    int (*load)(struct store *s, struct drop *drop, struct err *err);
+
+    /* Octets of a whole listing from `at` on, as it stands on the wire ("1 120\r\n2 200\r\n…", neither status line nor final
+     * dot), of what list has told, whatever was marked since. 0: its end. -1: it is not to be had. NULL where none is kept. */
+    long (*text)(struct store *s, enum store_text which, uint64_t at, char *p, size_t n, struct err *err);
+
+    /* Writes down what was found out by list and after it (sizes, `downgraded`), so that it is cheap next time. The drop may
+     * be not loaded: then there is nothing new but what list itself has found. Nobody's session is harmed by a failure,
+     * which the back-end logs. NULL where nothing is kept. */
+    int (*keep)(struct store *s, const struct drop *drop, struct err *err);
 
     /* Opens message `msg` of the drop that list filled. ERR_GONE: not there any more; ERR_TEMP: cannot be read
      * now, or is not what was listed. On success b->close must be called. */

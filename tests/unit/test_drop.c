@@ -47,6 +47,35 @@ static void marks_change_the_totals(void **state)
     drop_fini(&d);
 }
 
+static void told_and_then_loaded(void **state)
+{
+    struct drop d;
+    drop_init(&d);
+    assert_true(drop_loaded(&d)); /* nothing is all there is of it */
+    drop_tell(&d, 2, 130, true);
+    assert_false(drop_loaded(&d));
+    assert_true(drop_has(&d, 1));
+    assert_false(drop_has(&d, 2));
+    drop_reset(&d); /* nothing is marked in it */
+    assert_int_equal(d.octets, 130);
+
+    drop_load(&d);
+    assert_true(drop_loaded(&d));
+    assert_int_equal(d.room, 2);
+    assert_int_equal(drop_add(&d, 100, span_of("a")), 0);
+    assert_int_equal(drop_add(&d, 30, span_of("bcd")), 1);
+    assert_int_equal(d.count, 2);
+    assert_int_equal(d.octets, 130);
+    assert_true(d.eight_bit);
+    assert_int_equal(d.messages[1].uid_n, 3);
+    assert_int_equal(d.messages[1].downgraded, 0);
+    assert_true(drop_mark(&d, 0));
+    drop_fini(&d);
+    drop_tell(&d, 0, 0, false);
+    assert_true(drop_loaded(&d));
+    drop_fini(&d);
+}
+
 static void another_size(void **state)
 {
     struct drop d;
@@ -91,7 +120,8 @@ static void many_messages(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(marks_change_the_totals), cmocka_unit_test(another_size),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(marks_change_the_totals), cmocka_unit_test(told_and_then_loaded),
+                                       cmocka_unit_test(another_size),
                                        cmocka_unit_test(many_messages)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
