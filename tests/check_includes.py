@@ -20,6 +20,7 @@ FLOORS = {"base": 0, "wire": 1, "store": 1, "user": 1, "net": 1, "check": 2, "cl
 LIBRARIES = [
     ("openssl/", ("net/tls",)),
     ("nettle/", ("base/digest",)),
+    ("xxhash.h", ("base/sum",)),
     ("crypt.h", ("user/secret",)),
     ("gsasl", ("user/sasl",)),
     ("sqlite3.h", ("user/users", "user/address", "fetch/seen")),

@@ -110,6 +110,8 @@ static void open_work(struct loop_call *call)
     if (s->result < 0)
         return;
     s->result = s->store->ops->list(s->store, &s->drop, &s->err);
+    if (s->result == 0 && !drop_loaded(&s->drop))
+        s->result = s->store->ops->load(s->store, &s->drop, &s->err);
     if (s->result < 0) { /* unlocked before anybody hears of it */
         s->store->ops->close(s->store);
         s->store = NULL;

@@ -44,6 +44,7 @@ bool maildir_moved(int error)
 
 struct stamps {
     struct timespec changed[MAILDIR_DIRS];
+    struct maildir_state state[MAILDIR_DIRS];
 };
 
 static int64_t nanoseconds(struct timespec t)
@@ -58,6 +59,7 @@ static int read_stamps(const struct maildir_box *m, struct stamps *s, struct err
         if (fstat(m->sub[i], &st) < 0)
             return err_set(err, ERR_TEMP, "%s/%s: fstat: %s", m->where, maildir_dir_name(i), strerror(errno));
         s->changed[i] = st.st_ctim;
+        s->state[i] = (struct maildir_state){st.st_dev, st.st_ino, nanoseconds(st.st_ctim)};
     }
     return 0;
 }
@@ -72,6 +74,13 @@ static bool sharp(const struct stamps *s, struct timespec start, struct timespec
             return false;
     }
     return true;
+}
+
+/* None is in the future: a change in some time to come could bear such a one. */
+static bool past(const struct stamps *s, struct timespec start)
+{
+    return nanoseconds(s->changed[MAILDIR_NEW]) < nanoseconds(start) &&
+           nanoseconds(s->changed[MAILDIR_CUR]) < nanoseconds(start);
 }
 
 /* The stamps before a pass. When they are too fresh to tell a later change by, a tick's patience is cheaper
@@ -122,6 +131,9 @@ static int pass(struct maildir_box *m, unsigned n, see_fn *see, void *arg, bool 
     *counts = sharp(&before, start, clock_wall());
     for (int i = 0; i < MAILDIR_DIRS; i++)
         *counts = *counts && nanoseconds(before.changed[i]) == nanoseconds(after.changed[i]);
+    memcpy(m->state, before.state, sizeof m->state);
+    m->looked = nanoseconds(start);
+    m->still = *counts && past(&before, start);
     return 0;
 }
 

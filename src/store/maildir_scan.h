@@ -14,6 +14,12 @@
 #include "base/err.h"
 #include "store/maildir_table.h"
 
+/* What tells whether a directory is as it was. */
+struct maildir_state {
+    uint64_t device, inode;
+    int64_t changed; /* its ctime, in nanoseconds: what no program can set */
+};
+
 struct maildir_box {
     char *where;           /* the path, for people */
     int dir;               /* the maildrop itself: bears a session's lock */
@@ -23,7 +29,10 @@ struct maildir_box {
     bool told;             /* that the record cannot be kept has been logged */
     bool wire_ends;        /* deliveries keep their CRLF */
     bool as_it_is;         /* while it is being opened: what is missing is not made (STORE_PRESENT) */
+    bool still;            /* the scan saw all that was there at `state`, and each later change will show in it */
     unsigned begun;        /* deliveries with a time of their own: their order within a second */
+    int64_t looked;        /* when the last pass began, by the wall clock, in nanoseconds */
+    struct maildir_state state[MAILDIR_DIRS]; /* when it began */
     struct maildir_table table;
 };
 
