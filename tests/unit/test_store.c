@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "guard.h"
 #include "store/open.h"
 
@@ -104,12 +105,61 @@ static void test_eight_bits_in_every_short_header(void **state)
         }
 }
 
+/* What matters stands anywhere in a text that is long enough to be taken many octets at a time: the count is that of its octets
+ * one by one, and so is what is known of the header. */
+static void test_count_of_long_texts(void **state)
+{
+    enum { LONG = 150 };
+    static const char *const parts[] = {"\n", "\r\n", "\n\n", "\r\n\r\n", "\n\r\n", "\r\n\n", "\n.", "\r\n.", ".", "\r", "\r\r\n",
+                                        "\xe9", "\n\xe9", "\n\n\xe9", "\xe9\n\n", "\n\n.\n", "\n\r\r\n\xe9", "\r\n\r\r\n"};
+    static const size_t pieces[] = {1, 2, 15, 16, 17, 18, 65, 66, 67, 130, LONG};
+    (void)state;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (size_t at = 0; at + strlen(parts[i]) <= LONG; at++) {
+            char text[LONG];
+            memset(text, 'a', LONG);
+            memcpy(text + at, parts[i], strlen(parts[i]));
+            struct store_count single = {0};
+            for (size_t k = 0; k < LONG; k++)
+                store_count_add(&single, (struct span){text + k, 1});
+            assert_int_equal(store_count_octets(&single), octets_by_hand((struct span){text, LONG}));
+            assert_int_equal(store_count_wire(&single), wire_by_hand((struct span){text, LONG}));
+            assert_int_equal(store_count_eight_bit(&single), eight_bit_by_hand((struct span){text, LONG}));
+            for (size_t k = 0; k < sizeof pieces / sizeof *pieces; k++) {
+                struct store_count c = {0};
+                for (size_t done = 0; done < LONG; done += pieces[k])
+                    store_count_add(&c,
+                                    (struct span){text + done, LONG - done < pieces[k] ? LONG - done : pieces[k]});
+                assert_memory_equal(&single, &c, sizeof c);
+            }
+        }
+}
+
+/* More lone line ends than one octet can count. */
+static void test_count_of_many_lines(void **state)
+{
+    enum { LONG = 20000 };
+    (void)state;
+    char *text = mem_alloc(LONG);
+    for (size_t every = 1; every <= 3; every++) {
+        memset(text, 'a', LONG);
+        for (size_t i = 0; i < LONG; i += every)
+            text[i] = '\n';
+        struct store_count c = {0};
+        store_count_add(&c, (struct span){text, LONG});
+        assert_int_equal(store_count_octets(&c), octets_by_hand((struct span){text, LONG}));
+    }
+    mem_free(text);
+}
+
 static void test_count_at_a_guard_page(void **state)
 {
-    static const char *const texts[] = {"Subject: x\r\n\r\nbody\r\n", "a\n.b\r\n..\rc", "\n\n\n", "no end", "\r", ""};
+    static const char *const texts[] = {"Subject: x\r\n\r\nbody\r\n",
+                                        "Subject: a header of more than sixty-four octets, so that it is taken in a stride\n\nbody\n",
+                                        "a\n.b\r\n..\rc", "\n\n\n", "no end", "\r", ""};
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        for (size_t piece = 1; piece < 9; piece++)
+        for (size_t piece = 1; piece < 90; piece++)
             count_in_pieces(span_of(texts[i]), piece);
 }
 
@@ -287,6 +337,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_count_every_short_text),
         cmocka_unit_test(test_eight_bits_in_every_short_header),
+        cmocka_unit_test(test_count_of_long_texts),
+        cmocka_unit_test(test_count_of_many_lines),
         cmocka_unit_test(test_count_at_a_guard_page),
         cmocka_unit_test(test_keeps_crlf),
         cmocka_unit_test(test_uid),
