@@ -147,7 +147,7 @@ static int open_folders(struct maildir_box *m, const char *path, struct err *err
 static int read_folders(struct local *l, struct err *err)
 {
     struct maildir_table *t = &l->box.table;
-    if (maildir_scan(&l->box, err) < 0)
+    if (maildir_scan(&l->box, MAILDIR_ASK, err) < 0)
         return -1;
     maildir_table_sort(t);
     maildir_table_sift(t);

@@ -20,16 +20,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/maildir_ages.h"
+#include "store/maildir_count.h"
 #include "store/maildir_draft.h"
 #include "store/maildir_open.h"
 #include "store/maildir_scan.h"
 #include "store/maildir_uid.h"
 #include "store/maildir_used.h"
 
-enum {
-    PIECE = 128 * 1024, /* one read of a file that is counted */
-    TOLD = 10           /* strange entries named in the log at each listing; then only their number */
-};
+enum { TOLD = 10 /* strange entries named in the log at each listing; then only their number */ };
 
 struct maildir {
     struct store store;
@@ -61,120 +59,7 @@ static void maildir_close(struct store *s)
     mem_free(m);
 }
 
-/* ---- opening a message */
-
-enum outcome {
-    HAVE,  /* the descriptor is that of the message */
-    MOVED, /* its name stands for something else now */
-    GONE,  /* its inode is no message any more */
-    FAILED /* errno says why */
-};
-
-static int64_t modified(const struct stat *st)
-{
-    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
-}
-
-/* O_NONBLOCK: if a FIFO or a device has taken the name since it was looked at, nobody is waited for. */
-static enum outcome open_message(const struct maildir_box *m, const struct maildir_entry *e, int *fd, struct stat *st)
-{
-    *fd = maildir_beneath(m->sub[e->dir], maildir_table_name(&m->table, e), O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (*fd < 0)
-        return maildir_moved(errno) ? MOVED : FAILED;
-    enum outcome outcome = fstat(*fd, st) < 0          ? FAILED
-                           : st->st_ino != e->inode    ? MOVED
-                           : S_ISREG(st->st_mode) == 0 ? GONE
-                                                       : HAVE;
-    if (outcome != HAVE) {
-        int saved = errno;
-        close(*fd);
-        *fd = -1;
-        errno = saved;
-    }
-    return outcome;
-}
-
 /* ---- listing */
-
-struct counting {
-    char *piece;
-    int failed; /* errno of trouble that is ours, not the message's */
-};
-
-/* Reads the whole file once. NULL: it is counted; else why it cannot be served. */
-static const char *count_octets(struct maildir_entry *e, int fd, const struct stat *st, char *piece)
-{
-    struct store_count count = {0};
-    for (;;) {
-        ssize_t n = pread(fd, piece, PIECE, (off_t)count.size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return "it cannot be read";
-        if (n == 0)
-            break;
-        store_count_add(&count, (struct span){piece, (size_t)n});
-        if (count.size > (uint64_t)st->st_size)
-            break;
-    }
-    struct stat after;
-    if (count.size != (uint64_t)st->st_size || fstat(fd, &after) < 0 || modified(&after) != modified(st))
-        return "it changes while it is read";
-    e->size = count.size;
-    e->mtime = modified(st);
-    e->octets = store_count_octets(&count);
-    e->wire = store_count_wire(&count);
-    e->eight_bit = store_count_eight_bit(&count);
-    return NULL;
-}
-
-/* Trouble of this process or of the machine, not of one file: hiding messages for it would be wrong. */
-static bool ours(int error)
-{
-    return error == EMFILE || error == ENFILE || error == ENOMEM;
-}
-
-/* maildir_met_fn: true when there is no more to find out about this entry. */
-static bool count_message(struct maildir_box *m, struct maildir_entry *e, void *arg)
-{
-    struct counting *c = arg;
-    struct stat st;
-    int fd;
-    switch (open_message(m, e, &fd, &st)) {
-    case MOVED:
-        return false;
-    case GONE:
-        e->gone = true;
-        return true;
-    case FAILED:
-        if (ours(errno))
-            c->failed = errno;
-        e->odd = errno == EACCES || errno == EPERM ? "it may not be read" : "it cannot be opened";
-        return true;
-    case HAVE:
-        e->odd = count_octets(e, fd, &st, c->piece);
-        close(fd);
-        return true;
-    }
-    return true;
-}
-
-static int count_all(struct maildir_box *m, struct err *err)
-{
-    struct counting c = {.piece = mem_alloc(PIECE)};
-    struct maildir_table *t = &m->table;
-    bool search = false;
-    for (unsigned i = 0; i < t->count && !c.failed; i++) {
-        struct maildir_entry *e = &t->entries[i];
-        e->wanted = !e->odd && !count_message(m, e, &c);
-        search = search || e->wanted;
-    }
-    int result = search && !c.failed ? maildir_search(m, count_message, &c, err) : 0;
-    mem_free(c.piece);
-    if (c.failed)
-        return err_set(err, ERR_TEMP, "%s: messages cannot be opened: %s", m->where, strerror(c.failed));
-    return result;
-}
 
 /* What was removed by another program meanwhile goes in silence; what is strange is told. */
 static void pass_over(struct maildir_box *m)
@@ -199,11 +84,15 @@ static void pass_over(struct maildir_box *m)
 static int maildir_list(struct store *s, struct drop *drop, struct err *err)
 {
     struct maildir_box *m = &self(s)->box;
-    maildir_table_fini(&m->table);
-    if (maildir_scan(m, err) < 0)
-        return -1;
-    maildir_table_sort(&m->table);
-    if (count_all(m, err) < 0)
+    int counted = 1;
+    for (int how = MAILDIR_BELIEVE; counted == 1; how = MAILDIR_ASK) {
+        maildir_table_fini(&m->table);
+        if (maildir_scan(m, how, err) < 0)
+            return -1;
+        maildir_table_sort(&m->table);
+        counted = maildir_count_all(m, err);
+    }
+    if (counted < 0)
         return -1;
     pass_over(m);
     maildir_number(&m->table, drop);
@@ -227,10 +116,10 @@ struct opening {
 static bool open_body(struct maildir_box *m, struct maildir_entry *e, void *arg)
 {
     struct opening *o = arg;
-    enum outcome outcome = open_message(m, e, &o->fd, &o->st);
-    o->failed = outcome == FAILED ? errno : 0;
-    e->gone = outcome == GONE;
-    return outcome != MOVED;
+    enum maildir_outcome outcome = maildir_message_open(m, e, &o->fd, &o->st);
+    o->failed = outcome == MAILDIR_FAILED ? errno : 0;
+    e->gone = outcome == MAILDIR_GONE;
+    return outcome != MAILDIR_MOVED;
 }
 
 /* Opens it under the name it has now. */
@@ -264,7 +153,7 @@ static int maildir_body(struct store *s, unsigned msg, struct store_body *b, str
     if (reach(m, e, &o, err) < 0)
         return -1;
     /* A size was promised (RFC 1939 §5, LIST): another content must not travel under it. */
-    if ((uint64_t)o.st.st_size != e->size || modified(&o.st) != e->mtime) {
+    if ((uint64_t)o.st.st_size != e->size || maildir_ns(o.st.st_mtim) != e->mtime) {
         close(o.fd);
         return err_set(err, ERR_TEMP, "the message has changed since the log-in");
     }

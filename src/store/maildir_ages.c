@@ -108,7 +108,7 @@ int maildir_ages(struct maildir_box *m, int64_t now, bool keep, struct drop *dro
 {
     *first = NULL;
     maildir_table_fini(&m->table);
-    if (maildir_scan(m, err) < 0)
+    if (maildir_scan(m, MAILDIR_ASK, err) < 0)
         return -1;
     maildir_table_sift(&m->table);
     maildir_table_sort(&m->table);

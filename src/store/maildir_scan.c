@@ -47,9 +47,19 @@ struct stamps {
     struct maildir_state state[MAILDIR_DIRS];
 };
 
-static int64_t nanoseconds(struct timespec t)
+int64_t maildir_ns(struct timespec t)
 {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t grain(struct timespec changed)
+{
+    return changed.tv_nsec ? GRAIN_NS : COARSE_NS;
+}
+
+bool maildir_before(struct timespec changed, int64_t now)
+{
+    return maildir_ns(changed) < now - grain(changed);
 }
 
 static int read_stamps(const struct maildir_box *m, struct stamps *s, struct err *err)
@@ -59,7 +69,7 @@ static int read_stamps(const struct maildir_box *m, struct stamps *s, struct err
         if (fstat(m->sub[i], &st) < 0)
             return err_set(err, ERR_TEMP, "%s/%s: fstat: %s", m->where, maildir_dir_name(i), strerror(errno));
         s->changed[i] = st.st_ctim;
-        s->state[i] = (struct maildir_state){st.st_dev, st.st_ino, nanoseconds(st.st_ctim)};
+        s->state[i] = (struct maildir_state){st.st_dev, st.st_ino, maildir_ns(st.st_ctim)};
     }
     return 0;
 }
@@ -68,9 +78,8 @@ static int read_stamps(const struct maildir_box *m, struct stamps *s, struct err
 static bool sharp(const struct stamps *s, struct timespec start, struct timespec end)
 {
     for (int i = 0; i < MAILDIR_DIRS; i++) {
-        int64_t stamp = nanoseconds(s->changed[i]);
-        int64_t grain = s->changed[i].tv_nsec ? GRAIN_NS : COARSE_NS;
-        if (stamp >= nanoseconds(start) - grain && stamp <= nanoseconds(end))
+        int64_t stamp = maildir_ns(s->changed[i]);
+        if (!maildir_before(s->changed[i], maildir_ns(start)) && stamp <= maildir_ns(end))
             return false;
     }
     return true;
@@ -79,8 +88,8 @@ static bool sharp(const struct stamps *s, struct timespec start, struct timespec
 /* None is in the future: a change in some time to come could bear such a one. */
 static bool past(const struct stamps *s, struct timespec start)
 {
-    return nanoseconds(s->changed[MAILDIR_NEW]) < nanoseconds(start) &&
-           nanoseconds(s->changed[MAILDIR_CUR]) < nanoseconds(start);
+    return maildir_ns(s->changed[MAILDIR_NEW]) < maildir_ns(start) &&
+           maildir_ns(s->changed[MAILDIR_CUR]) < maildir_ns(start);
 }
 
 /* The stamps before a pass. When they are too fresh to tell a later change by, a tick's patience is cheaper
@@ -130,9 +139,9 @@ static int pass(struct maildir_box *m, unsigned n, see_fn *see, void *arg, bool 
         return -1;
     *counts = sharp(&before, start, clock_wall());
     for (int i = 0; i < MAILDIR_DIRS; i++)
-        *counts = *counts && nanoseconds(before.changed[i]) == nanoseconds(after.changed[i]);
+        *counts = *counts && maildir_ns(before.changed[i]) == maildir_ns(after.changed[i]);
     memcpy(m->state, before.state, sizeof m->state);
-    m->looked = nanoseconds(start);
+    m->looked = maildir_ns(start);
     m->still = *counts && past(&before, start);
     return 0;
 }
@@ -140,6 +149,8 @@ static int pass(struct maildir_box *m, unsigned n, see_fn *see, void *arg, bool 
 /* ---- what an entry is */
 
 struct sight {
+    enum maildir_how how; /* asked for */
+    bool believed;        /* and what was told has been believed */
     struct span name;
     struct maildir_name parts;
     uint64_t inode;
@@ -170,7 +181,7 @@ static const char *odd(const struct sight *s)
  * nothing is served from here but what its own descriptor shows to be that inode. */
 static bool identify(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, struct sight *s)
 {
-    *s = (struct sight){.name = span_of(d->d_name), .inode = d->d_ino, .mode = S_IFREG};
+    *s = (struct sight){.how = s->how, .name = span_of(d->d_name), .inode = d->d_ino, .mode = S_IFREG};
     enum maildir_name_kind kind = maildir_name_read(s->name, &s->parts);
     if (kind == MAILDIR_NAME_HIDDEN)
         return false;
@@ -181,13 +192,14 @@ static bool identify(struct maildir_box *m, enum maildir_dir dir, const struct d
     }
     bool regular = d->d_type == DT_REG || d->d_type == DT_UNKNOWN;
     s->entry = regular ? maildir_table_find(&m->table, s->parts.base, s->inode) : MAILDIR_NONE;
-    if (s->entry != MAILDIR_NONE || s->error)
+    s->believed = s->how == MAILDIR_BELIEVE && d->d_type == DT_REG;
+    if (s->entry != MAILDIR_NONE || s->error || s->believed)
         return true;
     struct stat st;
     if (fstatat(m->sub[dir], d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         s->inode = st.st_ino;
         s->mode = st.st_mode;
-        s->mtime = nanoseconds(st.st_mtim);
+        s->mtime = maildir_ns(st.st_mtim);
         s->size = (uint64_t)st.st_size;
         s->entry = maildir_table_find(&m->table, s->parts.base, s->inode);
         if (s->entry != MAILDIR_NONE && !m->table.entries[s->entry].odd != !odd(s))
@@ -203,6 +215,8 @@ static bool identify(struct maildir_box *m, enum maildir_dir dir, const struct d
 /* ---- the scan */
 
 struct scan {
+    enum maildir_how how; /* in the first pass, */
+    bool right, wrong;    /* if readdir was right the first time */
     int64_t began;   /* wall clock, for comparing with times of files */
     unsigned missed; /* entries first met in this pass that must have been there before */
 };
@@ -210,7 +224,7 @@ struct scan {
 static void see_listed(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, void *arg)
 {
     struct scan *scan = arg;
-    struct sight s;
+    struct sight s = {.how = scan->right && !scan->wrong ? scan->how : MAILDIR_ASK};
     if (!identify(m, dir, d, &s))
         return;
     if (s.entry != MAILDIR_NONE) {
@@ -220,13 +234,18 @@ static void see_listed(struct maildir_box *m, enum maildir_dir dir, const struct
     long added = maildir_table_add(&m->table, dir, s.name, &s.parts, s.inode);
     m->table.entries[added].odd = odd(&s);
     m->table.entries[added].size = s.size;
+    m->table.entries[added].believed = s.believed;
+    if (!s.believed) {
+        scan->right = scan->right || s.inode == d->d_ino;
+        scan->wrong = scan->wrong || s.inode != d->d_ino;
+    }
     if (s.mtime < scan->began) /* else it has just been delivered: passes need not go on for its like */
         scan->missed++;
 }
 
-int maildir_scan(struct maildir_box *m, struct err *err)
+int maildir_scan(struct maildir_box *m, enum maildir_how how, struct err *err)
 {
-    struct scan scan = {.began = nanoseconds(clock_wall())};
+    struct scan scan = {.how = how, .began = maildir_ns(clock_wall())};
     uint64_t began = clock_ms();
     unsigned idle = 0;
     for (unsigned n = 1;; n++) {
@@ -235,6 +254,7 @@ int maildir_scan(struct maildir_box *m, struct err *err)
         if (pass(m, n, see_listed, &scan, &counts, err) < 0)
             return -1;
         idle = scan.missed ? 0 : idle + 1;
+        scan.how = MAILDIR_ASK; /* when each was delivered says how many more are of use */
         if (counts)
             return 0;
         if (n >= PASSES_ENOUGH && (idle >= PASSES_IDLE || n >= PASSES_MOST || clock_ms() - began > SCAN_MS))
@@ -281,7 +301,7 @@ struct search {
 static void see_wanted(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, void *arg)
 {
     struct search *search = arg;
-    struct sight s;
+    struct sight s = {.how = MAILDIR_ASK};
     if (!search->wanted || !identify(m, dir, d, &s) || s.entry == MAILDIR_NONE)
         return;
     maildir_table_rename(&m->table, s.entry, dir, s.name);

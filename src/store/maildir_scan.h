@@ -45,8 +45,17 @@ int maildir_create(int dir, const char *name);
 /* The errno says: what this name stands for is not the file that was seen (renamed, replaced, removed). */
 bool maildir_moved(int error);
 
+int64_t maildir_ns(struct timespec t);
+/* A change at `now` (ns since 1970) or later bears another time than this one, which a file or directory has. */
+bool maildir_before(struct timespec changed, int64_t now);
+
+/* Some file systems invent the inode numbers that readdir tells, so whoever keeps them asks for each. BELIEVE: the first
+ * is asked for, and when readdir was right the others are believed (`believed`): who opens the files sees whether
+ * each was. */
+enum maildir_how { MAILDIR_ASK, MAILDIR_BELIEVE };
+
 /* Fills the empty table with all that is in the two directories; what is no regular file is marked odd. */
-int maildir_scan(struct maildir_box *m, struct err *err);
+int maildir_scan(struct maildir_box *m, enum maildir_how how, struct err *err);
 
 /* Shows the name of each entry of the two directories that may be a file, in passes until one counts or enough were
  * made, or until `see` says that it has seen enough. A name may be shown more than once. */

@@ -15,12 +15,15 @@ struct maildir_entry {
     uint64_t size;   /* as stored, when it was counted; before that what the scan was told, if it asked */
     uint64_t octets; /* in wire form */
     int64_t mtime;   /* in nanoseconds, when it was counted */
+    int64_t ctime;   /* the same; 0: too fresh to tell a later change by */
     uint32_t name;   /* where its name, ended by NUL, begins in the table's names */
     uint8_t room;    /* bytes kept for the name, the NUL not counted */
     uint8_t base_n;  /* length of the base in it */
     uint8_t dir;     /* enum maildir_dir: where it was last seen */
     bool wire : 1;   /* stored in wire form */
     bool eight_bit : 1; /* its header is not all ASCII */
+    bool counted : 1; /* what is said above of its content is known */
+    bool believed : 1; /* its inode is what readdir said */
     bool gone : 1;   /* removed, or found missing */
     bool wanted : 1; /* a search looks for it */
     bool seen : 1;   /* the search has met it */

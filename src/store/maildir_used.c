@@ -31,7 +31,7 @@ static int count(const struct maildir_box *box, struct maildir_record *r, struct
     struct maildir_box m = *box;
     maildir_table_init(&m.table);
     *r = (struct maildir_record){.counted_us = now_us()};
-    int result = maildir_scan(&m, err);
+    int result = maildir_scan(&m, MAILDIR_ASK, err);
     for (unsigned i = 0; i < m.table.count; i++) {
         const struct maildir_entry *e = &m.table.entries[i];
         if (e->odd)

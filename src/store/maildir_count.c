@@ -1,0 +1,133 @@
+/* maildir_count: see the header. Mail processes; blocking. Four calls a message: openat2, fstat, pread, close. */
+#include "store/maildir_count.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "store/store.h"
+
+/* O_NONBLOCK: if a FIFO or a device has taken the name since it was looked at, nobody is waited for. */
+enum maildir_outcome maildir_message_open(const struct maildir_box *m, const struct maildir_entry *e, int *fd,
+                                          struct stat *st)
+{
+    *fd = maildir_beneath(m->sub[e->dir], maildir_table_name(&m->table, e), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0)
+        return maildir_moved(errno) ? MAILDIR_MOVED : MAILDIR_FAILED;
+    enum maildir_outcome outcome = fstat(*fd, st) < 0          ? MAILDIR_FAILED
+                                   : st->st_ino != e->inode    ? MAILDIR_MOVED
+                                   : S_ISREG(st->st_mode) == 0 ? MAILDIR_GONE
+                                                               : MAILDIR_HAVE;
+    if (outcome != MAILDIR_HAVE) {
+        int saved = errno;
+        close(*fd);
+        *fd = -1;
+        errno = saved;
+    }
+    return outcome;
+}
+
+/* ---- one file */
+
+/* A read that brings less than was asked for has met the end, if it is where the file said that it ends: a second one would
+ * only say so. */
+static const char *read_all(struct store_count *count, int fd, uint64_t size, char *piece)
+{
+    for (;;) {
+        ssize_t n = pread(fd, piece, MAILDIR_PIECE, (off_t)count->size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return "it cannot be read";
+        store_count_add(count, (struct span){piece, (size_t)n});
+        if (n == 0 || count->size > size || (n < MAILDIR_PIECE && count->size == size))
+            return NULL;
+    }
+}
+
+const char *maildir_count_file(struct maildir_entry *e, int fd, const struct stat *st, int64_t began, char *piece)
+{
+    static const char changes[] = "it changes while it is read";
+    struct store_count count = {0};
+    const char *why = read_all(&count, fd, (uint64_t)st->st_size, piece);
+    if (why)
+        return why;
+    if (count.size != (uint64_t)st->st_size)
+        return changes;
+    bool fresh = !maildir_before(st->st_ctim, began);
+    struct stat after;
+    if (fresh && (fstat(fd, &after) < 0 || maildir_ns(after.st_mtim) != maildir_ns(st->st_mtim)))
+        return changes;
+    e->size = count.size;
+    e->mtime = maildir_ns(st->st_mtim);
+    e->ctime = fresh ? 0 : maildir_ns(st->st_ctim);
+    e->octets = store_count_octets(&count);
+    e->wire = store_count_wire(&count);
+    e->eight_bit = store_count_eight_bit(&count);
+    e->counted = true;
+    return NULL;
+}
+
+/* ---- all of them */
+
+struct counting {
+    char *piece;
+    int64_t began;
+    int failed; /* errno of trouble that is ours, not the message's */
+    bool doubt; /* an inode is not the one that readdir told */
+};
+
+/* Trouble of this process or of the machine, not of one file: hiding messages for it would be wrong. */
+static bool ours(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+/* maildir_met_fn: true when there is no more to find out about this entry. */
+static bool count_message(struct maildir_box *m, struct maildir_entry *e, void *arg)
+{
+    struct counting *c = arg;
+    struct stat st = {0};
+    int fd;
+    switch (maildir_message_open(m, e, &fd, &st)) {
+    case MAILDIR_MOVED:
+        c->doubt = c->doubt || (e->believed && st.st_ino); /* it was opened, and is another */
+        return false;
+    case MAILDIR_GONE:
+        e->gone = true;
+        return true;
+    case MAILDIR_FAILED:
+        if (ours(errno))
+            c->failed = errno;
+        e->odd = errno == EACCES || errno == EPERM ? "it may not be read" : "it cannot be opened";
+        return true;
+    case MAILDIR_HAVE:
+        e->odd = maildir_count_file(e, fd, &st, c->began, c->piece);
+        close(fd);
+        return true;
+    }
+    return true;
+}
+
+int maildir_count_all(struct maildir_box *m, struct err *err)
+{
+    struct counting c = {.piece = NULL, .began = maildir_ns(clock_wall())};
+    struct maildir_table *t = &m->table;
+    bool search = false;
+    for (unsigned i = 0; i < t->count && !c.failed && !c.doubt; i++) {
+        struct maildir_entry *e = &t->entries[i];
+        if (e->odd || e->counted || e->gone)
+            continue;
+        c.piece = c.piece ? c.piece : mem_resize(NULL, MAILDIR_PIECE);
+        e->wanted = !count_message(m, e, &c);
+        search = search || e->wanted;
+    }
+    int result = search && !c.failed && !c.doubt ? maildir_search(m, count_message, &c, err) : 0;
+    mem_free(c.piece);
+    if (c.failed)
+        return err_set(err, ERR_TEMP, "%s: messages cannot be opened: %s", m->where, strerror(c.failed));
+    return c.doubt ? 1 : result;
+}
