@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+enum { FIRST_ROOM = 16 };
+
 void drop_init(struct drop *d)
 {
     *d = (struct drop){0};
@@ -41,13 +43,21 @@ void drop_load(struct drop *d)
 unsigned drop_add(struct drop *d, uint64_t octets, struct span uid)
 {
     if (d->count == d->room) {
-        d->room = d->room ? d->room * 2 : 32;
+        d->room = d->room ? d->room * 2 : FIRST_ROOM;
         d->messages = mem_resize(d->messages, d->room * sizeof *d->messages);
     }
     d->messages[d->count] = (struct drop_message){
         .octets = octets, .uid = arena_copy(&d->arena, uid.p, uid.n), .uid_n = (unsigned char)uid.n};
     d->octets += octets;
     return d->count++;
+}
+
+void drop_trim(struct drop *d)
+{
+    if (!d->messages || d->room == d->count)
+        return;
+    d->room = d->count;
+    d->messages = mem_resize(d->messages, d->room * sizeof *d->messages);
 }
 
 bool drop_has(const struct drop *d, unsigned msg)

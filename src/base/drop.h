@@ -42,6 +42,9 @@ void drop_load(struct drop *d);
 /* Adds a message; the uid is copied. Returns its number. */
 unsigned drop_add(struct drop *d, uint64_t octets, struct span uid);
 
+/* It is whole: gives back the room for more. */
+void drop_trim(struct drop *d);
+
 /* It will be sent in another form, of another size. */
 void drop_resize(struct drop *d, unsigned msg, uint64_t octets);
 

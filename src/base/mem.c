@@ -12,7 +12,10 @@ struct arena_block {
     _Alignas(max_align_t) char bytes[];
 };
 
-enum { BLOCK = 4096 - sizeof(struct arena_block) };
+enum {
+    FIRST = 256, /* bytes of the first block, its head included; each is twice the one before, */
+    MOST = 4096  /* up to this: what holds little costs little */
+};
 
 static void *must(void *p)
 {
@@ -71,7 +74,8 @@ void *arena_alloc(struct arena *a, size_t n)
     n = (n + align - 1) & ~(align - 1);
     struct arena_block *b = a->last;
     if (!b || b->size - b->used < n) {
-        size_t size = n > BLOCK ? n : BLOCK;
+        size_t whole = !b ? FIRST : b->size + sizeof *b < MOST / 2 ? 2 * (b->size + sizeof *b) : MOST;
+        size_t size = n > whole - sizeof *b ? n : whole - sizeof *b;
         b = mem_alloc(sizeof *b + size);
         b->size = size;
         b->before = a->last;

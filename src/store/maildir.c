@@ -95,6 +95,7 @@ static int maildir_list(struct store *s, struct drop *drop, struct err *err)
     if (counted < 0)
         return -1;
     pass_over(m);
+    maildir_table_trim(&m->table);
     maildir_number(&m->table, drop);
     return 0;
 }

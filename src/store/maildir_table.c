@@ -9,7 +9,8 @@
 
 enum {
     SPARE = 8, /* flags that a name may get before its place must change */
-    FIRST_ROOM = 64
+    FIRST_ROOM = 16,
+    NAMES = 4096 /* the least by which their room grows: more than one needs */
 };
 
 void maildir_table_init(struct maildir_table *t)
@@ -93,7 +94,7 @@ static void place_name(struct maildir_table *t, struct maildir_entry *e, struct 
 {
     size_t room = name.n + SPARE < MAILDIR_NAME_MAX ? name.n + SPARE : MAILDIR_NAME_MAX;
     if (t->names_room - t->names_n < room + 1) {
-        t->names_room = t->names_room ? 2 * t->names_room : FIRST_ROOM * MAILDIR_NAME_MAX;
+        t->names_room += t->names_room > NAMES ? t->names_room : NAMES; /* it may have been trimmed */
         t->names = mem_resize(t->names, t->names_room);
     }
     assert(t->names_n + room < UINT32_MAX);
@@ -161,4 +162,15 @@ void maildir_table_sift(struct maildir_table *t)
             t->entries[kept++] = t->entries[i];
     t->count = kept;
     forget_index(t);
+}
+
+void maildir_table_trim(struct maildir_table *t)
+{
+    if (!t->count || t->room == t->count)
+        return;
+    forget_index(t);
+    t->room = t->count;
+    t->entries = mem_resize(t->entries, t->room * sizeof *t->entries);
+    t->names_room = t->names_n;
+    t->names = mem_resize(t->names, t->names_room);
 }

@@ -61,5 +61,7 @@ struct span maildir_table_base(const struct maildir_table *t, const struct maild
 void maildir_table_sort(struct maildir_table *t);
 /* Throws away the entries that are odd or gone. */
 void maildir_table_sift(struct maildir_table *t);
+/* It is whole: gives back the room for more, and what only finding needs. */
+void maildir_table_trim(struct maildir_table *t);
 
 #endif

@@ -50,4 +50,5 @@ void maildir_number(const struct maildir_table *t, struct drop *drop)
         drop->eight_bit = drop->eight_bit || e->eight_bit;
     }
     mem_free(given.slots);
+    drop_trim(drop);
 }

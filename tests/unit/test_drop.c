@@ -76,6 +76,28 @@ static void told_and_then_loaded(void **state)
     drop_fini(&d);
 }
 
+/* What an idle session holds of its maildrop: no room for messages that do not come. */
+static void trimmed_to_what_is_there(void **state)
+{
+    struct drop d;
+    drop_init(&d);
+    drop_trim(&d);
+    assert_null(d.messages);
+    drop_add(&d, 100, span_of("a"));
+    drop_add(&d, 30, span_of("bcd"));
+    drop_trim(&d);
+    assert_int_equal(d.room, 2);
+    assert_int_equal(d.octets, 130);
+    assert_string_equal(d.messages[1].uid, "bcd");
+    assert_int_equal(drop_add(&d, 1, span_of("e")), 2); /* it may grow again */
+    assert_string_equal(d.messages[2].uid, "e");
+    drop_fini(&d);
+    drop_tell(&d, 2, 130, false);
+    drop_trim(&d); /* nothing is loaded, and nothing is made of it */
+    assert_false(drop_loaded(&d));
+    drop_fini(&d);
+}
+
 static void another_size(void **state)
 {
     struct drop d;
@@ -120,7 +142,7 @@ static void many_messages(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(marks_change_the_totals), cmocka_unit_test(told_and_then_loaded),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(marks_change_the_totals), cmocka_unit_test(told_and_then_loaded), cmocka_unit_test(trimmed_to_what_is_there),
                                        cmocka_unit_test(another_size),
                                        cmocka_unit_test(many_messages)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* base/mem: zeroes, alignment, arenas; and that a process without memory ends. */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,6 +82,19 @@ static void arena_pieces_do_not_overlap(void **state)
     arena_fini(&a);
 }
 
+/* What holds little costs little: an idle session has an arena too. */
+static void a_small_arena_is_small(void **state)
+{
+    struct arena a;
+    size_t before = mallinfo2().uordblks;
+    arena_init(&a);
+    arena_copy(&a, "two uids of a", 13);
+    arena_copy(&a, "small maildrop", 14);
+    size_t now = mallinfo2().uordblks;
+    assert_true(now <= before + 512);
+    arena_fini(&a);
+}
+
 /* A child that asks for what cannot be had must not live on. */
 static void ends_without(void *(*ask)(void))
 {
@@ -136,7 +150,7 @@ int main(void)
         cmocka_unit_test(resizes),
         cmocka_unit_test(copies_end_with_nul),
         cmocka_unit_test(wipes),
-        cmocka_unit_test(arena_pieces_do_not_overlap),
+        cmocka_unit_test(arena_pieces_do_not_overlap), cmocka_unit_test(a_small_arena_is_small),
         cmocka_unit_test(ends_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
