@@ -1,7 +1,8 @@
 /* auth_remember: what has just been verified the dear way is not verified so again for some minutes.
  *
- * Kept: HMAC(random key, user ‖ stored verifier ‖ password), successes only. The verifier is part of it and is read from the
- * database at each log-in, so that a changed password takes effect at once. A fixed table, four places for each value. */
+ * Kept: HMAC(random key, user ‖ stored verifier ‖ password), successes only. The verifier is part of it and is read
+ * from the database at each log-in, so that a changed password takes effect at once. A table of eight places for each
+ * value, which grows up to a fixed size: scattered over all of it a thousand users would touch every page. */
 #include "daemon/auth_state.h"
 
 #include <string.h>
@@ -11,7 +12,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 
-enum { SETS = 16384, WAYS = 4 };
+enum { FIRST = 32, SETS = 8192, WAYS = 8 };
 
 struct auth_remembered {
     unsigned char mac[DIGEST_SHA256];
@@ -20,7 +21,8 @@ struct auth_remembered {
 
 void auth_remember_init(struct auth *a)
 {
-    a->remembered = mem_alloc(sizeof *a->remembered * SETS * WAYS);
+    a->remembered = mem_alloc(sizeof *a->remembered * FIRST * WAYS);
+    a->remembered_sets = FIRST;
     digest_random(a->remember_key, sizeof a->remember_key);
 }
 
@@ -32,11 +34,16 @@ static void add_part(struct buf *b, struct span s)
     buf_add_span(b, s);
 }
 
-static struct auth_remembered *set_of(struct auth *a, const struct user *u, struct span password,
-                                      unsigned char mac[DIGEST_SHA256])
+static struct auth_remembered *set_of(const struct auth *a, const unsigned char mac[DIGEST_SHA256])
+{
+    uint32_t set;
+    memcpy(&set, mac, sizeof set);
+    return &a->remembered[(size_t)(set & (a->remembered_sets - 1)) * WAYS];
+}
+
+static void make_mac(const struct auth *a, const struct user *u, struct span password, unsigned char mac[DIGEST_SHA256])
 {
     struct buf b;
-    uint32_t set;
     buf_init(&b, 65536, NULL);
     add_part(&b, span_of(u->name));
     add_part(&b, span_of(u->verifier));
@@ -44,14 +51,27 @@ static struct auth_remembered *set_of(struct auth *a, const struct user *u, stru
     digest_hmac_sha256((struct span){(const char *)a->remember_key, sizeof a->remember_key}, buf_span(&b), mac);
     buf_wipe(&b);
     buf_fini(&b);
-    memcpy(&set, mac, sizeof set);
-    return &a->remembered[(size_t)(set % SETS) * WAYS];
+}
+
+/* Everything finds its set anew; of one set there never come more than WAYS into another. */
+static void grow(struct auth *a)
+{
+    struct auth_remembered *old = a->remembered;
+    unsigned n = a->remembered_sets * WAYS;
+    a->remembered_sets *= 2;
+    a->remembered = mem_alloc(sizeof *old * a->remembered_sets * WAYS);
+    for (unsigned i = 0; i < n; i++)
+        if (old[i].until)
+            set_of(a, old[i].mac)[i % WAYS] = old[i];
+    mem_wipe(old, sizeof *old * n);
+    mem_free(old);
 }
 
 bool auth_remembers(struct auth *a, const struct user *u, struct span password)
 {
     unsigned char mac[DIGEST_SHA256];
-    struct auth_remembered *way = set_of(a, u, password, mac);
+    make_mac(a, u, password, mac);
+    const struct auth_remembered *way = set_of(a, mac);
     uint64_t now = clock_ms();
     bool found = false;
     for (int i = 0; i < WAYS; i++)
@@ -60,22 +80,33 @@ bool auth_remembers(struct auth *a, const struct user *u, struct span password)
     return found;
 }
 
+/* Where it is, or else where it may be: in the place of what is forgotten soonest. */
+static struct auth_remembered *place_of(const struct auth *a, const unsigned char mac[DIGEST_SHA256])
+{
+    struct auth_remembered *way = set_of(a, mac), *soonest = way;
+    for (int i = 0; i < WAYS; i++) {
+        if (digest_same(way[i].mac, mac, sizeof way[i].mac))
+            return &way[i];
+        if (way[i].until < soonest->until)
+            soonest = &way[i];
+    }
+    return soonest;
+}
+
 void auth_remember(struct auth *a, const struct user *u, struct span password)
 {
     unsigned char mac[DIGEST_SHA256];
+    uint64_t now = clock_ms();
     if (a->start.conf.password_remember == 0)
         return;
-    struct auth_remembered *way = set_of(a, u, password, mac), *oldest = way;
-    for (int i = 0; i < WAYS; i++) {
-        if (digest_same(way[i].mac, mac, sizeof mac)) {
-            oldest = &way[i];
-            break;
-        }
-        if (way[i].until < oldest->until)
-            oldest = &way[i];
+    make_mac(a, u, password, mac);
+    struct auth_remembered *p = place_of(a, mac);
+    while (p->until > now && !digest_same(p->mac, mac, sizeof p->mac) && a->remembered_sets < SETS) {
+        grow(a);
+        p = place_of(a, mac);
     }
-    memcpy(oldest->mac, mac, sizeof mac);
-    oldest->until = clock_ms() + a->start.conf.password_remember;
+    memcpy(p->mac, mac, sizeof mac);
+    p->until = now + a->start.conf.password_remember;
     mem_wipe(mac, sizeof mac);
 }
 
@@ -83,10 +114,10 @@ void auth_remember_shorter(struct auth *a)
 {
     uint64_t most = clock_ms() + a->start.conf.password_remember;
     if (a->start.conf.password_remember == 0) {
-        mem_wipe(a->remembered, sizeof *a->remembered * SETS * WAYS);
+        mem_wipe(a->remembered, sizeof *a->remembered * a->remembered_sets * WAYS);
         return;
     }
-    for (size_t i = 0; i < SETS * WAYS; i++)
+    for (size_t i = 0; i < (size_t)a->remembered_sets * WAYS; i++)
         if (a->remembered[i].until > most)
             a->remembered[i].until = most;
 }

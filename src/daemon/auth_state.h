@@ -114,7 +114,8 @@ struct auth {
     struct auth_failure *failures;
     size_t n_failures, room_failures;
     struct loop_timer *failure_timer, *idle_timer, *ask_timer;
-    struct auth_remembered *remembered;
+    struct auth_remembered *remembered; /* in so many sets: */
+    unsigned remembered_sets;
     unsigned char remember_key[32];
     struct users_terms terms; /* of all users together; as the doors know it */
     uint64_t terms_version;   /* of the database, when they were looked up */

@@ -1,4 +1,4 @@
-/* limit_rate: how often something has happened lately, for many owners, in a table of fixed size: a bucket for each that runs dry evenly.
+/* limit_rate: how often something has happened lately, for many owners, in a table of limited size: a bucket for each that runs dry evenly.
  *
  * "Ten a minute" lets ten come at once, and then one each six seconds. What is remembered of an owner is one time: when his bucket is
  * dry. Where the table has no room left, the one that is dry soonest is forgotten: whoever does something often is not forgotten for
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct limit_rate; /* 1 MB */
+struct limit_rate; /* 8 kB, at most 1 MB */
 
 struct limit_rate *limit_rate_new(void);
 void limit_rate_free(struct limit_rate *t);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 #include <unistd.h>
 
@@ -94,6 +95,27 @@ static void forgotten_sooner_when_told_so(void **state)
     assert_false(known(a, verifier, "right"));
 }
 
+/* Its memory grows with them; far from its most nobody is forgotten. */
+static void many_users(void **state)
+{
+    enum { MANY = 10000 };
+    struct auth *a = *state;
+    char name[16];
+    const struct user u = {.name = name, .verifier = verifier};
+    unsigned forgotten = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "u%u", i);
+        assert_false(auth_remembers(a, &u, span_of("right")));
+        auth_remember(a, &u, span_of("right"));
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "u%u", i);
+        forgotten += !auth_remembers(a, &u, span_of("right"));
+        assert_false(auth_remembers(a, &u, span_of("wrong")));
+    }
+    assert_true(forgotten <= 2); /* of a set that is full when it grows no more */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +123,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(for_so_long, begin, finish),
         cmocka_unit_test_setup_teardown(nothing_when_told_so, begin, finish),
         cmocka_unit_test_setup_teardown(forgotten_when_told_so, begin, finish),
+        cmocka_unit_test_setup_teardown(many_users, begin, finish),
         cmocka_unit_test_setup_teardown(forgotten_sooner_when_told_so, begin, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,7 +142,9 @@ static void many_messages(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(marks_change_the_totals), cmocka_unit_test(told_and_then_loaded), cmocka_unit_test(trimmed_to_what_is_there),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(marks_change_the_totals),
+                                       cmocka_unit_test(told_and_then_loaded),
+                                       cmocka_unit_test(trimmed_to_what_is_there),
                                        cmocka_unit_test(another_size),
                                        cmocka_unit_test(many_messages)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,19 @@ static void the_often_are_not_forgotten_for_the_many(void **state)
     assert_int_equal(taken(t, 3, 30, 10, 1000), 0);
 }
 
+/* It grows for them: far from full it forgets nobody. */
+static void the_many_are_remembered_too(void **state)
+{
+    enum { MANY = 20000 };
+    struct limit_rate *t = *state;
+    for (uint64_t i = 1; i <= MANY; i++)
+        assert_true(limit_rate_take(t, i * 0x9E3779B97F4A7C15u, 1, MINUTE, 1000));
+    for (uint64_t i = 1; i <= MANY; i++)
+        assert_false(limit_rate_take(t, i * 0x9E3779B97F4A7C15u, 1, MINUTE, 1001));
+    for (uint64_t i = 1; i <= MANY; i++)
+        assert_true(limit_rate_dry(t, i * 0x9E3779B97F4A7C15u, 1000 + MINUTE));
+}
+
 static void what_one_address_is(void **state)
 {
     uint64_t a, b;
@@ -128,6 +141,7 @@ int main(void)
         WITH_TABLE(what_was_taken_can_be_given_back),
         WITH_TABLE(dry_again),
         WITH_TABLE(the_often_are_not_forgotten_for_the_many),
+        WITH_TABLE(the_many_are_remembered_too),
         cmocka_unit_test(what_one_address_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

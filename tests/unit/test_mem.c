@@ -150,7 +150,8 @@ int main(void)
         cmocka_unit_test(resizes),
         cmocka_unit_test(copies_end_with_nul),
         cmocka_unit_test(wipes),
-        cmocka_unit_test(arena_pieces_do_not_overlap), cmocka_unit_test(a_small_arena_is_small),
+        cmocka_unit_test(arena_pieces_do_not_overlap),
+        cmocka_unit_test(a_small_arena_is_small),
         cmocka_unit_test(ends_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
