@@ -5,10 +5,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/metric.h"
+#include "daemon/mail_scratch.h"
 
-enum { CHUNK = 65536, ROOM_LEAST = 512 };
+enum {
+    TOP_HEAD = 4096, /* what is read of a message at first, of which a header and so many lines are wanted, */
+    TOP_LINE = 80,
+    SMALL = 8192,     /* a message whose wire form waits for that of the next */
+    HEAD_MOST = 1024, /* of what stands before a piece, and goes with it */
+    ROOM_LEAST = 512
+};
 
 void mail_body_close(struct mail_session *s)
 {
@@ -17,27 +23,88 @@ void mail_body_close(struct mail_session *s)
     s->body = (struct store_body){.fd = -1};
 }
 
-/* A piece of the message; at most what there is room for. */
-static void read_work(struct loop_call *call)
+/* ---- a piece on its way */
+
+static void note_sent(struct mail_session *s, size_t took, size_t wrote)
 {
-    struct mail_session *s = call->arg;
-    struct store_body *b = &s->body;
-    uint64_t left = b->size - s->at;
-    size_t n = left < s->chunk_room ? (size_t)left : s->chunk_room;
-    s->chunk_got = mail_body_read(b, s->at, s->chunk, n, &s->err);
+    s->at += took;
+    s->octets += wrote;
+    metric_add(METRIC_SENT, wrote);
 }
 
-static void encode(struct mail_session *s)
+/* Was that all of it? Then how it ends goes to p, which has room for it. */
+static size_t end_of_it(struct mail_session *s, size_t took, char *p)
+{
+    s->finished = s->dot.done || s->at + took == s->body.size;
+    return s->finished ? dot_finish(&s->dot, p) : 0;
+}
+
+/* A small answer, which goes with others. */
+static bool gather(struct mail_session *s, struct span in)
 {
     struct buf *out = conn_out(s->conn);
-    size_t room, wrote, before = out->len;
-    char *to = buf_reserve(out, MAIL_OUT_MAX, &room);
-    if (to) {
-        s->at += dot_encode(&s->dot, (struct span){s->chunk, (size_t)s->chunk_got}, to, room, &wrote);
-        buf_commit(out, wrote);
+    size_t most = 2 * in.n + DOT_END, room, wrote;
+    if (in.n > SMALL || buf_room(out) < most)
+        return false;
+    char *to = buf_reserve(out, most, &room);
+    size_t took = dot_encode(&s->dot, in, to, room - DOT_END, &wrote);
+    buf_commit(out, wrote + end_of_it(s, took, to + wrote));
+    note_sent(s, took, wrote);
+    return true;
+}
+
+/* Encodes into `wire`, behind the first `head` octets, which are there, and sends from there. What the socket does not take waits in
+ * conn_out; of what there is no room for it is as though it had not been encoded. Returns how much of `in` is done with. */
+static size_t send_some(struct mail_session *s, struct span in, char *wire, size_t head)
+{
+    struct buf *out = conn_out(s->conn);
+    struct dot before = s->dot;
+    size_t wrote, took = dot_encode(&s->dot, in, wire + head, MAIL_SCRATCH - head - DOT_END, &wrote);
+    size_t all = head + wrote + end_of_it(s, took, wire + head + wrote);
+    size_t sent = conn_send(s->conn, (struct span){wire, all}), room = buf_room(out);
+    if (all - sent > room) {
+        s->dot = before;
+        s->finished = false;
+        took = dot_encode(&s->dot, in, wire + head, sent + room - head, &wrote);
+        all = head + wrote;
     }
-    s->octets += out->len - before;
-    metric_add(METRIC_SENT, out->len - before);
+    buf_add(out, wire + sent, all - sent);
+    note_sent(s, took, wrote);
+    return took;
+}
+
+static void send_piece(struct mail_session *s, struct span in)
+{
+    struct buf *out = conn_out(s->conn);
+    if (s->at == 0 && (s->pop3.top || s->body.size <= SMALL) && gather(s, in))
+        return;
+    if (out->len > HEAD_MOST)
+        conn_flush(s->conn);
+    char *wire = mail_scratch_take();
+    size_t head = out->len, took = 1;
+    while (head <= HEAD_MOST && took && in.n && !s->finished) {
+        memcpy(wire, buf_span(out).p, head);
+        buf_take(out, head);
+        took = send_some(s, in, wire, head);
+        in = span_from(in, took);
+        head = out->len;
+        if (head) /* it waits for the socket */
+            break;
+    }
+    mail_scratch_give(wire);
+}
+
+static void read_piece(struct mail_session *s)
+{
+    uint64_t left = s->body.size - s->at;
+    size_t n = left < s->chunk_want ? (size_t)left : s->chunk_want;
+    s->chunk = mail_scratch_take();
+    s->chunk_got = mail_body_read(&s->body, s->at, s->chunk, n, &s->err);
+}
+
+static void read_work(struct loop_call *call)
+{
+    read_piece(call->arg);
 }
 
 /* It must never look like a whole message. */
@@ -48,61 +115,83 @@ void mail_body_broken(struct mail_session *s, uint64_t at, const char *why)
     mail_end(s, "broken-message");
 }
 
+/* What has been read is sent, and then more of it. */
+static void go_on(struct mail_session *s)
+{
+    long got = s->chunk_got;
+    if (got > 0 && s->at == 0)
+        metric_took(METRIC_RETRIEVE_TIME, clock_us() - s->wanted);
+    if (got > 0)
+        send_piece(s, (struct span){s->chunk, (size_t)got});
+    mail_scratch_give(s->chunk);
+    s->chunk = NULL;
+    if (got > 0)
+        mail_body_more(s);
+    else
+        mail_body_broken(s, s->at, got < 0 ? s->err.text : "it has shrunk");
+}
+
 static void read_done(struct loop_call *call)
 {
     struct mail_session *s = mail_back(call);
     if (!s)
         return;
-    if (s->chunk_got > 0 && s->at == 0)
-        metric_took(METRIC_RETRIEVE_TIME, clock_us() - s->wanted);
-    if (s->chunk_got > 0)
-        encode(s);
-    mem_free(s->chunk);
-    s->chunk = NULL;
-    if (s->chunk_got > 0) {
-        mail_body_more(s);
-        return;
-    }
-    mail_body_broken(s, s->at, s->chunk_got < 0 ? s->err.text : "it has shrunk");
+    struct conn *c = s->conn;
+    conn_hold(c);
+    go_on(s);
+    conn_release(c);
 }
 
 static void body_end(struct mail_session *s)
 {
-    char tail[5];
-    buf_add(conn_out(s->conn), tail, dot_finish(&s->dot, tail));
     mail_body_close(s);
     if (!s->pop3.top)
         metric_add(METRIC_RETRIEVED, 1);
     pop3_server_body_end(&s->pop3);
     s->step = STEP_TALK;
-    conn_flush(s->conn);
     mail_drive(s);
 }
 
-/* Pulled by the client's own reading: no piece is fetched before there is room for it. */
+/* Room for a piece of a surrogate's header, or for how it ends. */
+static bool has_room(struct mail_session *s)
+{
+    struct buf *out = conn_out(s->conn);
+    if (buf_room(out) < ROOM_LEAST)
+        conn_flush(s->conn);
+    return buf_room(out) >= ROOM_LEAST;
+}
+
+/* Pulled by the client's own reading: no piece is fetched while another waits for the socket. */
 void mail_body_more(struct mail_session *s)
 {
     struct buf *out = conn_out(s->conn);
     bool whole = s->dot.done || (!s->heading && s->at == s->body.size);
-    if (buf_room(out) < ROOM_LEAST) {
-        conn_flush(s->conn);
-        if (buf_room(out) < ROOM_LEAST)
+    if (whole && !s->finished) { /* with the header of a surrogate, or without a piece */
+        if (!has_room(s))
             return; /* on_drained */
+        char tail[DOT_END];
+        buf_add(out, tail, dot_finish(&s->dot, tail));
+        s->finished = true;
     }
-    if (whole) {
+    if (s->finished) {
         body_end(s);
         return;
     }
     if (s->heading) {
-        mail_surrogate_more(s);
+        if (has_room(s))
+            mail_surrogate_more(s);
         return;
     }
-    size_t room = buf_room(out);
-    s->chunk_room = room < CHUNK ? room : CHUNK;
-    s->chunk = mem_resize(NULL, s->chunk_room);
+    if (out->len > HEAD_MOST || conn_is_blocked(s->conn)) {
+        conn_flush(s->conn);
+        if (out->len)
+            return; /* on_drained */
+    }
+    s->chunk_want = MAIL_PIECE;
     mail_call(s, read_work, read_done);
 }
 
+/* Opens it, and reads its first piece. */
 static void body_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
@@ -111,23 +200,22 @@ static void body_work(struct loop_call *call)
     /* Not what the log-in counted: it may have been unable to. */
     if (s->heading && (s->result = mail_surrogate_measure(&s->body, &s->body.octets, &s->err)) < 0)
         mail_body_close(s);
+    if (s->result == 0 && !s->heading && s->body.size)
+        read_piece(s);
 }
 
-static void body_done(struct loop_call *call)
+static void body_failed(struct mail_session *s)
 {
-    struct mail_session *s = mail_back(call);
-    if (!s)
-        return;
-    if (s->result < 0) {
-        s->body = (struct store_body){.fd = -1};
-        if (s->err.kind != ERR_GONE)
-            log_error("body", "user=%s message=%u: %s", log_quote_text(s->expected->user), s->pop3.msg + 1, s->err.text);
-        pop3_server_body_failed(&s->pop3, s->err.kind, conn_out(s->conn));
-        s->step = STEP_TALK;
-        conn_flush(s->conn);
-        mail_drive(s);
-        return;
-    }
+    s->body = (struct store_body){.fd = -1};
+    if (s->err.kind != ERR_GONE)
+        log_error("body", "user=%s message=%u: %s", log_quote_text(s->expected->user), s->pop3.msg + 1, s->err.text);
+    pop3_server_body_failed(&s->pop3, s->err.kind, conn_out(s->conn));
+    s->step = STEP_TALK;
+    mail_drive(s);
+}
+
+static void body_there(struct mail_session *s)
+{
     bool wire = s->body.wire && !s->heading;
     if (s->pop3.top)
         dot_init_top(&s->dot, wire, s->pop3.top_lines);
@@ -135,9 +223,32 @@ static void body_done(struct loop_call *call)
         dot_init(&s->dot, wire);
     surrogate_init(&s->surrogate);
     pop3_server_body_begin(&s->pop3, s->body.octets, conn_out(s->conn));
-    s->at = 0;
     s->step = STEP_SEND;
-    mail_body_more(s);
+    if (s->chunk)
+        go_on(s);
+    else
+        mail_body_more(s);
+}
+
+static void body_done(struct loop_call *call)
+{
+    struct mail_session *s = mail_back(call);
+    if (!s)
+        return;
+    struct conn *c = s->conn;
+    conn_hold(c);
+    if (s->result < 0)
+        body_failed(s);
+    else
+        body_there(s);
+    conn_release(c);
+}
+
+/* Of the message's size nothing is asked beforehand: what is read at first is made for what is wanted of it. */
+static size_t first_piece(const struct mail_session *s)
+{
+    uint64_t lines = s->pop3.top_lines;
+    return !s->pop3.top || lines > (MAIL_PIECE - TOP_HEAD) / TOP_LINE ? MAIL_PIECE : TOP_HEAD + (size_t)lines * TOP_LINE;
 }
 
 void mail_body_begin(struct mail_session *s)
@@ -145,5 +256,8 @@ void mail_body_begin(struct mail_session *s)
     s->line_started = 0;
     s->wanted = clock_us();
     s->step = STEP_BODY;
+    s->at = 0;
+    s->finished = false;
+    s->chunk_want = first_piece(s);
     mail_call(s, body_work, body_done);
 }

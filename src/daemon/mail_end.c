@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "daemon/mail_scratch.h"
 
 /* ---- calls */
 
@@ -67,7 +68,7 @@ void mail_cleanup(struct mail_session *s)
     if (s->how)
         log_session(s);
     loop_timer_free(s->again);
-    mem_free(s->chunk);
+    mail_scratch_give(s->chunk);
     pop3_server_fini(&s->pop3);
     drop_fini(&s->drop);
     bool began = !s->early;

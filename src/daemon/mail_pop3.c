@@ -62,7 +62,10 @@ void mail_drive(struct mail_session *s)
         return;
     }
     enum pop3_want want = pop3_server_feed(&s->pop3, conn_in(s->conn), conn_out(s->conn));
-    conn_flush(s->conn);
+    if (want == POP3_WANT_BODY && conn_out(s->conn)->len < MAIL_GATHER)
+        conn_flush_soon(s->conn);
+    else
+        conn_flush(s->conn);
     obey(s, want);
 }
 

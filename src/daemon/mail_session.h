@@ -17,7 +17,11 @@ enum mail_step {
     STEP_END     /* the last bytes leave */
 };
 
-enum { MAIL_IN_MAX = 20480, MAIL_OUT_MAX = 131072 };
+enum {
+    MAIL_IN_MAX = 20480,
+    MAIL_OUT_MAX = 131072,
+    MAIL_GATHER = 32768 /* so much of small answers leaves in one piece, while more commands wait */
+};
 
 /* Why a session is to end. */
 struct mail_order {
@@ -50,8 +54,9 @@ struct mail_session {
     bool heading; /* the header of a surrogate leaves; then the rest from `at` on */
     struct surrogate surrogate;
     uint64_t at; /* in the body */
+    bool finished; /* its final dot is on its way, too */
     char *chunk; /* while a piece is being read */
-    size_t chunk_room;
+    size_t chunk_want;
     long chunk_got;
     int result;
     struct err err;

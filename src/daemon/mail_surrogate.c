@@ -11,9 +11,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "daemon/mail_scratch.h"
 
 enum { PIECE = 65536 }; /* more than SURROGATE_PIECE */
 _Static_assert((int)PIECE >= (int)SURROGATE_PIECE, "a piece shows where a field ends");
+_Static_assert((int)PIECE <= (int)MAIL_SCRATCH && (int)MAIL_OUT_MAX / 2 <= (int)MAIL_SCRATCH, "a block holds it");
 
 bool mail_surrogate_stands(const struct mail_session *s, unsigned msg)
 {
@@ -108,6 +110,7 @@ void mail_surrogate_sizes(struct mail_session *s)
 static void piece_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
+    s->chunk = mail_scratch_take();
     s->chunk_got = read_piece(&s->body, s->surrogate.at, s->chunk, &s->err);
 }
 
@@ -120,12 +123,12 @@ static void encode(struct mail_session *s)
     size_t made_room = to ? room / 2 - 1 : 0;
     if (room < 4 || !made_room)
         return;
-    char *made = mem_resize(NULL, made_room);
+    char *made = mail_scratch_take();
     bool last = s->surrogate.at + (uint64_t)s->chunk_got == s->body.size;
     surrogate_feed(&s->surrogate, (struct span){s->chunk, (size_t)s->chunk_got}, last, made, made_room, &made_n);
     dot_encode(&s->dot, (struct span){made, made_n}, to, room, &wrote);
     buf_commit(out, wrote);
-    mem_free(made);
+    mail_scratch_give(made);
     s->octets += out->len - before;
     metric_add(METRIC_SENT, out->len - before);
     if (s->surrogate.done) {
@@ -145,7 +148,7 @@ static void piece_done(struct loop_call *call)
     s->wanted = 0; /* only the first piece has been waited for */
     if (!failed)
         encode(s);
-    mem_free(s->chunk);
+    mail_scratch_give(s->chunk);
     s->chunk = NULL;
     if (failed)
         mail_body_broken(s, s->surrogate.at, s->err.text);
@@ -155,6 +158,5 @@ static void piece_done(struct loop_call *call)
 
 void mail_surrogate_more(struct mail_session *s)
 {
-    s->chunk = mem_resize(NULL, PIECE);
     mail_call(s, piece_work, piece_done);
 }

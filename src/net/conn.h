@@ -51,6 +51,17 @@ const struct tls_stream *conn_tls(const struct conn *c); /* NULL when plain */
 
 /* Call after adding to conn_out: writes what the socket takes now; the rest goes when it can. */
 void conn_flush(struct conn *c);
+/* The same where more is to be added at once: goes with that in one piece, or by itself in some 20 ms. */
+void conn_flush_soon(struct conn *c);
+/* Sends `s` from where it is, without a stay in conn_out, which must be empty. Returns how much of it the socket took: 0 where
+ * conn_out is not empty, or the socket takes nothing now. What it did not take is to be added to conn_out, or sent again once
+ * that has drained: without anything in conn_out nobody says when the socket takes more. */
+size_t conn_send(struct conn *c, struct span s);
+bool conn_is_blocked(const struct conn *c); /* the socket took no more */
+/* Around what the owner does for it outside its handlers: what becomes due thereby (`drained`, `ended`) is done in conn_release, and
+ * not by way of the loop. After that the owner may be gone. */
+void conn_hold(struct conn *c);
+void conn_release(struct conn *c);
 /* Stops and resumes `input` (e.g. while auth decides); conn_in stays as it is meanwhile. With `watch` a peer that goes away is
  * still noticed: `ended` with CONN_EOF or CONN_RESET. (If he sent more commands before, it is noticed behind them.) */
 void conn_pause(struct conn *c, bool watch);

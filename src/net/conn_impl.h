@@ -62,6 +62,7 @@ struct conn {
     struct buf ahead; /* read while paused, to see whether the peer is still there */
     uint64_t bytes_in, bytes_out;
     uint64_t deadline_at, look_at, armed_at; /* clock_ms; 0: none */
+    uint64_t flush_at; /* what waits to go out goes now; 0: it need not wait for that */
     uint64_t moved_at; /* when the peer was last seen to take something; counts while look_at is set */
     uint64_t acked;    /* bytes that his system had acknowledged then */
     uint64_t probe_at, probe_until; /* clock_ms: he is asked whether he is there; 0: not now */
@@ -86,7 +87,7 @@ struct conn {
     bool mark_due, marked; /* relayed: the end in good order */
 };
 
-enum { CONN_NO_END = -1, CONN_PIECE = 4096, CONN_LINGER_MS = 2000 };
+enum { CONN_NO_END = -1, CONN_PIECE = 4096, CONN_LINGER_MS = 2000, CONN_SOON_MS = 20 };
 
 extern const struct conn_stage conn_stage_open, conn_stage_lent;
 extern const struct conn_stream conn_plain;

@@ -63,6 +63,8 @@ static void arm(struct conn *c)
         due = c->look_at;
     if (c->probe_at && (!due || c->probe_at < due))
         due = c->probe_at;
+    if (c->flush_at && (!due || c->flush_at < due))
+        due = c->flush_at;
     if (c->kick)
         due = 1;
     if (!due || (c->armed_at && c->armed_at <= due))
@@ -87,6 +89,16 @@ void conn_leave(struct conn *c)
         mem_free(c);
 }
 
+void conn_hold(struct conn *c)
+{
+    conn_enter(c);
+}
+
+void conn_release(struct conn *c)
+{
+    conn_leave(c);
+}
+
 /* Nothing happens: another process has the socket; or it has ended, and the owner takes his time to free the conn. */
 static void idle_ready(struct conn *c, bool readable, bool writable)
 {
@@ -107,7 +119,7 @@ const struct conn_stage conn_stage_lent = {idle_ready, idle_go_on, idle_wants};
 static void end(struct conn *c)
 {
     c->stage = &stage_over;
-    c->deadline_at = c->look_at = c->probe_at = 0;
+    c->deadline_at = c->look_at = c->probe_at = c->flush_at = 0;
     loop_fd_free(c->source); /* the descriptor may be closed elsewhere before the owner frees us */
     c->source = NULL;
     bool whole = !c->said_bye && !c->out.len && (!c->relay || c->relay->whole);
@@ -183,6 +195,10 @@ static void on_timer(void *arg)
         conn_look(c, now);
     if (c->probe_at && now >= c->probe_at)
         conn_probe_look(c, now);
+    if (c->flush_at && now >= c->flush_at) {
+        c->flush_at = 0;
+        conn_flush(c);
+    }
     conn_leave(c);
 }
 

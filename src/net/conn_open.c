@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/conn_impl.h"
 
@@ -73,31 +74,64 @@ bool conn_waits_to_send(const struct conn *c)
     return c->out.len || c->stream->unsent(c);
 }
 
-void conn_push(struct conn *c)
+/* What the socket takes of it now; the rest is the caller's. */
+static size_t push(struct conn *c, struct span s)
 {
-    if (!conn_waits_to_send(c))
-        return;
     size_t before = c->stream->unsent(c), took = 0;
-    struct span out = buf_span(&c->out);
-    enum conn_io io = c->stream->write(c, out.p, out.n, &took);
-    buf_take(&c->out, took);
+    enum conn_io io = c->stream->write(c, s.p, s.n, &took);
     c->bytes_out += took;
     if (io != CONN_IO_OK && io != CONN_IO_AGAIN) {
         conn_set_io_end(c, io);
-        return;
+        return took;
     }
     c->blocked = io == CONN_IO_AGAIN;
     conn_note_progress(c, took || c->stream->unsent(c) < before);
-    if (io == CONN_IO_OK)
+    return took;
+}
+
+void conn_push(struct conn *c)
+{
+    c->flush_at = 0;
+    if (!conn_waits_to_send(c))
+        return;
+    buf_take(&c->out, push(c, buf_span(&c->out)));
+    if (!c->blocked && c->end_due == CONN_NO_END)
         c->drained = true;
+}
+
+static bool may_send(const struct conn *c)
+{
+    return c->stage == &conn_stage_open && !c->blocked && c->end_due == CONN_NO_END;
 }
 
 void conn_flush(struct conn *c)
 {
-    if (c->stage != &conn_stage_open || c->blocked || c->end_due != CONN_NO_END)
+    if (!may_send(c))
         return;
     conn_push(c);
     conn_changed(c, c->drained || c->end_due != CONN_NO_END);
+}
+
+void conn_flush_soon(struct conn *c)
+{
+    if (!may_send(c) || !c->out.len || c->flush_at)
+        return;
+    c->flush_at = clock_ms() + CONN_SOON_MS;
+    conn_changed(c, false);
+}
+
+bool conn_is_blocked(const struct conn *c)
+{
+    return c->blocked;
+}
+
+size_t conn_send(struct conn *c, struct span s)
+{
+    if (!may_send(c) || conn_waits_to_send(c))
+        return 0;
+    size_t took = push(c, s);
+    conn_changed(c, c->end_due != CONN_NO_END);
+    return took;
 }
 
 /* ---- open: bytes pass both ways */
@@ -193,7 +227,7 @@ static bool open_go_on(struct conn *c)
 static void open_wants(const struct conn *c, bool *read, bool *write)
 {
     *read = may_read(c) || may_watch(c);
-    *write = conn_waits_to_send(c);
+    *write = conn_waits_to_send(c) && !c->flush_at;
 }
 
 const struct conn_stage conn_stage_open = {open_ready, open_go_on, open_wants};

@@ -85,7 +85,7 @@ size_t dot_encode(struct dot *d, struct span in, char *out, size_t room, size_t 
     return (size_t)(p - in.p);
 }
 
-size_t dot_finish(struct dot *d, char out[5])
+size_t dot_finish(struct dot *d, char out[DOT_END])
 {
     size_t n = 0;
     if (!d->at_line_start) {

@@ -11,6 +11,8 @@
 
 #include "base/buf.h"
 
+enum { DOT_END = 5 }; /* octets of the longest end of a reply */
+
 struct dot {
     bool at_line_start; /* the next byte begins a line */
     bool saw_cr;        /* the last byte was a CR */
@@ -33,6 +35,6 @@ void dot_init_top(struct dot *d, bool wire, uint64_t lines);
 size_t dot_encode(struct dot *d, struct span in, char *out, size_t room, size_t *wrote);
 
 /* What ends the reply: CRLF if the last line has none, then ".CRLF". At most 5 bytes; returns how many. */
-size_t dot_finish(struct dot *d, char out[5]);
+size_t dot_finish(struct dot *d, char out[DOT_END]);
 
 #endif
