@@ -87,11 +87,11 @@ def idle(peer, stage, sizes, tls, pattern="i%d"):
     try:
         time.sleep(1)
         zero = peer.memory()
-        began = time.time()
+        opened = 0
         for size in sorted(sizes):
             all_held.append(Held(peer, stage, n + 1, size - n, tls, pattern, 60 if stage == "auth" else 8))
             n, held = size, held + all_held[-1].held
-            opened = time.time() - began
+            opened += all_held[-1].seconds
             time.sleep(1)
             m = peer.memory()
             out[str(size)] = dict(held=held, zero=zero, full=m, per_conn_kb=(m["pss_kb"] - zero["pss_kb"]) / held if held else None,

@@ -23,6 +23,8 @@ CORPORA = {
     "w": (200, 50, "real", ["--wire", "--like", "a%d", "--seed", str(ord("a"))]),
 }
 
+WANTED = os.environ.get("BENCH_CORPORA", "".join(CORPORA))  # e.g. "abc": no big ones
+
 
 def scenario(corpus, users, conns, args, pre=None, count=None, prime="same", secs=None, tls=False):
     """pre: what happens before each run (new: a message for each user; drop: the index is removed; cache: the page cache is emptied;
@@ -79,7 +81,7 @@ def programs():
     if not os.path.exists(CERT):
         sh("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout %s -out %s -days 365 "
            "-subj /CN=localhost 2>/dev/null" % (KEY, CERT))
-    text = "".join("%s%d:{PLAIN}secret::::::\n" % (c, u) for c, (users, *_) in CORPORA.items() for u in range(1, users + 1))
+    text = "".join("%s%d:{PLAIN}secret::::::\n" % (c, u) for c in CORPORA if c in WANTED for u in range(1, CORPORA[c][0] + 1))
     if not os.path.exists(PASSWD) or open(PASSWD).read() != text:
         with open(PASSWD, "w") as f:
             f.write(text)
@@ -100,7 +102,7 @@ def corpus(c):
 
 def prepare():
     programs()
-    for c in os.environ.get("BENCH_CORPORA", "".join(CORPORA)):  # e.g. "abc": no big ones
+    for c in WANTED:
         corpus(c)
 
 

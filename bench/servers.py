@@ -5,6 +5,7 @@ COMMAND runs in the foreground, pinned to SERVER_CPU; whatever is still in its c
 {mail} {port} {tls_port} {cert} {key} {passwd} {uid} {gid} {dir} are replaced in it.
 """
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 DIR = os.environ.get("BENCH_DIR", os.path.join(tempfile.gettempdir(), "pop3-bench"))
-SCPU, CCPU = os.environ.get("SERVER_CPU", "0"), os.environ.get("CLIENT_CPU", "1")
+SCPU, CCPU = os.environ.get("SERVER_CPU", "0"), os.environ.get("CLIENT_CPU", str(min(1, os.cpu_count() - 1)))
 PRIO = os.environ.get("BENCH_PRIO", "").split()  # e.g. "chrt -r 1": above whatever else runs on the machine
 UID, GID = int(os.environ.get("BENCH_UID", "5000")), int(os.environ.get("BENCH_GID", "5000"))  # own the mail
 CERT, KEY = DIR + "/tls/ec.crt", DIR + "/tls/ec.key"
@@ -85,7 +86,7 @@ def cgroup(name):
     for base, f in (("/sys/fs/cgroup/cpuacct", "cpuacct.usage"), ("/sys/fs/cgroup/unified", "cpu.stat"), ("/sys/fs/cgroup", "cpu.stat")):
         if not os.path.exists(base + "/cgroup.procs"):
             continue
-        p = "%s/bench-%s" % (base, name)
+        p = "%s/bench-%s-%s" % (base, name, hashlib.sha256(DIR.encode()).hexdigest()[:6])  # two $BENCH_DIR do not end each other's
         try:
             os.makedirs(p, exist_ok=True)
         except OSError:
