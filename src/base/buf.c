@@ -10,7 +10,8 @@
 
 void buf_init(struct buf *b, size_t max, struct budget *budget)
 {
-    *b = (struct buf){.max = max, .budget = budget};
+    assert(max <= UINT32_MAX);
+    *b = (struct buf){.max = (uint32_t)max, .budget = budget};
 }
 
 static void charge(struct buf *b, size_t before, size_t after)
@@ -58,7 +59,7 @@ struct span buf_span(const struct buf *b)
 void buf_take(struct buf *b, size_t n)
 {
     assert(n <= b->len);
-    b->start += n;
+    b->start += (uint32_t)n;
     b->len -= n;
     if (b->len == 0)
         b->start = 0;
@@ -82,7 +83,7 @@ static void grow(struct buf *b, size_t cap)
         b->start = 0;
     } else
         b->mem = mem_resize(b->mem, cap);
-    b->cap = cap;
+    b->cap = (uint32_t)cap;
 }
 
 /* Makes mem[start+len .. +n) writable; the caller has checked the ceiling. */

@@ -15,10 +15,11 @@ enum { BUF_SMALL = 2048 };
 
 struct buf {
     char *mem;
-    size_t start, len; /* the bytes are mem[start .. start+len) */
-    size_t cap;        /* bytes at mem */
-    size_t max;        /* ceiling of len */
     struct budget *budget; /* or NULL */
+    size_t len;            /* the bytes are mem[start .. start+len) */
+    uint32_t start;
+    uint32_t cap;          /* bytes at mem */
+    uint32_t max;          /* ceiling of len */
     bool secret;           /* what it holds is overwritten before its memory goes back (set after buf_init) */
 };
 

@@ -52,6 +52,20 @@ static void forget_expected(struct mail *m, struct mail_expected *e)
     mail_expected_free(e);
 }
 
+/* Its memory and that of its texts is one: a session keeps it to its end. */
+static struct mail_expected *expected_new(const struct talk *t)
+{
+    size_t user_n = t->text[0].n, where_n = t->text[1].n, address_n = t->text[2].n;
+    struct mail_expected *e = mem_alloc(sizeof *e + user_n + where_n + address_n + 3); /* of zeroes, which end the texts */
+    char *user = (char *)(e + 1), *where = user + user_n + 1, *address = where + where_n + 1;
+    memcpy(user, t->text[0].p, user_n);
+    memcpy(where, t->text[1].p, where_n);
+    memcpy(address, t->text[2].p, address_n);
+    *e = (struct mail_expected){.id = t->id, .user = user, .where = where, .address = address, .term = t->num[2], .delay = t->num[4],
+                                .until = clock_ms() + EXPECT_MS, .wait_until = clock_ms() + t->num[3]};
+    return e;
+}
+
 static void expect(struct mail *m, const struct talk *t)
 {
     struct err err;
@@ -70,11 +84,8 @@ static void expect(struct mail *m, const struct talk *t)
         mem_free(where); /* an id is never used again */
         return;
     }
-    struct mail_expected *e = mem_alloc(sizeof *e);
-    *e = (struct mail_expected){.id = t->id, .where = where, .term = t->num[2], .delay = t->num[4], .until = clock_ms() + EXPECT_MS,
-                                .wait_until = clock_ms() + t->num[3]};
-    e->user = mem_copy(t->text[0].p, t->text[0].n);
-    snprintf(e->address, sizeof e->address, "%.*s", (int)t->text[2].n, t->text[2].p);
+    mem_free(where);
+    struct mail_expected *e = expected_new(t);
     map_put(&m->expected, talk_key(e->id), e);
     struct mail_early *early = map_get(&m->early, talk_key(e->id));
     if (!early)

@@ -19,8 +19,7 @@ struct mail_door {
 /* What auth has said of a session that a door will bring. Valid once, and not for long. */
 struct mail_expected {
     struct talk_id id;
-    char *user, *where;
-    char address[SOCK_NAME_MAX];
+    const char *user, *where, *address; /* part of its memory */
     uint32_t term;  /* of expiry (talk.h) */
     uint32_t delay; /* LOGIN-DELAY and one more; 0: none is announced */
     uint64_t until; /* ms */

@@ -21,8 +21,6 @@ void mail_tell_auth(struct mail *m, const struct talk *t)
 
 void mail_expected_free(struct mail_expected *e)
 {
-    mem_free(e->user);
-    mem_free(e->where);
     mem_free(e);
 }
 

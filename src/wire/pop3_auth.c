@@ -23,7 +23,10 @@ void pop3_forget_secret(struct pop3_server *m)
 
 void pop3_forget_user(struct pop3_server *m)
 {
-    mem_wipe(m->user, sizeof m->user);
+    if (m->user)
+        mem_wipe(m->user, m->user_len);
+    mem_free(m->user);
+    m->user = NULL;
     m->user_len = 0;
 }
 
@@ -31,7 +34,7 @@ static void keep_user(struct pop3_server *m, struct span name)
 {
     assert(name.n <= POP3_NAME_MAX);
     pop3_forget_user(m);
-    memcpy(m->user, name.p, name.n);
+    m->user = mem_copy(name.p, name.n);
     m->user_len = name.n;
 }
 
@@ -39,7 +42,7 @@ static void keep_user(struct pop3_server *m, struct span name)
 static void ask(struct pop3_server *m, enum pop3_auth_how how)
 {
     m->auth.how = how;
-    m->auth.user = (struct span){m->user, m->user_len};
+    m->auth.user = (struct span){m->user ? m->user : "", m->user_len};
     m->auth.secret = (struct span){m->sasl_text, m->sasl_len};
     m->step = STEP_AUTH;
 }

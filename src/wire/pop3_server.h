@@ -106,7 +106,7 @@ struct pop3_server {
     struct line line;
     int step;                     /* enum in pop3_feed.c: what is under way */
     unsigned listed;              /* next message of a listing */
-    char user[POP3_NAME_MAX + 1]; /* after USER */
+    char *user;                   /* after USER, or NULL */
     size_t user_len;
     char *sasl_text; /* a response while auth decides, or NULL */
     size_t sasl_len;
