@@ -70,14 +70,12 @@ void door_enter(const struct door_listener *l, int fd, const struct door_peer *p
 }
 
 /* A proxy has no place, as it is not he who is served; what he brings has one as soon as he has said whose it is. */
-static void let_in(const struct door_listener *l, int fd)
+static void let_in(const struct door_listener *l, int fd, const struct door_peer *peer)
 {
-    struct door_peer peer = {.unknown = false};
-    sock_peer(fd, peer.address);
     if (!l->proxy)
-        door_enter(l, fd, &peer);
+        door_enter(l, fd, peer);
     else if (l->door->proxied.count < l->door->start.conf.connections)
-        door_proxy_begin(l, fd, peer.address);
+        door_proxy_begin(l, fd, peer->address);
     else
         turn_away(l, fd);
 }
@@ -108,7 +106,8 @@ static void on_listener(void *arg, bool readable, bool writable)
     (void)readable;
     (void)writable;
     for (int i = 0; i < ACCEPT_BATCH; i++) {
-        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct door_peer peer = {.unknown = false};
+        int fd = sock_accept(l->fd, peer.address);
         bool crowded = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
         const char *why = strerror(errno);
         if (fd < 0 && (errno == ECONNABORTED || errno == EINTR))
@@ -119,7 +118,7 @@ static void on_listener(void *arg, bool readable, bool writable)
             no_descriptors(l, why);
         if (fd < 0)
             return;
-        let_in(l, fd);
+        let_in(l, fd, &peer);
     }
 }
 

@@ -15,6 +15,7 @@ enum {
     RESERVE = 16,      /* a part of `connections` that is for addresses without one */
     SILENT_MS = 5000,  /* so long one's own address, and one that is trusted, keeps its place */
     SPARE_FILES = 64,  /* for log-ins, which need a descriptor on their way, and for the channels */
+    FILES_MS = 100,    /* how long the system's limit is believed: an administrator may change that of a process that runs */
     SPARE_PART = 8     /* where there are few: an eighth */
 };
 
@@ -61,22 +62,25 @@ static bool is_trusted(const struct door *d, enum conf_service service, const ch
 }
 
 /* Log-ins need some too. What was accepted has the lowest number that was free. */
-static bool few_files(int fd)
+static bool few_files(struct door *d, int fd)
 {
     struct rlimit r;
-    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-        return false;
-    rlim_t spare = r.rlim_cur / SPARE_PART < SPARE_FILES ? r.rlim_cur / SPARE_PART : SPARE_FILES;
-    return (rlim_t)fd + spare >= r.rlim_cur;
+    uint64_t now = clock_ms();
+    if (now >= d->files_read + FILES_MS && getrlimit(RLIMIT_NOFILE, &r) == 0) {
+        d->files_read = now;
+        d->files = r.rlim_cur;
+    }
+    uint64_t part = d->files / SPARE_PART;
+    return d->files && (uint64_t)fd + (part < SPARE_FILES ? part : SPARE_FILES) >= d->files;
 }
 
 /* What there is too little of, or NULL. `none`: his address has no place yet. */
-static const char *missing(const struct door *d, bool none, int fd)
+static const char *missing(struct door *d, bool none, int fd)
 {
     uint64_t most = d->start.conf.connections, now = d->sessions.count + d->receptions.count + d->proxied.count + d->away;
     if (now >= most || (now >= most - most / RESERVE && !none))
         return "connections";
-    return few_files(fd) ? "descriptors" : NULL;
+    return few_files(d, fd) ? "descriptors" : NULL;
 }
 
 static bool too_many_of_one(struct door *d, struct asker *asker, const char *address)

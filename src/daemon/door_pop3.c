@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/metric.h"
 
 enum { IN_MAX = POP3_AUTH_LINE_MAX + 1024, OUT_MAX = 32768, STAMP_MAX = 200 };
@@ -42,12 +43,23 @@ static void finish(struct door_session *s, const char *how)
     conn_finish(s->conn);
 }
 
+static void draw(struct door *d, unsigned char *out, unsigned n)
+{
+    if (d->noise_left < n) {
+        digest_random(d->noise, sizeof d->noise);
+        d->noise_left = sizeof d->noise;
+    }
+    d->noise_left -= n;
+    memcpy(out, d->noise + d->noise_left, n);
+    mem_wipe(d->noise + d->noise_left, n);
+}
+
 /* "<generation.counter.random@host>": never the same twice (RFC 1939 §7), also after a restart. */
 static char *make_stamp(const struct door_session *s)
 {
     unsigned char noise[8];
     char hex[2 * sizeof noise + 1], text[STAMP_MAX];
-    digest_random(noise, sizeof noise);
+    draw(s->door, noise, sizeof noise);
     digest_hex(noise, sizeof noise, hex);
     snprintf(text, sizeof text, "<%llu.%llu.%s@%.128s>", (unsigned long long)s->door->start.generation,
              (unsigned long long)s->n, hex, s->door->start.conf.hostname);

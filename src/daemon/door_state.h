@@ -85,6 +85,9 @@ struct door {
     struct tls_context *tls, *tls_mail; /* for POP3; for SMTP and LMTP, which have no ALPN */
     struct door_tls certs;
     struct door_refusals refusals;
+    unsigned char noise[512]; /* for stamps: drawn from the kernel for many of them at once; wiped when used */
+    unsigned noise_left;
+    uint64_t files, files_read; /* descriptors it may have; when that was read (ms) */
     struct budget budget;
     unsigned tls_waiting;   /* TLS connections that have not logged in */
     unsigned tls_receiving; /* TLS connections over which mail comes in: they never log in */

@@ -31,7 +31,7 @@ static void refuse(struct mail *m, struct talk_id id, enum err_kind kind)
 /* Whatever auth says: not for another uid than this process has, not outside the roots, not for another store than its one. */
 static int check_expect(const struct mail *m, const struct talk *t, const char *where, struct err *err)
 {
-    if (t->num[0] == 0 || t->num[0] < m->start.conf.first_uid || t->num[0] != geteuid() || t->num[1] != getegid())
+    if (t->num[0] == 0 || t->num[0] < m->start.conf.first_uid || t->num[0] != m->uid || t->num[1] != m->gid)
         return err_set(err, ERR_PERM, "uid %u gid %u is not this process's", t->num[0], t->num[1]);
     if (m->single && strcmp(m->single, where) != 0)
         return err_set(err, ERR_PERM, "this process is for %s alone", m->single);
@@ -365,6 +365,8 @@ static int mail_run(void)
     start_seal(&m->start, start_empty_root(&m->start), paths, n);
     if (m->single && n)
         close(paths[0].fd);
+    m->uid = geteuid();
+    m->gid = getegid();
     m->budget.ceiling = m->start.conf.memory_buffers;
     m->loop = loop_new();
     loop_threads(m->loop, (unsigned)m->start.conf.store_threads, TAKEOVER_MS);

@@ -46,6 +46,7 @@ struct mail {
     struct mail_door *doors;
     struct store_root roots[CONF_ROOTS];
     unsigned n_roots;
+    uint32_t uid, gid; /* this process's, as the system says */
     char *single; /* the one store this process is for, or NULL */
     struct map expected, early, sessions; /* talk_key(id) → … */
     struct budget budget;

@@ -37,7 +37,8 @@ struct conn_limits {
 };
 
 struct conn;
-/* `fd` (non-blocking is set here, TCP_NODELAY too where it is TCP) is taken over. Starts reading. */
+/* `fd` is taken over, as it is: no call here waits for it, blocking or not; where it is TCP it is without delay (sock_accept). Starts
+ * reading. */
 struct conn *conn_new(struct loop *l, int fd, const struct conn_limits *limits, const struct conn_events *ev, void *arg);
 void conn_free(struct conn *c); /* closes at once; safe inside its own handlers; NULL is allowed */
 /* The sentence behind `ended`, for the log ("tls: no shared cipher"), or "". Lives as long as the conn. */

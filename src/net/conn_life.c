@@ -1,8 +1,4 @@
 /* conn_life: how a conn begins and ends, what is due and when; calls the owner. Door, worker and control role. */
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -215,7 +211,6 @@ void conn_deadline(struct conn *c, uint64_t ms)
 
 struct conn *conn_new(struct loop *l, int fd, const struct conn_limits *limits, const struct conn_events *ev, void *arg)
 {
-    const int on = 1;
     struct conn *c = mem_alloc(sizeof *c);
     *c = (struct conn){.loop = l,
                        .ev = ev,
@@ -230,8 +225,6 @@ struct conn *conn_new(struct loop *l, int fd, const struct conn_limits *limits, 
     buf_init(&c->ahead, CONN_PIECE, limits->budget);
     c->in.secret = c->ahead.secret = true; /* passwords pass here */
     buf_init(&c->out, limits->out_max, limits->budget);
-    (void)fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on our own socketpairs, which need none */
     conn_join_loop(c);
     loop_fd_want(c->source, true, false);
     return c;

@@ -10,7 +10,8 @@
 
 enum {
     LOOKS = 4,           /* in one write stall: how much later than it passed it may be noticed */
-    LINGER_LOOK_MS = 500 /* at most, once all is sent */
+    LINGER_LOOK_MS = 500, /* at most, once all is sent */
+    LINGER_FIRST_MS = 20  /* the first time: most peers have closed by then, and need not be looked at */
 };
 
 bool conn_ask_kernel(const struct conn *c, struct tcp_info *info)
@@ -45,7 +46,9 @@ void conn_note_progress(struct conn *c, bool progress)
 void conn_look_after_end(struct conn *c)
 {
     c->moved_at = clock_ms();
-    conn_look(c, c->moved_at);
+    look_again(c, c->moved_at);
+    if (c->look_at > c->moved_at + LINGER_FIRST_MS)
+        c->look_at = c->moved_at + LINGER_FIRST_MS;
 }
 
 static bool is_stalled(const struct conn *c, uint64_t now, unsigned ms)

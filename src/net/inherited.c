@@ -13,6 +13,7 @@
 
 #include "base/conf_value.h"
 #include "base/log.h"
+#include "net/sock.h"
 
 enum { MOST = 1024 }; /* more would be no manager's doing */
 
@@ -123,5 +124,6 @@ int inherited_take(int fd, struct err *err)
         err_set(err, ERR_TEMP, "the socket %s that the service manager has passed cannot be set", name);
         return -1;
     }
+    sock_no_delay(fd);
     return fd;
 }

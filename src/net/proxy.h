@@ -24,7 +24,7 @@ struct proxy {
     unsigned version;            /* 0: not known yet */
     bool local;                  /* the proxy's own, as for checks of health: nobody is behind it */
     bool tls;                    /* between client and proxy there is TLS */
-    char address[SOCK_NAME_MAX]; /* the client's, as sock_peer gives it; "": the proxy does not say */
+    char address[SOCK_NAME_MAX]; /* the client's, as sock_accept gives it; "": the proxy does not say */
     unsigned char octets[PROXY_MAX];
 };
 

@@ -153,26 +153,34 @@ bool sock_address_ok(struct span address, unsigned *port)
     return *port != 0;
 }
 
-void sock_peer(int fd, char out[SOCK_NAME_MAX])
+static void name_of(const union any_address *a, char out[SOCK_NAME_MAX])
+{
+    struct address peer;
+    if (a->sa.sa_family == AF_INET)
+        set_v4(&peer, &a->v4.sin_addr);
+    else if (a->sa.sa_family == AF_INET6)
+        set_v6(&peer, &a->v6.sin6_addr);
+    if (a->sa.sa_family == AF_INET || a->sa.sa_family == AF_INET6)
+        inet_ntop(peer.family, peer.bytes, out, SOCK_NAME_MAX);
+    else
+        strcpy(out, a->sa.sa_family == AF_UNIX ? "unix" : "unknown");
+}
+
+int sock_accept(int listener, char peer[SOCK_NAME_MAX])
 {
     union any_address a;
-    struct address peer;
     socklen_t n = sizeof a;
-    memset(&a, 0, sizeof a);
-    snprintf(out, SOCK_NAME_MAX, "unknown");
-    if (getpeername(fd, &a.sa, &n) < 0)
-        return;
-    if (a.sa.sa_family == AF_UNIX) {
-        snprintf(out, SOCK_NAME_MAX, "unix");
-        return;
-    }
-    if (a.sa.sa_family == AF_INET)
-        set_v4(&peer, &a.v4.sin_addr);
-    else if (a.sa.sa_family == AF_INET6)
-        set_v6(&peer, &a.v6.sin6_addr);
-    else
-        return;
-    inet_ntop(peer.family, peer.bytes, out, SOCK_NAME_MAX);
+    a.sa.sa_family = AF_UNSPEC;
+    int fd = accept4(listener, &a.sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        name_of(&a, peer);
+    return fd;
+}
+
+void sock_no_delay(int listener)
+{
+    const int on = 1;
+    (void)setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* what is accepted inherits it */
 }
 
 /* ---- listening and connecting */
@@ -203,6 +211,7 @@ int sock_listen(const char *address, int backlog, struct err *err)
         return fail(fd, err, "listen on", address);
     if (a.sa.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
         return fail(fd, err, "listen on", address);
+    sock_no_delay(fd);
     if (bind(fd, &a.sa, n) < 0 || listen(fd, backlog) < 0)
         return fail(fd, err, "listen on", address);
     return fd;
