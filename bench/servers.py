@@ -4,6 +4,7 @@ Peers are in peers/peers.json: {"name": {"start": COMMAND, "port": N, "tls_port"
 COMMAND runs in the foreground, pinned to SERVER_CPU; whatever is still in its cgroup at the end is stopped by pid. The words {here} {run}
 {mail} {port} {tls_port} {cert} {key} {passwd} {uid} {gid} {dir} are replaced in it.
 """
+import atexit
 import fcntl
 import hashlib
 import json
@@ -92,8 +93,16 @@ def cgroup(name):
         except OSError:
             continue
         if os.path.exists(p + "/" + f):
+            atexit.register(remove, p)
             return p, p + "/" + f
     sys.exit("no cgroup with CPU accounting")
+
+
+def remove(group):
+    try:
+        os.rmdir(group)
+    except OSError:
+        pass  # removed before, or somebody is still in it
 
 
 class Peer:
@@ -180,10 +189,7 @@ class Peer:
         if self.proc:
             self.proc.wait()
             self.proc = None
-        try:
-            os.rmdir(self.cg)
-        except OSError:
-            pass
+        remove(self.cg)
 
     def memory(self):
         """sum of PSS, and number of processes; kB. Shared file pages are split over their users."""
