@@ -9,6 +9,7 @@
 
 #include "base/beneath.h"
 #include "base/clock.h"
+#include "base/mem.h"
 
 enum {
     GRAIN_NS = 10000000,    /* the kernel stamps by its tick: at most 10 ms behind the clock */
@@ -17,7 +18,9 @@ enum {
     PASSES_ENOUGH = 5,      /* the least without one that counts */
     PASSES_IDLE = 2,        /* of which so many at the end met nothing missed before */
     PASSES_MOST = 40,       /* then it ends, */
-    SCAN_MS = 2000          /* or after so long */
+    SCAN_MS = 2000,         /* or after so long */
+    ROOM_LEAST = 32 * 1024, /* for the entries of a directory at once */
+    ROOM_MOST = 256 * 1024
 };
 
 const char *maildir_dir_name(enum maildir_dir dir)
@@ -107,26 +110,47 @@ static int first_stamps(const struct maildir_box *m, unsigned n, struct stamps *
     return read_stamps(m, s, err);
 }
 
-typedef void see_fn(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, void *arg);
+/* ---- one directory */
+
+typedef void see_fn(struct maildir_box *m, enum maildir_dir dir, const struct dirent64 *d, void *arg);
+
+static void see_all(struct maildir_box *m, enum maildir_dir dir, const char *p, size_t n, see_fn *see, void *arg)
+{
+    for (const char *end = p + n; p < end; p += ((const struct dirent64 *)(const void *)p)->d_reclen)
+        see(m, dir, (const struct dirent64 *)(const void *)p, arg);
+}
+
+/* So much as its entries may take, as far as its size tells it: the fewer calls the better. */
+static size_t room_for(int fd)
+{
+    struct stat st;
+    size_t want = fstat(fd, &st) < 0 ? 0 : 2 * (size_t)st.st_size;
+    return want < ROOM_LEAST ? ROOM_LEAST : want > ROOM_MOST ? ROOM_MOST : want;
+}
 
 static int read_dir(struct maildir_box *m, enum maildir_dir dir, see_fn *see, void *arg, struct err *err)
 {
     int fd = maildir_beneath(m->sub[dir], ".", O_RDONLY | O_DIRECTORY);
-    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-    if (!stream) {
-        err_set(err, ERR_TEMP, "%s/%s: cannot be opened: %s", m->where, maildir_dir_name(dir), strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    const struct dirent *d;
-    while (errno = 0, (d = readdir(stream)))
-        see(m, dir, d, arg);
-    int failed = errno;
-    closedir(stream);
+    if (fd < 0)
+        return err_set(err, ERR_TEMP, "%s/%s: cannot be opened: %s", m->where, maildir_dir_name(dir), strerror(errno));
+    size_t room = room_for(fd);
+    char *p = mem_resize(NULL, room);
+    ssize_t n;
+    while ((n = getdents64(fd, p, room)) > 0)
+        see_all(m, dir, p, (size_t)n, see, arg);
+    int failed = n < 0 ? errno : 0;
+    mem_free(p);
+    close(fd);
     if (failed)
         return err_set(err, ERR_TEMP, "%s/%s: cannot be read: %s", m->where, maildir_dir_name(dir), strerror(failed));
     return 0;
+}
+
+/* All that is in it is in the table already. */
+static bool as_known(const struct maildir_box *m, enum maildir_dir dir, const struct maildir_state *now)
+{
+    const struct maildir_state *then = &m->known[dir];
+    return then->changed && then->device == now->device && then->inode == now->inode && then->changed == now->changed;
 }
 
 /* The n-th pass. new/ before cur/: what is moved meanwhile is moved that way. *counts: both stood still. */
@@ -134,8 +158,15 @@ static int pass(struct maildir_box *m, unsigned n, see_fn *see, void *arg, bool 
 {
     struct stamps before = {0}, after = {0};
     struct timespec start = {0};
-    if (first_stamps(m, n, &before, &start, err) < 0 || read_dir(m, MAILDIR_NEW, see, arg, err) < 0 ||
-        read_dir(m, MAILDIR_CUR, see, arg, err) < 0 || read_stamps(m, &after, err) < 0)
+    if (first_stamps(m, n, &before, &start, err) < 0)
+        return -1;
+    maildir_table_walk(&m->table);
+    for (int i = 0; i < MAILDIR_DIRS; i++)
+        if (as_known(m, i, &before.state[i]))
+            maildir_table_meet_all(&m->table, i);
+        else if (read_dir(m, i, see, arg, err) < 0)
+            return -1;
+    if (read_stamps(m, &after, err) < 0)
         return -1;
     *counts = sharp(&before, start, clock_wall());
     for (int i = 0; i < MAILDIR_DIRS; i++)
@@ -179,7 +210,7 @@ static const char *odd(const struct sight *s)
 /* A file that is known keeps its entry without a system call. A new one is asked for its inode, because some
  * file systems invent those that readdir tells; if it was renamed in that moment, readdir is believed, since
  * nothing is served from here but what its own descriptor shows to be that inode. */
-static bool identify(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, struct sight *s)
+static bool identify(struct maildir_box *m, enum maildir_dir dir, const struct dirent64 *d, struct sight *s)
 {
     *s = (struct sight){.how = s->how, .name = span_of(d->d_name), .inode = d->d_ino, .mode = S_IFREG};
     enum maildir_name_kind kind = maildir_name_read(s->name, &s->parts);
@@ -221,20 +252,35 @@ struct scan {
     unsigned missed; /* entries first met in this pass that must have been there before */
 };
 
-static void see_listed(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, void *arg)
+/* Most are where they were in the last reading, and bear the same name. */
+static long next_known(struct maildir_box *m, enum maildir_dir dir, const struct dirent64 *d)
+{
+    if (d->d_type != DT_REG && d->d_type != DT_UNKNOWN)
+        return MAILDIR_NONE;
+    return maildir_table_next(&m->table, dir, d->d_name, d->d_ino);
+}
+
+static void see_listed(struct maildir_box *m, enum maildir_dir dir, const struct dirent64 *d, void *arg)
 {
     struct scan *scan = arg;
+    long entry = next_known(m, dir, d);
+    if (entry != MAILDIR_NONE) {
+        maildir_table_meet(&m->table, entry);
+        return;
+    }
     struct sight s = {.how = scan->right && !scan->wrong ? scan->how : MAILDIR_ASK};
     if (!identify(m, dir, d, &s))
         return;
     if (s.entry != MAILDIR_NONE) {
         maildir_table_rename(&m->table, s.entry, dir, s.name);
+        maildir_table_meet(&m->table, s.entry);
         return;
     }
     long added = maildir_table_add(&m->table, dir, s.name, &s.parts, s.inode);
     m->table.entries[added].odd = odd(&s);
     m->table.entries[added].size = s.size;
     m->table.entries[added].believed = s.believed;
+    maildir_table_meet(&m->table, added);
     if (!s.believed) {
         scan->right = scan->right || s.inode == d->d_ino;
         scan->wrong = scan->wrong || s.inode != d->d_ino;
@@ -243,7 +289,7 @@ static void see_listed(struct maildir_box *m, enum maildir_dir dir, const struct
         scan->missed++;
 }
 
-int maildir_scan(struct maildir_box *m, enum maildir_how how, struct err *err)
+static int scan_in_passes(struct maildir_box *m, enum maildir_how how, struct err *err)
 {
     struct scan scan = {.how = how, .began = maildir_ns(clock_wall())};
     uint64_t began = clock_ms();
@@ -262,6 +308,13 @@ int maildir_scan(struct maildir_box *m, enum maildir_how how, struct err *err)
     }
 }
 
+int maildir_scan(struct maildir_box *m, enum maildir_how how, struct err *err)
+{
+    int result = scan_in_passes(m, how, err);
+    memset(m->known, 0, sizeof m->known); /* who searches later looks everywhere */
+    return result;
+}
+
 /* ---- names alone */
 
 struct each {
@@ -270,7 +323,7 @@ struct each {
     bool enough;
 };
 
-static void see_name(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, void *arg)
+static void see_name(struct maildir_box *m, enum maildir_dir dir, const struct dirent64 *d, void *arg)
 {
     struct each *each = arg;
     (void)m;
@@ -298,13 +351,19 @@ struct search {
     unsigned idle;    /* passes in a row that saw none of them */
 };
 
-static void see_wanted(struct maildir_box *m, enum maildir_dir dir, const struct dirent *d, void *arg)
+static void see_wanted(struct maildir_box *m, enum maildir_dir dir, const struct dirent64 *d, void *arg)
 {
     struct search *search = arg;
     struct sight s = {.how = MAILDIR_ASK};
-    if (!search->wanted || !identify(m, dir, d, &s) || s.entry == MAILDIR_NONE)
+    if (!search->wanted)
         return;
-    maildir_table_rename(&m->table, s.entry, dir, s.name);
+    s.entry = next_known(m, dir, d);
+    if (s.entry == MAILDIR_NONE) {
+        if (!identify(m, dir, d, &s) || s.entry == MAILDIR_NONE)
+            return;
+        maildir_table_rename(&m->table, s.entry, dir, s.name);
+    }
+    maildir_table_meet(&m->table, s.entry);
     struct maildir_entry *e = &m->table.entries[s.entry];
     if (!e->wanted)
         return;

@@ -33,6 +33,8 @@ struct maildir_box {
     unsigned begun;        /* deliveries with a time of their own: their order within a second */
     int64_t looked;        /* when the last pass began, by the wall clock, in nanoseconds */
     struct maildir_state state[MAILDIR_DIRS]; /* when it began */
+    struct maildir_state known[MAILDIR_DIRS]; /* whoever fills the table from elsewhere: a directory in this state has in it
+                                                 what is in the table, and is not read; a `changed` of 0: nobody knows */
     struct maildir_table table;
 };
 
@@ -54,7 +56,8 @@ bool maildir_before(struct timespec changed, int64_t now);
  * each was. */
 enum maildir_how { MAILDIR_ASK, MAILDIR_BELIEVE };
 
-/* Fills the empty table with all that is in the two directories; what is no regular file is marked odd. */
+/* Adds to the table all that is in the two directories; what is no regular file is marked odd. A table that was filled from
+ * elsewhere (in order, `sorted` saying so) is brought up to date: maildir_table_news says how. */
 int maildir_scan(struct maildir_box *m, enum maildir_how how, struct err *err);
 
 /* Shows the name of each entry of the two directories that may be a file, in passes until one counts or enough were

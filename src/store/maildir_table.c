@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sum.h"
 
 enum {
     SPARE = 8, /* flags that a name may get before its place must change */
     FIRST_ROOM = 16,
-    NAMES = 4096 /* the least by which their room grows: more than one needs */
+    NAMES = 4096, /* the least by which their room grows: more than one needs */
+    FEW = 4       /* searches that are cheaper than a hash of all */
 };
 
 void maildir_table_init(struct maildir_table *t)
@@ -23,6 +25,7 @@ void maildir_table_fini(struct maildir_table *t)
     mem_free(t->entries);
     mem_free(t->names);
     mem_free(t->slots);
+    mem_free(t->order);
     maildir_table_init(t);
 }
 
@@ -40,11 +43,7 @@ struct span maildir_table_base(const struct maildir_table *t, const struct maild
 
 static uint32_t hash(struct span base, uint64_t inode)
 {
-    uint64_t h = 0xcbf29ce484222325ULL ^ inode;
-    for (size_t i = 0; i < base.n; i++)
-        h = (h ^ (unsigned char)base.p[i]) * 0x100000001b3ULL;
-    h *= 0x9e3779b97f4a7c15ULL;
-    return (uint32_t)(h >> 32);
+    return (uint32_t)((sum_of(base.p, base.n) ^ inode) * 0x9e3779b97f4a7c15ULL >> 32);
 }
 
 static void put_slot(struct maildir_table *t, unsigned number)
@@ -72,20 +71,113 @@ static void index_entries(struct maildir_table *t)
 static void forget_index(struct maildir_table *t)
 {
     mem_free(t->slots);
-    t->slots = NULL;
+    mem_free(t->order);
+    t->slots = t->order = NULL;
+    t->order_n = 0;
+    t->looked = 0;
+}
+
+static bool is(const struct maildir_table *t, const struct maildir_entry *e, struct span base, uint64_t inode)
+{
+    return e->inode == inode && span_equal(maildir_table_base(t, e), base);
 }
 
 long maildir_table_find(struct maildir_table *t, struct span base, uint64_t inode)
 {
+    if (!t->slots && t->looked++ < FEW) {
+        for (unsigned i = 0; i < t->count; i++)
+            if (is(t, &t->entries[i], base, inode))
+                return i;
+        return MAILDIR_NONE;
+    }
     if (!t->slots)
         index_entries(t);
     uint32_t at = hash(base, inode) & t->mask;
-    for (; t->slots[at]; at = (at + 1) & t->mask) {
-        const struct maildir_entry *e = &t->entries[t->slots[at] - 1];
-        if (e->inode == inode && span_equal(maildir_table_base(t, e), base))
+    for (; t->slots[at]; at = (at + 1) & t->mask)
+        if (is(t, &t->entries[t->slots[at] - 1], base, inode))
             return (long)t->slots[at] - 1;
-    }
     return MAILDIR_NONE;
+}
+
+/* ---- reading again */
+
+void maildir_table_walk(struct maildir_table *t)
+{
+    mem_free(t->order);
+    t->order_n = t->count;
+    t->order = t->order_n ? mem_alloc(t->order_n * sizeof *t->order) : NULL;
+    for (unsigned i = 0; i < t->count; i++)
+        if (t->entries[i].place < t->order_n)
+            t->order[t->entries[i].place] = i + 1;
+    t->next = 0;
+    t->walked = 0;
+}
+
+static bool is_here(const struct maildir_table *t, unsigned at, enum maildir_dir dir, const char *name, uint64_t inode)
+{
+    const struct maildir_entry *e = &t->entries[t->order[at] - 1];
+    return e->inode == inode && e->dir == dir && !e->odd && strcmp(maildir_table_name(t, e), name) == 0;
+}
+
+/* The order of a directory is mostly not that of the table: entries and names soon needed are called near beforehand. */
+static void approach(const struct maildir_table *t)
+{
+    enum { NAME = 4, ENTRY = 8 };
+    if (t->next + ENTRY >= t->order_n || !t->order[t->next + NAME] || !t->order[t->next + ENTRY])
+        return;
+    __builtin_prefetch(&t->entries[t->order[t->next + ENTRY] - 1]);
+    __builtin_prefetch(maildir_table_name(t, &t->entries[t->order[t->next + NAME] - 1]));
+}
+
+static void pass_gaps(struct maildir_table *t)
+{
+    while (t->next < t->order_n && !t->order[t->next])
+        t->next++;
+}
+
+/* Of those that are gone since there may be one between. */
+long maildir_table_next(struct maildir_table *t, enum maildir_dir dir, const char *name, uint64_t inode)
+{
+    pass_gaps(t);
+    approach(t);
+    for (unsigned at = t->next; at < t->order_n && at < t->next + 2; at++)
+        if (t->order[at] && is_here(t, at, dir, name, inode)) {
+            t->next = at + 1;
+            return (long)t->order[at] - 1;
+        }
+    return MAILDIR_NONE;
+}
+
+void maildir_table_meet(struct maildir_table *t, long entry)
+{
+    struct maildir_entry *e = &t->entries[entry];
+    if (e->place < t->order_n && t->order[e->place] == (uint32_t)entry + 1)
+        t->next = e->place + 1;
+    e->place = t->walked++;
+    e->met = true;
+}
+
+void maildir_table_meet_all(struct maildir_table *t, enum maildir_dir dir)
+{
+    for (unsigned at = 0; at < t->order_n; at++)
+        if (t->order[at] && t->entries[t->order[at] - 1].dir == dir)
+            maildir_table_meet(t, (long)t->order[at] - 1);
+    for (unsigned i = 0; i < t->count; i++) /* those without a place */
+        if (t->entries[i].dir == dir && !t->entries[i].met)
+            maildir_table_meet(t, i);
+}
+
+struct maildir_news maildir_table_news(struct maildir_table *t)
+{
+    struct maildir_news news = {0};
+    for (unsigned i = 0; i < t->count; i++) {
+        struct maildir_entry *e = &t->entries[i];
+        e->gone = e->gone || !e->met;
+        news.fresh += !e->counted && !e->odd;
+        news.gone += e->gone;
+        news.renamed += e->renamed && !e->gone;
+    }
+    return news;
 }
 
 /* ---- changing */
@@ -121,9 +213,9 @@ long maildir_table_add(struct maildir_table *t, enum maildir_dir dir, struct spa
     place_name(t, e, name);
     write_name(t, e, name);
     t->count++;
-    if (!t->slots || 2 * ((size_t)t->count + 1) > (size_t)t->mask + 1)
+    if (t->slots && 2 * ((size_t)t->count + 1) > (size_t)t->mask + 1)
         index_entries(t);
-    else
+    else if (t->slots)
         put_slot(t, t->count - 1);
     return (long)t->count - 1;
 }
@@ -131,6 +223,9 @@ long maildir_table_add(struct maildir_table *t, enum maildir_dir dir, struct spa
 void maildir_table_rename(struct maildir_table *t, long entry, enum maildir_dir dir, struct span name)
 {
     struct maildir_entry *e = &t->entries[entry];
+    if (e->dir == dir && span_is(name, maildir_table_name(t, e)))
+        return;
+    e->renamed = true;
     e->dir = (uint8_t)dir;
     if (name.n > e->room)
         place_name(t, e, name);
@@ -147,28 +242,51 @@ static int compare(const void *left, const void *right, void *table)
     return order ? order : (a->inode > b->inode) - (a->inode < b->inode);
 }
 
+/* Two sorted runs become one, from their ends. */
+static void merge(struct maildir_table *t, unsigned first)
+{
+    unsigned second = t->count - first, at = t->count;
+    struct maildir_entry *e = t->entries, *tail = mem_resize(NULL, second * sizeof *e);
+    memcpy(tail, e + first, second * sizeof *e);
+    while (first && second)
+        if (compare(&e[first - 1], &tail[second - 1], t) > 0)
+            e[--at] = e[--first];
+        else
+            e[--at] = tail[--second];
+    memcpy(e, tail, second * sizeof *e);
+    mem_free(tail);
+}
+
 void maildir_table_sort(struct maildir_table *t)
 {
-    if (t->count > 1)
-        qsort_r(t->entries, t->count, sizeof *t->entries, compare, t);
+    unsigned fresh = t->count - t->sorted;
+    struct maildir_entry *tail = t->entries + t->sorted;
+    if (fresh > 1)
+        qsort_r(tail, fresh, sizeof *tail, compare, t);
+    if (fresh && t->sorted && compare(tail - 1, tail, t) > 0)
+        merge(t, t->sorted);
+    t->sorted = t->count;
     forget_index(t);
 }
 
 void maildir_table_sift(struct maildir_table *t)
 {
-    unsigned kept = 0;
+    unsigned kept = 0, sorted = 0;
     for (unsigned i = 0; i < t->count; i++)
-        if (!t->entries[i].odd && !t->entries[i].gone)
+        if (!t->entries[i].odd && !t->entries[i].gone) {
+            sorted += i < t->sorted;
             t->entries[kept++] = t->entries[i];
+        }
     t->count = kept;
+    t->sorted = sorted;
     forget_index(t);
 }
 
 void maildir_table_trim(struct maildir_table *t)
 {
+    forget_index(t);
     if (!t->count || t->room == t->count)
         return;
-    forget_index(t);
     t->room = t->count;
     t->entries = mem_resize(t->entries, t->room * sizeof *t->entries);
     t->names_room = t->names_n;

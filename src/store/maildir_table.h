@@ -1,5 +1,8 @@
 /* maildir_table: the files seen in new/ and cur/, small enough for 100,000 of them.
  *
+ * Directories are read again and again and are mostly as they were: so each entry knows its place in the last reading, and
+ * the next one is met in that order, by a comparison and nothing else. Only what is not at its place is looked for.
+ *
  * One entry per pair of base name and inode: the same file seen twice (renamed while the directory was
  * read, or linked under two names) is one message; two files with the same base are two. */
 #ifndef STORE_MAILDIR_TABLE_H
@@ -16,6 +19,7 @@ struct maildir_entry {
     uint64_t octets; /* in wire form */
     int64_t mtime;   /* in nanoseconds, when it was counted */
     int64_t ctime;   /* the same; 0: too fresh to tell a later change by */
+    uint32_t place;  /* how many entries were met before it in the last reading; any number if it is not known */
     uint32_t name;   /* where its name, ended by NUL, begins in the table's names */
     uint8_t room;    /* bytes kept for the name, the NUL not counted */
     uint8_t base_n;  /* length of the base in it */
@@ -24,6 +28,8 @@ struct maildir_entry {
     bool eight_bit : 1; /* its header is not all ASCII */
     bool counted : 1; /* what is said above of its content is known */
     bool believed : 1; /* its inode is what readdir said */
+    bool met : 1;    /* in a reading; not yet, if the table was filled from elsewhere */
+    bool renamed : 1; /* it had another name or directory before */
     bool gone : 1;   /* removed, or found missing */
     bool wanted : 1; /* a search looks for it */
     bool seen : 1;   /* the search has met it */
@@ -39,6 +45,11 @@ struct maildir_table {
     size_t names_n, names_room;
     uint32_t *slots; /* open hash of entry numbers + 1; NULL: not made yet */
     unsigned mask;
+    unsigned looked; /* how often somebody was looked for without it */
+    unsigned sorted; /* so many at its head are in order */
+    uint32_t *order; /* during a reading: by their places in the one before, entry numbers + 1, or 0 */
+    unsigned order_n, next; /* whose turn is next */
+    uint32_t walked; /* how many have been met */
 };
 
 enum { MAILDIR_NONE = -1 };
@@ -54,10 +65,26 @@ long maildir_table_add(struct maildir_table *t, enum maildir_dir dir, struct spa
 /* It bears this name now; the base is the same. */
 void maildir_table_rename(struct maildir_table *t, long entry, enum maildir_dir dir, struct span name);
 
+/* A reading begins. */
+void maildir_table_walk(struct maildir_table *t);
+/* The entry whose turn it is, if this is its name, directory and inode; or MAILDIR_NONE. */
+long maildir_table_next(struct maildir_table *t, enum maildir_dir dir, const char *name, uint64_t inode);
+/* This one has been met. */
+void maildir_table_meet(struct maildir_table *t, long entry);
+/* This directory is not read again: all that were in it are met. */
+void maildir_table_meet_all(struct maildir_table *t, enum maildir_dir dir);
+
+/* How a table that was filled from elsewhere, its entries marked `counted`, differs from what was read since. */
+struct maildir_news {
+    unsigned fresh, gone, renamed;
+};
+/* After the readings: those that were not met are marked gone. */
+struct maildir_news maildir_table_news(struct maildir_table *t);
+
 const char *maildir_table_name(const struct maildir_table *t, const struct maildir_entry *e);
 struct span maildir_table_base(const struct maildir_table *t, const struct maildir_entry *e);
 
-/* Sorts by time, base name, inode. */
+/* Sorts by time, base name, inode: what was added since the last time is sorted in. */
 void maildir_table_sort(struct maildir_table *t);
 /* Throws away the entries that are odd or gone. */
 void maildir_table_sift(struct maildir_table *t);

@@ -16,7 +16,8 @@
  *          link      linkat
  *          symlink   symlinkat
  *          readlink  readlinkat
- *          readdir, mkdirat, flock, close
+ *          readdir  readdir, getdents64 (each of the entries that it brings is a call)
+ *          mkdirat, flock, close
  *          any       each of these
  *   ERROR  a name of errno.h from the table below; or END (read says that the file is at its end); or SHORT (read and
  *          write transfer one octet); or SKIP (fsync says that all is well and does nothing: for tests that only kill
@@ -349,6 +350,20 @@ WRAP(struct dirent *, readdir, (DIR * stream))
 WRAP(struct dirent64 *, readdir64, (DIR * stream))
 {
     return fails("readdir", path_of(dirfd(stream))) ? NULL : REAL(readdir64)(stream);
+}
+
+/* One that would be brought with others fails with them. */
+WRAP(ssize_t, getdents64, (int fd, void *p, size_t n))
+{
+    ssize_t got = REAL(getdents64)(fd, p, n);
+    int error = errno;
+    bool failing = got <= 0 && fails("readdir", path_of(fd));
+    for (ssize_t at = 0; at < got && !failing; at += ((struct dirent64 *)(void *)((char *)p + at))->d_reclen)
+        failing = fails("readdir", path_of(fd));
+    if (failing)
+        return -1;
+    errno = error;
+    return got;
 }
 
 #define WRAP_TRANSFER(call, name, parameters, arguments)                                                               \
