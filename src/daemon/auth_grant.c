@@ -5,6 +5,7 @@
 #include "daemon/auth_state.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
@@ -12,6 +13,11 @@
 #include "base/mem.h"
 
 static const uint64_t SECOND = 1000;
+
+enum {
+    SESSION_FILES = 4, /* descriptors of a session: its client, and three of its maildrop */
+    OTHER_FILES = 64
+};
 
 /* A mail process that has been asked for, and who waits for it. */
 struct auth_need {
@@ -83,11 +89,17 @@ static void need_free(struct auth_need *n)
     mem_free(n);
 }
 
+/* Whom a mail process has no descriptors for goes to another. */
+static uint64_t most_sessions(const struct auth *a)
+{
+    return a->start.conf.mail_sessions < a->sessions_fit ? a->start.conf.mail_sessions : a->sessions_fit;
+}
+
 static struct auth_need *need_for(struct auth *a, const struct user *u)
 {
     bool single = a->start.conf.mail_sessions == 1;
     for (struct auth_need *n = a->needs; n && !single; n = n->next)
-        if (n->uid == u->uid && n->gid == u->gid && !n->single && n->count < a->start.conf.mail_sessions)
+        if (n->uid == u->uid && n->gid == u->gid && !n->single && n->count < most_sessions(a))
             return n;
     return need_new(a, u, single);
 }
@@ -105,7 +117,7 @@ static struct auth_worker *worker_for(struct auth *a, const struct user *u)
         return NULL;
     for (struct auth_worker *w = a->workers; w; w = w->next)
         if (w->uid == u->uid && w->gid == u->gid && !w->single && !w->retiring &&
-            w->sessions < a->start.conf.mail_sessions)
+            w->sessions < most_sessions(a))
             return w;
     return NULL;
 }
@@ -339,5 +351,9 @@ static void retire_idle(void *arg)
 
 void auth_grant_init(struct auth *a)
 {
+    struct rlimit r;
+    a->sessions_fit = UINT64_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0) /* mail processes have as many */
+        a->sessions_fit = r.rlim_cur > OTHER_FILES + SESSION_FILES ? (r.rlim_cur - OTHER_FILES) / SESSION_FILES : 1;
     a->idle_timer = loop_timer_new(a->loop, retire_idle, a);
 }

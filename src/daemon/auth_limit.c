@@ -19,14 +19,10 @@
 
 enum { MINUTE_MS = 60000, DAY_MS = 24 * 60 * MINUTE_MS, SUSPECT_MS = 10 * MINUTE_MS };
 
-struct count {
-    uint64_t n;
-};
-
 struct auth_limit {
     struct limit_rate *rates;
     struct limit_rate *known; /* a user at an address who has shown that he is who he says; apart, or a flood would be remembered instead */
-    struct map users, addresses; /* owner → struct count of sessions */
+    struct map users, addresses; /* owner → how many sessions */
     unsigned char key[32];
     struct limit tries, sessions; /* told */
 };
@@ -131,30 +127,30 @@ void auth_limit_not_failed(struct auth *a, struct auth_session *s)
 
 /* ---- sessions */
 
+/* A map's values are pointers: the numbers stand in them, and 0 for who is not there. */
 static uint64_t count_of(const struct map *m, uint64_t owner)
 {
-    const struct count *c = map_get(m, owner);
-    return c ? c->n : 0;
+    return (uintptr_t)map_get(m, owner);
+}
+
+static void set_count(struct map *m, uint64_t owner, uint64_t n)
+{
+    if (n)
+        map_put(m, owner, (void *)(uintptr_t)n);
+    else
+        (void)map_take(m, owner);
 }
 
 static void count_up(struct map *m, uint64_t owner)
 {
-    struct count *c = map_get(m, owner);
-    if (!c) {
-        c = mem_alloc(sizeof *c);
-        c->n = 0;
-        map_put(m, owner, c);
-    }
-    c->n++;
+    set_count(m, owner, count_of(m, owner) + 1);
 }
 
 static void count_down(struct map *m, uint64_t owner)
 {
-    struct count *c = map_get(m, owner);
-    if (!c || --c->n > 0)
-        return;
-    map_take(m, owner);
-    mem_free(c);
+    uint64_t n = count_of(m, owner);
+    if (n)
+        set_count(m, owner, n - 1);
 }
 
 void auth_limit_count(struct auth *a, struct auth_session *s)

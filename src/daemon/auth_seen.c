@@ -2,6 +2,8 @@
  * of its own over a handle of its own, all as one change and at most once a minute. What auth has gathered when it is killed is lost. */
 #include "daemon/auth_state.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
@@ -24,11 +26,20 @@ static uint64_t key_of(const char *user, const char *label)
     return digest_word(span_of(user)) * 31 + (*label ? digest_word(span_of(label)) : 0);
 }
 
+/* One piece of memory, which begins with the user: there is one for each log-in of a minute. */
+static struct users_login login_of(const char *user, const char *label, const char *address)
+{
+    size_t user_n = strlen(user) + 1, label_n = strlen(label) + 1, address_n = strlen(address) + 1;
+    char *p = mem_alloc(user_n + label_n + address_n);
+    memcpy(p, user, user_n);
+    memcpy(p + user_n, label, label_n);
+    memcpy(p + user_n + label_n, address, address_n);
+    return (struct users_login){p, p + user_n, p + user_n + label_n, clock_wall().tv_sec};
+}
+
 static void login_free(struct users_login *l)
 {
     mem_free(l->user);
-    mem_free(l->label);
-    mem_free(l->address);
 }
 
 static void arm(struct auth *a, uint64_t least)
@@ -50,7 +61,7 @@ void auth_seen_note(struct auth *a, const char *user, const char *label, const c
         map_put(&a->seen, key, l);
     }
     login_free(l);
-    *l = (struct users_login){mem_copy_text(user), mem_copy_text(label), mem_copy_text(address), clock_wall().tv_sec};
+    *l = login_of(user, label, address);
 }
 
 static void write_work(struct loop_call *call)

@@ -108,6 +108,7 @@ struct auth {
     struct auth_ask *asks;
     struct map sessions; /* talk_key(id) → struct auth_session */
     unsigned running;
+    uint64_t sessions_fit; /* in one mail process, by its descriptors */
     struct crowd exchanges; /* of SASL, by addresses */
     unsigned away, away_told; /* running, and over no connection that a door still holds; as the doors know it */
     uint32_t tokens;
