@@ -170,7 +170,7 @@ def popload(peer, s, seconds=1, prime=False):
     if prime or s["count"]:
         cmd += ["--count", str(s["users"] if prime else s["count"])]
     else:
-        cmd += ["--seconds", str(max(seconds, s["secs"] or 0) if seconds >= 2 else seconds), "--warmup", "0.2"]
+        cmd += ["--seconds", str(max(seconds, (s["secs"] or 0) / (1 if seconds >= 2 else 2))), "--warmup", "0.2"]
     t0, b0 = busy_seconds()
     r = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     t1, b1 = busy_seconds()
