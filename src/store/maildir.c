@@ -18,25 +18,19 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "store/maildir_ages.h"
 #include "store/maildir_count.h"
 #include "store/maildir_draft.h"
+#include "store/maildir_list.h"
 #include "store/maildir_open.h"
-#include "store/maildir_scan.h"
-#include "store/maildir_uid.h"
 #include "store/maildir_used.h"
 
-enum { TOLD = 10 /* strange entries named in the log at each listing; then only their number */ };
-
-struct maildir {
-    struct store store;
-    struct maildir_box box;
-};
-
-static struct maildir *self(struct store *s)
+static void maildir_close(struct store *s)
 {
-    return (struct maildir *)s;
+    struct maildir *m = maildir_of(s);
+    maildir_index_close(&m->index);
+    maildir_box_close(&m->box);
+    mem_free(m);
 }
 
 static int maildir_open(struct store **s, const struct store_root *root, const char *path, enum store_mode mode,
@@ -44,59 +38,18 @@ static int maildir_open(struct store **s, const struct store_root *root, const c
 {
     struct maildir *m = mem_alloc(sizeof *m);
     m->store.ops = &store_maildir;
-    if (maildir_box_open(&m->box, root, path, mode, err) < 0) {
+    if (maildir_box_begin(&m->box, root, path, mode, err) < 0) {
         mem_free(m);
         return -1;
     }
-    *s = &m->store;
-    return 0;
-}
-
-static void maildir_close(struct store *s)
-{
-    struct maildir *m = self(s);
-    maildir_box_close(&m->box);
-    mem_free(m);
-}
-
-/* ---- listing */
-
-/* What was removed by another program meanwhile goes in silence; what is strange is told. */
-static void pass_over(struct maildir_box *m)
-{
-    unsigned strange = 0;
-    for (unsigned i = 0; i < m->table.count; i++) {
-        struct maildir_entry *e = &m->table.entries[i];
-        if (e->wanted && e->seen)
-            e->odd = "it is renamed without end";
-        e->gone = e->gone || (e->wanted && !e->seen);
-        e->wanted = false;
-        if (e->odd && ++strange <= TOLD)
-            log_warning("maildir", "maildrop=%s entry=\"%s/%s\" passed over: %s", log_quote_text(m->where),
-                        maildir_dir_name(e->dir), log_escape(span_of(maildir_table_name(&m->table, e))), e->odd);
-    }
-    if (strange > TOLD)
-        log_warning("maildir", "maildrop=%s passed over %u more strange entries", log_quote_text(m->where),
-                    strange - TOLD);
-    maildir_table_sift(&m->table);
-}
-
-static int maildir_list(struct store *s, struct drop *drop, struct err *err)
-{
-    struct maildir_box *m = &self(s)->box;
-    int counted = 1;
-    for (int how = MAILDIR_BELIEVE; counted == 1; how = MAILDIR_ASK) {
-        maildir_table_fini(&m->table);
-        if (maildir_scan(m, how, err) < 0)
-            return -1;
-        maildir_table_sort(&m->table);
-        counted = maildir_count_all(m, err);
-    }
-    if (counted < 0)
+    maildir_index_init(&m->index);
+    if (mode == STORE_EXCLUSIVE)
+        maildir_index_open(&m->index, m->box.dir);
+    if (mode == STORE_EXCLUSIVE && m->index.fd < 0 && maildir_box_parts(&m->box, err) < 0) {
+        maildir_close(&m->store);
         return -1;
-    pass_over(m);
-    maildir_table_trim(&m->table);
-    maildir_number(&m->table, drop);
+    }
+    *s = &m->store;
     return 0;
 }
 
@@ -144,19 +97,59 @@ static int reach(struct maildir_box *m, struct maildir_entry *e, struct opening 
     return 0;
 }
 
+/* What the table says of its content is true of the file that was opened. */
+static bool is_same(const struct maildir_entry *e, const struct stat *st)
+{
+    if ((uint64_t)st->st_size != e->size)
+        return false;
+    return e->ctime ? maildir_ns(st->st_ctim) == e->ctime : e->mtime && maildir_ns(st->st_mtim) == e->mtime;
+}
+
+static int refuse_changed(struct maildir_entry *e, struct err *err)
+{
+    e->refused = true;
+    return err_set(err, ERR_TEMP, "the message has changed since the log-in");
+}
+
+/* A size was promised (RFC 1939 §5, LIST): another content must not travel under it. What is not what the table says is
+ * counted again: it is served if it has the size that was told, for only its name or its rights may have changed; or if it was
+ * another one before the log-in already, when an index was wrong about it: then with its true size. */
+static int see_content(struct maildir *m, struct maildir_entry *e, const struct opening *o, struct err *err)
+{
+    if (e->refused)
+        return refuse_changed(e, err);
+    if (is_same(e, &o->st)) {
+        e->mtime = maildir_ns(o->st.st_mtim);
+        return 0;
+    }
+    if (e->mtime && maildir_ns(o->st.st_mtim) != e->mtime) /* its content was seen in this session */
+        return refuse_changed(e, err);
+    uint64_t told = e->octets;
+    int64_t now = maildir_ns(clock_wall());
+    char *piece = mem_resize(NULL, MAILDIR_PIECE);
+    const char *why = maildir_count_file(e, o->fd, &o->st, now, piece);
+    mem_free(piece);
+    if (why)
+        return err_set(err, ERR_TEMP, "%s", why);
+    m->news = true;
+    e->mended = true;
+    if (e->octets != told && !maildir_before(o->st.st_ctim, m->listed))
+        return refuse_changed(e, err);
+    return 0;
+}
+
 static int maildir_body(struct store *s, unsigned msg, struct store_body *b, struct err *err)
 {
-    struct maildir_box *m = &self(s)->box;
-    if (msg >= m->table.count)
+    struct maildir *m = maildir_of(s);
+    if (msg >= m->box.table.count)
         return err_set(err, ERR_GONE, "there is no such message");
-    struct maildir_entry *e = &m->table.entries[msg];
+    struct maildir_entry *e = &m->box.table.entries[msg];
     struct opening o = {.fd = -1};
-    if (reach(m, e, &o, err) < 0)
+    if (reach(&m->box, e, &o, err) < 0)
         return -1;
-    /* A size was promised (RFC 1939 §5, LIST): another content must not travel under it. */
-    if ((uint64_t)o.st.st_size != e->size || maildir_ns(o.st.st_mtim) != e->mtime) {
+    if (see_content(m, e, &o, err) < 0) {
         close(o.fd);
-        return err_set(err, ERR_TEMP, "the message has changed since the log-in");
+        return -1;
     }
     *b = (struct store_body){.fd = o.fd, .size = e->size, .wire = e->wire, .octets = e->octets, .close = body_close};
     return 0;
@@ -242,9 +235,11 @@ static int make_durable(const struct removal *r, struct err *err)
 
 static int maildir_remove(struct store *s, const struct drop *drop, size_t *left, struct err *err)
 {
-    struct maildir *m = self(s);
+    struct maildir *m = maildir_of(s);
     struct removal r = {.box = &m->box};
     *left = drop->deleted;
+    if (maildir_box_parts(&m->box, err) < 0)
+        return -1;
     if (m->box.unsure) /* a second fsync would say that all is well: it reports each failure once */
         return err_set(err, ERR_UNKNOWN, "%s: an earlier fsync failed", m->box.where);
     struct maildir_record before;
@@ -268,28 +263,33 @@ static int maildir_remove(struct store *s, const struct drop *drop, size_t *left
 
 static int maildir_begin(struct store *s, const struct store_about *about, struct store_draft **d, struct err *err)
 {
-    return maildir_draft_begin(&self(s)->box, about, d, err);
+    return maildir_draft_begin(&maildir_of(s)->box, about, d, err);
 }
 
 static int maildir_count(struct store *s, bool afresh, struct store_used *used, struct err *err)
 {
-    return maildir_used(&self(s)->box, afresh, used, err);
+    struct maildir_box *m = &maildir_of(s)->box;
+    return maildir_box_parts(m, err) < 0 ? -1 : maildir_used(m, afresh, used, err);
 }
 
 static int maildir_sweep_now(struct store *s, struct err *err)
 {
-    return maildir_sweep(&self(s)->box, clock_wall().tv_sec, err);
+    return maildir_sweep(&maildir_of(s)->box, clock_wall().tv_sec, err);
 }
 
 static int maildir_since(struct store *s, int64_t now, bool keep, struct drop *drop, int64_t **first, struct err *err)
 {
-    return maildir_ages(&self(s)->box, now, keep, drop, first, err);
+    struct maildir_box *m = &maildir_of(s)->box;
+    return maildir_box_parts(m, err) < 0 ? -1 : maildir_ages(m, now, keep, drop, first, err);
 }
 
 const struct store_ops store_maildir = {
     .scheme = "maildir",
     .open = maildir_open,
     .list = maildir_list,
+    .load = maildir_load,
+    .text = maildir_text,
+    .keep = maildir_keep,
     .body = maildir_body,
     .remove = maildir_remove,
     .begin = maildir_begin,

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/maildir_first.h"
+#include "store/maildir_index_format.h"
 #include "store/maildir_kept.h"
 
 enum { ONLY_US = 0700 };
@@ -107,7 +108,8 @@ static int open_maildrop(struct maildir_box *m, const struct store_root *root, c
 static bool counts(const char *name)
 {
     return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, MAILDIR_RECORD) != 0 &&
-           strcmp(name, MAILDIR_FIRST) != 0;
+           strcmp(name, MAILDIR_FIRST) != 0 && strcmp(name, MAILDIR_INDEX) != 0 &&
+           strcmp(name, MAILDIR_INDEX_FRESH) != 0;
 }
 
 static bool is_empty(int dir)
@@ -166,11 +168,18 @@ static int open_part(const struct maildir_box *m, unsigned part, int *fd, struct
     return *fd < 0 ? refuse(m, parts[part], errno, err) : 0;
 }
 
-static int open_parts(struct maildir_box *m, enum store_mode mode, struct err *err)
+int maildir_box_parts(struct maildir_box *m, struct err *err)
 {
     for (unsigned i = 0; i < MAILDIR_DIRS; i++)
-        if (open_part(m, i, &m->sub[i], err) < 0)
+        if (m->sub[i] < 0 && open_part(m, i, &m->sub[i], err) < 0)
             return -1;
+    return 0;
+}
+
+static int open_parts(struct maildir_box *m, enum store_mode mode, struct err *err)
+{
+    if (maildir_box_parts(m, err) < 0)
+        return -1;
     return mode == STORE_DELIVER ? maildir_box_tmp(m, err) : 0;
 }
 
@@ -211,7 +220,7 @@ static int take_lock(const struct maildir_box *m, struct err *err)
 
 static const struct maildir_box nothing = {.dir = -1, .sub = {-1, -1}, .tmp = -1};
 
-int maildir_box_open(struct maildir_box *m, const struct store_root *root, const char *path, enum store_mode mode,
+int maildir_box_begin(struct maildir_box *m, const struct store_root *root, const char *path, enum store_mode mode,
                      struct err *err)
 {
     *m = nothing;
@@ -222,12 +231,23 @@ int maildir_box_open(struct maildir_box *m, const struct store_root *root, const
     snprintf(m->where, n, "%s/%s", root->path, path);
     maildir_table_init(&m->table);
     if (open_maildrop(m, root, path, err) < 0 || (mode != STORE_DELIVER && take_lock(m, err) < 0) ||
-        open_parts(m, mode, err) < 0) {
+        (mode != STORE_EXCLUSIVE && open_parts(m, mode, err) < 0)) {
         maildir_box_close(m);
         return -1;
     }
     m->as_it_is = false;
     return 0;
+}
+
+int maildir_box_open(struct maildir_box *m, const struct store_root *root, const char *path, enum store_mode mode,
+                     struct err *err)
+{
+    if (maildir_box_begin(m, root, path, mode, err) < 0)
+        return -1;
+    if (maildir_box_parts(m, err) == 0)
+        return 0;
+    maildir_box_close(m);
+    return -1;
 }
 
 /* The maildrop last: with it goes the lock. */

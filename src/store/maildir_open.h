@@ -16,9 +16,15 @@
  * tmp/ too, and no lock. STORE_PRESENT: the lock, and nothing is made. What had to be made is durable. */
 int maildir_box_open(struct maildir_box *m, const struct store_root *root, const char *path, enum store_mode mode,
                      struct err *err);
+/* The same, but that new/ and cur/ of a STORE_EXCLUSIVE are not opened yet (maildir_box_parts): most sessions never look
+ * into them. */
+int maildir_box_begin(struct maildir_box *m, const struct store_root *root, const char *path, enum store_mode mode,
+                      struct err *err);
 void maildir_box_close(struct maildir_box *m);
 
-/* Sees to it that tmp/ is open. */
+/* Sees to it that new/ and cur/ are open. */
+int maildir_box_parts(struct maildir_box *m, struct err *err);
+/* The same of tmp/. */
 int maildir_box_tmp(struct maildir_box *m, struct err *err);
 /* Something was not found: opens tmp/ or new/ anew if it was removed, made again if need be. */
 int maildir_box_tmp_again(struct maildir_box *m, struct err *err);

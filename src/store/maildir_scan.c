@@ -153,8 +153,16 @@ static bool as_known(const struct maildir_box *m, enum maildir_dir dir, const st
     return then->changed && then->device == now->device && then->inode == now->inode && then->changed == now->changed;
 }
 
-/* The n-th pass. new/ before cur/: what is moved meanwhile is moved that way. *counts: both stood still. */
-static int pass(struct maildir_box *m, unsigned n, see_fn *see, void *arg, bool *counts, struct err *err)
+/* What a pass has found both directories to be. */
+struct view {
+    struct maildir_state state[MAILDIR_DIRS]; /* when it began */
+    int64_t looked;                           /* when that was */
+    bool counts;                              /* they stood still meanwhile, */
+    bool still;                               /* and each later change will show in their state */
+};
+
+/* The n-th pass. new/ before cur/: what is moved meanwhile is moved that way. *view: what it was of. */
+static int pass(struct maildir_box *m, unsigned n, see_fn *see, void *arg, struct view *view, struct err *err)
 {
     struct stamps before = {0}, after = {0};
     struct timespec start = {0};
@@ -168,12 +176,12 @@ static int pass(struct maildir_box *m, unsigned n, see_fn *see, void *arg, bool 
             return -1;
     if (read_stamps(m, &after, err) < 0)
         return -1;
-    *counts = sharp(&before, start, clock_wall());
+    view->counts = sharp(&before, start, clock_wall());
     for (int i = 0; i < MAILDIR_DIRS; i++)
-        *counts = *counts && maildir_ns(before.changed[i]) == maildir_ns(after.changed[i]);
-    memcpy(m->state, before.state, sizeof m->state);
-    m->looked = maildir_ns(start);
-    m->still = *counts && past(&before, start);
+        view->counts = view->counts && maildir_ns(before.changed[i]) == maildir_ns(after.changed[i]);
+    memcpy(view->state, before.state, sizeof view->state);
+    view->looked = maildir_ns(start);
+    view->still = view->counts && past(&before, start);
     return 0;
 }
 
@@ -289,19 +297,27 @@ static void see_listed(struct maildir_box *m, enum maildir_dir dir, const struct
         scan->missed++;
 }
 
+static void note_view(struct maildir_box *m, const struct view *view)
+{
+    memcpy(m->state, view->state, sizeof m->state);
+    m->looked = view->looked;
+    m->still = view->still;
+}
+
 static int scan_in_passes(struct maildir_box *m, enum maildir_how how, struct err *err)
 {
     struct scan scan = {.how = how, .began = maildir_ns(clock_wall())};
     uint64_t began = clock_ms();
     unsigned idle = 0;
     for (unsigned n = 1;; n++) {
-        bool counts;
+        struct view view = {0};
         scan.missed = 0;
-        if (pass(m, n, see_listed, &scan, &counts, err) < 0)
+        if (pass(m, n, see_listed, &scan, &view, err) < 0)
             return -1;
+        note_view(m, &view);
         idle = scan.missed ? 0 : idle + 1;
         scan.how = MAILDIR_ASK; /* when each was delivered says how many more are of use */
-        if (counts)
+        if (view.counts)
             return 0;
         if (n >= PASSES_ENOUGH && (idle >= PASSES_IDLE || n >= PASSES_MOST || clock_ms() - began > SCAN_MS))
             return 0;
@@ -334,9 +350,9 @@ static void see_name(struct maildir_box *m, enum maildir_dir dir, const struct d
 int maildir_each_name(struct maildir_box *m, maildir_name_fn *see, void *arg, struct err *err)
 {
     struct each each = {see, arg, false};
-    bool counts = false;
-    for (unsigned n = 1; n <= PASSES_ENOUGH && !counts && !each.enough; n++)
-        if (pass(m, n, see_name, &each, &counts, err) < 0)
+    struct view view = {0};
+    for (unsigned n = 1; n <= PASSES_ENOUGH && !view.counts && !each.enough; n++)
+        if (pass(m, n, see_name, &each, &view, err) < 0)
             return -1;
     return 0;
 }
@@ -396,12 +412,12 @@ int maildir_search(struct maildir_box *m, maildir_met_fn *met, void *arg, struct
     uint64_t began = clock_ms();
     forget_seen(m);
     for (unsigned n = 1; search.wanted; n++) {
-        bool counts;
+        struct view view = {0};
         search.met_now = 0;
-        if (pass(m, n, see_wanted, &search, &counts, err) < 0)
+        if (pass(m, n, see_wanted, &search, &view, err) < 0)
             return -1;
         search.idle = search.met_now ? 0 : search.idle + 1;
-        if ((counts && search.idle) || (n >= PASSES_ENOUGH && search.idle > PASSES_IDLE)) {
+        if ((view.counts && search.idle) || (n >= PASSES_ENOUGH && search.idle > PASSES_IDLE)) {
             forget_seen(m); /* they were there once, and are not now */
             return 0;
         }

@@ -19,6 +19,7 @@ struct maildir_entry {
     uint64_t octets; /* in wire form */
     int64_t mtime;   /* in nanoseconds, when it was counted */
     int64_t ctime;   /* the same; 0: too fresh to tell a later change by */
+    uint64_t downgraded; /* octets of its surrogate; 0: not known */
     uint32_t place;  /* how many entries were met before it in the last reading; any number if it is not known */
     uint32_t name;   /* where its name, ended by NUL, begins in the table's names */
     uint8_t room;    /* bytes kept for the name, the NUL not counted */
@@ -35,6 +36,8 @@ struct maildir_entry {
     bool seen : 1;   /* the search has met it */
     bool failed : 1; /* it is there and could not be removed */
     bool told : 1;   /* its removal has been noted in the record */
+    bool mended : 1; /* something else is known of its content than its row in an index says */
+    bool refused : 1; /* it has changed since the session began */
     const char *odd; /* why it is no message that can be served; NULL: it is one */
 };
 

@@ -66,11 +66,14 @@ class Box:
         return sorted(n for sub in ("new", "cur") for n in os.listdir("%s/%s" % (self.dir, sub)))
 
     def look(self):
-        """all that could show that somebody has touched it, but for the time of the last reading"""
+        """all that could show that somebody has touched it, but for the time of the last reading, and for the index that this
+        server keeps beside the messages"""
         out = []
         for sub in ("", "new", "cur", "tmp"):
             where = "%s/%s" % (self.dir, sub)
-            for name in ["."] + sorted(os.listdir(where)):
+            for name in (["."] if sub else []) + sorted(os.listdir(where)):
+                if name == "bustia-index":
+                    continue
                 st = os.lstat("%s/%s" % (where, name))
                 out.append((sub, name, st.st_ino, st.st_mode, st.st_nlink, st.st_uid, st.st_size, st.st_mtime_ns, st.st_ctime_ns))
         return out
@@ -472,7 +475,7 @@ def test_order(box):
 
 
 def test_reading_leaves_no_trace(box):
-    """neither moved nor flagged nor touched, and nothing is put beside them"""
+    """neither moved nor flagged nor touched, and nothing but the index is put beside them"""
     fill(box, 5)
     fill(box, 3, sub="cur")
     box.put("1750000050.flagged:2,FS", text("x"), sub="cur")

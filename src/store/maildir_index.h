@@ -1,0 +1,69 @@
+/* maildir_index: what was found out about a maildrop, kept beside its messages, so that whoever asks whether something is new
+ * costs no look at any of them. It is never the truth: without it, or with one that does not fit, everything is counted.
+ *
+ * It says what list would say as long as new/ and cur/ are what they were: device, inode and ctime, which no program can set
+ * back. (Not mtime: what restores a backup sets that.) A scan that could not be sure that a later change would show in them
+ * says so, and then nothing but the rows is used: what is known of a message by its name and inode. A row itself is as
+ * good as the ctime in it, which is looked at when the message is opened.
+ *
+ * Read with pread, in pieces, never mapped: others may shorten the file. Every octet is summed up before it is used. */
+#ifndef STORE_MAILDIR_INDEX_H
+#define STORE_MAILDIR_INDEX_H
+
+#include "base/drop.h"
+#include "base/err.h"
+#include "store/maildir_index_format.h"
+#include "store/store.h"
+
+struct maildir_index {
+    int fd; /* -1: there is none that could be read */
+    struct maildir_index_head head;
+    struct maildir_index_part *parts;
+    struct sum *sum; /* of the part that is being sent; NULL: none is */
+    uint64_t summed; /* octets of the whole text that were sent */
+};
+
+/* ---- maildir_index_read */
+
+void maildir_index_init(struct maildir_index *x);
+/* Reads the head of the maildrop's, if it has one. */
+void maildir_index_open(struct maildir_index *x, int maildrop);
+void maildir_index_close(struct maildir_index *x);
+
+/* Fills the empty table with its rows: in order, marked `counted`. With a drop, fills that too, in their order. false: they
+ * are not what was written, and both are as they were. */
+bool maildir_index_load(const struct maildir_index *x, struct maildir_table *t, struct drop *drop);
+
+/* As the store's `text`. A listing is read twice: before its first octet is given away all is known to be sound, and the
+ * second time once more. */
+long maildir_index_text(struct maildir_index *x, enum store_text which, uint64_t at, char *p, size_t n);
+
+/* ---- maildir_index_trust */
+
+/* new/ and cur/ are as they were when it was written, and it knew all that was in them. */
+bool maildir_index_trusted(const struct maildir_index *x, int maildrop);
+/* The clock has not been set back since. */
+bool maildir_index_past(const struct maildir_index *x);
+/* They are the directories of which it speaks, whatever is in them. */
+bool maildir_index_same_place(const struct maildir_index *x, const struct maildir_state state[MAILDIR_DIRS]);
+/* They have not changed meanwhile. */
+bool maildir_index_same_state(const struct maildir_index *x, const struct maildir_state state[MAILDIR_DIRS]);
+
+/* ---- maildir_index_write */
+
+/* What is to be kept. */
+struct maildir_index_news {
+    const struct maildir_table *table; /* those that are gone are left out */
+    const struct drop *drop;           /* in the order of the table: uids */
+    const struct maildir_state *state; /* of both directories, when they were looked at */
+    int64_t looked;
+    bool complete; /* all that was in them is known, and each later change will show in their state */
+};
+
+/* Replaces what is there. Not synced: it says nothing that a count could not find out, and after a power cut its sums tell. -1:
+ * errno says why; nothing is left behind, and what was there stays. */
+int maildir_index_write(int maildrop, const struct maildir_index_news *news);
+/* Removes it: it is not what was written. */
+void maildir_index_remove(int maildrop);
+
+#endif

@@ -1,0 +1,257 @@
+/* maildir_index_read: see maildir_index.h. Mail processes; blocking. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/sum.h"
+#include "store/maildir_index.h"
+
+enum { PIECE = 65536, ROWS = PIECE / sizeof(struct maildir_index_row) };
+
+/* So many octets, neither fewer nor at an end. */
+static bool read_at(int fd, uint64_t at, void *p, size_t n)
+{
+    for (size_t have = 0; have < n;) {
+        ssize_t got = pread(fd, (char *)p + have, n - have, (off_t)(at + have));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        have += (size_t)got;
+    }
+    return true;
+}
+
+/* ---- the head */
+
+void maildir_index_init(struct maildir_index *x)
+{
+    *x = (struct maildir_index){.fd = -1};
+}
+
+/* What is no regular file cannot be read at a place, and has no head; what nobody may read has none either. */
+void maildir_index_open(struct maildir_index *x, int maildrop)
+{
+    char block[MAILDIR_INDEX_HEAD] = {0};
+    struct maildir_index_part parts[MAILDIR_INDEX_PARTS];
+    maildir_index_init(x);
+    int fd = maildir_beneath(maildrop, MAILDIR_INDEX, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return;
+    if (!read_at(fd, 0, block, sizeof block) || !maildir_index_head_read(block, &x->head, parts)) {
+        close(fd);
+        maildir_index_init(x);
+        return;
+    }
+    x->fd = fd;
+    x->parts = mem_alloc(x->head.parts * sizeof *parts);
+    memcpy(x->parts, parts, x->head.parts * sizeof *parts);
+}
+
+void maildir_index_close(struct maildir_index *x)
+{
+    if (x->fd >= 0)
+        close(x->fd);
+    mem_free(x->parts);
+    sum_free(x->sum);
+    maildir_index_init(x);
+}
+
+/* ---- rows */
+
+struct loading {
+    const struct maildir_index *x;
+    struct maildir_table *table;
+    struct drop *drop;               /* or NULL */
+    struct maildir_index_row *piece; /* ROWS of them */
+    uint64_t octets, eight_bit;
+};
+
+/* What it says is there must be there before room is made for it. */
+static bool is_whole(const struct maildir_index *x)
+{
+    struct stat st;
+    bool whole = fstat(x->fd, &st) == 0 && S_ISREG(st.st_mode);
+    for (unsigned i = 0; whole && i < x->head.parts; i++)
+        for (unsigned j = 0; j < MAILDIR_INDEX_SECTIONS; j++)
+            whole = whole && x->parts[i].section[j].at + x->parts[i].section[j].n <= (uint64_t)st.st_size;
+    return whole;
+}
+
+static uint64_t total(const struct maildir_index *x, enum maildir_index_section which)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < x->head.parts; i++)
+        n += x->parts[i].section[which].n;
+    return n;
+}
+
+static bool take_row(struct loading *l, const struct maildir_index_row *row, size_t names)
+{
+    struct maildir_table *t = l->table;
+    struct maildir_name name;
+    struct span uid;
+    if (!maildir_index_row_check(row, (struct span){t->names + names, t->names_n - names}, &name, &uid))
+        return false;
+    t->entries[t->count++] = (struct maildir_entry){
+        .inode = row->inode,
+        .time = name.time,
+        .size = row->size,
+        .octets = row->octets,
+        .ctime = row->changed,
+        .downgraded = row->downgraded,
+        .name = (uint32_t)(names + row->name),
+        .room = row->name_n,
+        .base_n = row->base_n,
+        .dir = row->flags & MAILDIR_INDEX_CUR ? MAILDIR_CUR : MAILDIR_NEW,
+        .wire = row->flags & MAILDIR_INDEX_WIRE,
+        .eight_bit = row->flags & MAILDIR_INDEX_EIGHT_BIT,
+        .place = row->place,
+        .counted = true,
+    };
+    l->octets += row->octets;
+    l->eight_bit += !!(row->flags & MAILDIR_INDEX_EIGHT_BIT);
+    if (l->drop) {
+        unsigned msg = drop_add(l->drop, row->octets, uid);
+        l->drop->messages[msg].eight_bit = row->flags & MAILDIR_INDEX_EIGHT_BIT;
+        l->drop->messages[msg].downgraded = row->downgraded;
+    }
+    return true;
+}
+
+/* Rows are checked one by one before their sum is: a sum is no proof. */
+static bool take_part(struct loading *l, const struct maildir_index_part *part)
+{
+    struct maildir_table *t = l->table;
+    const uint64_t names_n = part->section[MAILDIR_INDEX_NAMES].n, n = part->section[MAILDIR_INDEX_ROWS].n;
+    size_t names = t->names_n;
+    if (!read_at(l->x->fd, part->section[MAILDIR_INDEX_NAMES].at, t->names + names, names_n) ||
+        sum_of(t->names + names, names_n) != part->section[MAILDIR_INDEX_NAMES].sum)
+        return false;
+    t->names_n += names_n;
+    struct sum *sum = sum_new();
+    bool sound = true;
+    for (uint64_t at = 0; sound && at < n; at += PIECE) {
+        size_t now = n - at < PIECE ? (size_t)(n - at) : PIECE;
+        sound = read_at(l->x->fd, part->section[MAILDIR_INDEX_ROWS].at + at, l->piece, now);
+        if (sound)
+            sum_add(sum, l->piece, now);
+        for (size_t i = 0; sound && i < now / sizeof *l->piece; i++)
+            sound = take_row(l, &l->piece[i], names);
+    }
+    return (sum_finish(sum) == part->section[MAILDIR_INDEX_ROWS].sum) & sound;
+}
+
+bool maildir_index_load(const struct maildir_index *x, struct maildir_table *t, struct drop *drop)
+{
+    if (x->fd < 0 || !is_whole(x))
+        return false;
+    struct loading l = {.x = x, .table = t, .drop = drop, .piece = mem_resize(NULL, PIECE)};
+    maildir_table_fini(t);
+    t->room = (unsigned)x->head.messages;
+    t->entries = mem_resize(NULL, t->room * sizeof *t->entries);
+    t->names_room = total(x, MAILDIR_INDEX_NAMES);
+    t->names = mem_resize(NULL, t->names_room);
+    if (drop)
+        drop_load(drop);
+    bool sound = true;
+    for (unsigned i = 0; sound && i < x->head.parts; i++)
+        sound = take_part(&l, &x->parts[i]);
+    mem_free(l.piece);
+    t->sorted = t->count;
+    if (sound && l.octets == x->head.octets && l.eight_bit == x->head.eight_bit)
+        return true;
+    maildir_table_fini(t);
+    if (drop) {
+        drop_fini(drop);
+        drop_tell(drop, (unsigned)x->head.messages, x->head.octets, x->head.eight_bit > 0);
+    }
+    return false;
+}
+
+/* ---- listings */
+
+static bool is_sound(const struct maildir_index *x, enum maildir_index_section which, char *p, size_t n)
+{
+    bool sound = true;
+    for (unsigned i = 0; sound && i < x->head.parts; i++) {
+        uint64_t at = x->parts[i].section[which].at, end = at + x->parts[i].section[which].n;
+        struct sum *sum = sum_new();
+        while (sound && at < end) {
+            size_t now = end - at < n ? (size_t)(end - at) : n;
+            sound = read_at(x->fd, at, p, now);
+            if (sound)
+                sum_add(sum, p, now);
+            at += now;
+        }
+        sound = (sum_finish(sum) == x->parts[i].section[which].sum) & sound;
+    }
+    return sound;
+}
+
+/* All of it at once. */
+static long whole_text(const struct maildir_index *x, enum maildir_index_section which, char *p)
+{
+    size_t have = 0;
+    for (unsigned i = 0; i < x->head.parts; i++) {
+        size_t n = x->parts[i].section[which].n;
+        if (!read_at(x->fd, x->parts[i].section[which].at, p + have, n) ||
+            sum_of(p + have, n) != x->parts[i].section[which].sum)
+            return -1;
+        have += n;
+    }
+    return (long)have;
+}
+
+/* What has been given away is what had been found sound, or the session ends. */
+static bool add_sent(struct maildir_index *x, const struct maildir_index_part *part, enum maildir_index_section which,
+                     uint64_t begin, struct span sent)
+{
+    if (!x->sum)
+        x->sum = sum_new();
+    sum_add(x->sum, sent.p, sent.n);
+    x->summed += sent.n;
+    if (x->summed < begin + part->section[which].n)
+        return true;
+    uint64_t sum = sum_finish(x->sum);
+    x->sum = NULL;
+    return sum == part->section[which].sum;
+}
+
+static long next_piece(struct maildir_index *x, enum maildir_index_section which, uint64_t at, char *p, size_t n)
+{
+    uint64_t begin = 0; /* of the part, in the whole */
+    unsigned i = 0;
+    while (i < x->head.parts && at >= begin + x->parts[i].section[which].n)
+        begin += x->parts[i++].section[which].n;
+    if (i == x->head.parts)
+        return 0;
+    uint64_t left = begin + x->parts[i].section[which].n - at;
+    size_t now = left < n ? (size_t)left : n;
+    if (!read_at(x->fd, x->parts[i].section[which].at + (at - begin), p, now))
+        return -1;
+    return add_sent(x, &x->parts[i], which, begin, (struct span){p, now}) ? (long)now : -1;
+}
+
+long maildir_index_text(struct maildir_index *x, enum store_text which, uint64_t at, char *p, size_t n)
+{
+    enum maildir_index_section section = which == STORE_LIST ? MAILDIR_INDEX_LIST : MAILDIR_INDEX_UIDL;
+    uint64_t all = total(x, section);
+    if (at == all)
+        return 0;
+    if (x->fd < 0 || n == 0)
+        return -1;
+    if (at == 0) {
+        sum_free(x->sum);
+        x->sum = NULL;
+        x->summed = 0;
+        if (all <= n)
+            return whole_text(x, section, p);
+        if (!is_sound(x, section, p, n))
+            return -1;
+    }
+    return at == x->summed ? next_piece(x, section, at, p, n) : -1;
+}

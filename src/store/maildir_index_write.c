@@ -1,0 +1,183 @@
+/* maildir_index_write: see maildir_index.h. Mail processes; blocking. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/sum.h"
+#include "store/maildir_index.h"
+#include "store/maildir_index_out.h"
+
+/* ---- sections */
+
+struct writing {
+    const struct maildir_index_news *news;
+    struct maildir_index_out out;
+    unsigned from; /* the first entry of the part */
+};
+
+static struct span uid_of(const struct maildir_index_news *news, unsigned i)
+{
+    return (struct span){news->drop->messages[i].uid, news->drop->messages[i].uid_n};
+}
+
+/* Stands it in the name? */
+static bool is_plain(struct span base, struct span uid)
+{
+    return uid.n <= base.n && memcmp(base.p, uid.p, uid.n) == 0;
+}
+
+static size_t name_length(const struct maildir_index_news *news, const struct maildir_entry *e)
+{
+    const char *name = maildir_table_name(news->table, e);
+    return e->base_n + strlen(name + e->base_n);
+}
+
+static void put_rows(struct writing *w)
+{
+    const struct maildir_table *t = w->news->table;
+    uint64_t name = 0;
+    for (unsigned i = w->from; i < t->count; i++) {
+        const struct maildir_entry *e = &t->entries[i];
+        struct span uid = uid_of(w->news, i);
+        if (e->gone)
+            continue;
+        bool plain = is_plain(maildir_table_base(t, e), uid);
+        struct maildir_index_row row = {
+            .inode = e->inode,
+            .size = e->size,
+            .octets = e->octets,
+            .changed = e->ctime,
+            .downgraded = e->downgraded,
+            .place = e->place,
+            .name = (uint32_t)name,
+            .name_n = (uint8_t)name_length(w->news, e),
+            .base_n = e->base_n,
+            .uid_n = (uint8_t)uid.n,
+            .flags = (uint8_t)((e->dir == MAILDIR_CUR ? MAILDIR_INDEX_CUR : 0) | (e->wire ? MAILDIR_INDEX_WIRE : 0) |
+                               (e->eight_bit ? MAILDIR_INDEX_EIGHT_BIT : 0) | (plain ? 0 : MAILDIR_INDEX_OWN_UID)),
+        };
+        name += row.name_n + 1u + (plain ? 0 : uid.n + 1);
+        maildir_index_put(&w->out, &row, sizeof row);
+    }
+}
+
+static void put_names(struct writing *w)
+{
+    const struct maildir_table *t = w->news->table;
+    for (unsigned i = w->from; i < t->count; i++) {
+        const struct maildir_entry *e = &t->entries[i];
+        struct span uid = uid_of(w->news, i);
+        if (e->gone)
+            continue;
+        maildir_index_put(&w->out, maildir_table_name(t, e), name_length(w->news, e) + 1);
+        if (is_plain(maildir_table_base(t, e), uid))
+            continue;
+        maildir_index_put(&w->out, uid.p, uid.n);
+        maildir_index_put(&w->out, "", 1);
+    }
+}
+
+static void put_listing(struct writing *w, enum maildir_index_section which, uint64_t number)
+{
+    const struct maildir_table *t = w->news->table;
+    for (unsigned i = w->from; i < t->count; i++) {
+        if (t->entries[i].gone)
+            continue;
+        maildir_index_put_number(&w->out, ++number);
+        maildir_index_put(&w->out, " ", 1);
+        if (which == MAILDIR_INDEX_UIDL)
+            maildir_index_put(&w->out, uid_of(w->news, i).p, uid_of(w->news, i).n);
+        else
+            maildir_index_put_number(&w->out, t->entries[i].octets);
+        maildir_index_put(&w->out, "\r\n", 2);
+    }
+}
+
+/* `before`: so many messages stand in other parts. */
+static void put_part(struct writing *w, uint64_t before, struct maildir_index_part *part)
+{
+    for (unsigned i = 0; i < MAILDIR_INDEX_SECTIONS; i++) {
+        maildir_index_section_begin(&w->out);
+        part->section[i].at = w->out.at;
+        if (i == MAILDIR_INDEX_ROWS)
+            put_rows(w);
+        else if (i == MAILDIR_INDEX_NAMES)
+            put_names(w);
+        else
+            put_listing(w, i, before);
+        part->section[i].n = w->out.at - part->section[i].at;
+        part->section[i].sum = maildir_index_section_end(&w->out);
+    }
+}
+
+/* ---- the file */
+
+static void fill_head(const struct maildir_index_news *news, struct maildir_index_head *head)
+{
+    *head = (struct maildir_index_head){.looked = news->looked};
+    for (unsigned i = 0; i < news->table->count; i++) {
+        const struct maildir_entry *e = &news->table->entries[i];
+        if (e->gone)
+            continue;
+        head->messages++;
+        head->octets += e->octets;
+        head->eight_bit += e->eight_bit;
+    }
+    for (int i = 0; i < MAILDIR_DIRS; i++) {
+        head->state[i] = news->state[i];
+        if (!news->complete)
+            head->state[i].changed = 0;
+    }
+}
+
+static int write_file(int fd, const struct maildir_index_news *news)
+{
+    struct maildir_index_head head;
+    struct maildir_index_part part;
+    struct writing w = {.news = news};
+    char block[MAILDIR_INDEX_HEAD] = {0};
+    fill_head(news, &head);
+    maildir_index_out_init(&w.out, fd, 0);
+    maildir_index_put(&w.out, block, sizeof block);
+    put_part(&w, 0, &part);
+    if (w.out.at > MAILDIR_INDEX_MOST)
+        w.out.failed = EFBIG;
+    head.parts = 1;
+    maildir_index_head_write(&head, &part, block);
+    return maildir_index_out_end(&w.out, block);
+}
+
+/* A constant name: whoever writes it has the session's lock. One that is there was left by a crash. */
+static int create(int maildrop)
+{
+    int fd = maildir_create(maildrop, MAILDIR_INDEX_FRESH);
+    if (fd >= 0 || errno != EEXIST)
+        return fd;
+    (void)unlinkat(maildrop, MAILDIR_INDEX_FRESH, 0);
+    return maildir_create(maildrop, MAILDIR_INDEX_FRESH);
+}
+
+int maildir_index_write(int maildrop, const struct maildir_index_news *news)
+{
+    int fd = create(maildrop);
+    if (fd < 0)
+        return -1;
+    int failed = write_file(fd, news) < 0 ? errno : 0;
+    if (close(fd) < 0 && !failed)
+        failed = errno;
+    if (!failed && renameat2(maildrop, MAILDIR_INDEX_FRESH, maildrop, MAILDIR_INDEX, 0) < 0)
+        failed = errno;
+    if (!failed)
+        return 0;
+    (void)unlinkat(maildrop, MAILDIR_INDEX_FRESH, 0);
+    errno = failed;
+    return -1;
+}
+
+void maildir_index_remove(int maildrop)
+{
+    (void)unlinkat(maildrop, MAILDIR_INDEX, 0);
+}

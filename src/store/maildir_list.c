@@ -1,0 +1,192 @@
+/* maildir_list: see the header. Mail processes; blocking. */
+#include "store/maildir_list.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/maildir_count.h"
+#include "store/maildir_open.h"
+#include "store/maildir_uid.h"
+
+enum { TOLD = 10 /* strange entries named in the log at each listing; then only their number */ };
+
+/* What was removed by another program meanwhile goes in silence; what is strange is told: true. */
+static bool pass_over(struct maildir_box *m)
+{
+    unsigned strange = 0;
+    for (unsigned i = 0; i < m->table.count; i++) {
+        struct maildir_entry *e = &m->table.entries[i];
+        if (e->wanted && e->seen)
+            e->odd = "it is renamed without end";
+        e->gone = e->gone || (e->wanted && !e->seen);
+        e->wanted = false;
+        if (e->odd && ++strange <= TOLD)
+            log_warning("maildir", "maildrop=%s entry=\"%s/%s\" passed over: %s", log_quote_text(m->where),
+                        maildir_dir_name(e->dir), log_escape(span_of(maildir_table_name(&m->table, e))), e->odd);
+    }
+    if (strange > TOLD)
+        log_warning("maildir", "maildrop=%s passed over %u more strange entries", log_quote_text(m->where),
+                    strange - TOLD);
+    maildir_table_sift(&m->table);
+    return strange > 0;
+}
+
+/* It is not what was written. */
+static void drop_index(struct maildir *m)
+{
+    log_warning("maildir", "maildrop=%s %s is damaged, and made anew", log_quote_text(m->box.where), MAILDIR_INDEX);
+    maildir_index_remove(m->box.dir);
+    maildir_index_close(&m->index);
+}
+
+/* What an index knows of a file is not read again: one of the same name and inode is the same message. */
+static void recall(struct maildir *m)
+{
+    struct maildir_table *t = &m->box.table;
+    maildir_table_fini(t);
+    if (m->index.fd >= 0 && !maildir_index_load(&m->index, t, NULL))
+        drop_index(m);
+    for (unsigned i = 0; i < t->count; i++)
+        t->entries[i].counted = t->entries[i].ctime != 0;
+    for (unsigned i = 0; i < MAILDIR_DIRS && maildir_index_past(&m->index); i++)
+        m->box.known[i] = m->index.head.state[i];
+}
+
+/* Where the directories are others than those it knows (a copy, a backup that was brought back) each file is looked at. */
+static void verify(struct maildir *m)
+{
+    struct maildir_table *t = &m->box.table;
+    if (m->index.fd < 0 || maildir_index_same_place(&m->index, m->box.state))
+        return;
+    for (unsigned i = 0; i < t->count; i++) {
+        struct maildir_entry *e = &t->entries[i];
+        struct stat st;
+        e->counted = e->counted && !e->gone &&
+                     fstatat(m->box.sub[e->dir], maildir_table_name(t, e), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                     st.st_ino == e->inode && (uint64_t)st.st_size == e->size && maildir_ns(st.st_ctim) == e->ctime;
+    }
+}
+
+static int list_afresh(struct maildir *m, struct drop *drop, struct err *err)
+{
+    struct maildir_table *t = &m->box.table;
+    int counted = 1;
+    for (int how = MAILDIR_BELIEVE; counted == 1; how = MAILDIR_ASK) {
+        recall(m);
+        if (maildir_scan(&m->box, how, err) < 0)
+            return -1;
+        m->found = maildir_table_news(t);
+        verify(m);
+        maildir_table_sort(t);
+        counted = maildir_count_all(&m->box, err);
+    }
+    if (counted < 0)
+        return -1;
+    m->strange = pass_over(&m->box);
+    maildir_table_trim(t);
+    maildir_number(t, drop);
+    for (unsigned i = 0; i < t->count; i++)
+        drop->messages[i].downgraded = t->entries[i].downgraded;
+    m->scanned = m->news = true;
+    return 0;
+}
+
+int maildir_list(struct store *s, struct drop *drop, struct err *err)
+{
+    struct maildir *m = maildir_of(s);
+    const struct maildir_index_head *head = &m->index.head;
+    m->listed = maildir_ns(clock_wall());
+    m->scanned = m->news = false;
+    m->told = maildir_index_trusted(&m->index, m->box.dir);
+    if (!m->told)
+        return maildir_box_parts(&m->box, err) < 0 ? -1 : list_afresh(m, drop, err);
+    maildir_table_fini(&m->box.table);
+    drop_tell(drop, (unsigned)head->messages, head->octets, head->eight_bit > 0);
+    return 0;
+}
+
+/* The index has told what is there and cannot say more. If nothing has changed since, a scan finds the same. */
+static int load_afresh(struct maildir *m, struct drop *drop, struct err *err)
+{
+    const struct maildir_index told = m->index;
+    uint64_t count = drop->count, octets = drop->octets;
+    drop_index(m);
+    m->told = false;
+    drop_load(drop);
+    if (list_afresh(m, drop, err) < 0)
+        return -1;
+    if (drop->count == count && drop->octets == octets && maildir_index_same_state(&told, m->box.state))
+        return 0;
+    return err_set(err, ERR_TEMP, "%s: its index is damaged, and messages have come or gone since the log-in", m->box.where);
+}
+
+int maildir_load(struct store *s, struct drop *drop, struct err *err)
+{
+    struct maildir *m = maildir_of(s);
+    if (drop_loaded(drop))
+        return 0;
+    if (maildir_box_parts(&m->box, err) < 0)
+        return -1;
+    return maildir_index_load(&m->index, &m->box.table, drop) ? 0 : load_afresh(m, drop, err);
+}
+
+long maildir_text(struct store *s, enum store_text which, uint64_t at, char *p, size_t n, struct err *err)
+{
+    struct maildir *m = maildir_of(s);
+    long got = m->told ? maildir_index_text(&m->index, which, at, p, n) : -1;
+    if (got >= 0)
+        return got;
+    if (m->told) {
+        maildir_index_remove(m->box.dir);
+        m->news = true;
+    }
+    m->told = false;
+    return err_set(err, ERR_TEMP, "%s: there is no listing", m->box.where);
+}
+
+/* ---- what is kept */
+
+/* Where the disk is full, or may not be written to, all is served as well, by counting: said once, not at each log-in. */
+static void tell_unkept(const struct maildir *m, int error)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&said))
+        log_warning("maildir", "maildrop=%s %s cannot be written: %s; messages are counted at each log-in",
+                    log_quote_text(m->box.where), MAILDIR_INDEX, strerror(error));
+}
+
+static void learn(struct maildir *m, const struct drop *drop)
+{
+    for (unsigned i = 0; drop->eight_bit && i < drop->count; i++) {
+        struct maildir_entry *e = &m->box.table.entries[i];
+        if (drop->messages[i].downgraded == e->downgraded)
+            continue;
+        e->downgraded = drop->messages[i].downgraded;
+        e->mended = true;
+        m->news = true;
+    }
+}
+
+int maildir_keep(struct store *s, const struct drop *drop, struct err *err)
+{
+    struct maildir *m = maildir_of(s);
+    if (!drop_loaded(drop) || drop->count != m->box.table.count)
+        return 0;
+    learn(m, drop);
+    if (!m->news)
+        return 0;
+    m->news = false;
+    struct maildir_index_news news = {.table = &m->box.table,
+                                      .drop = drop,
+                                      .state = m->scanned ? m->box.state : m->index.head.state,
+                                      .looked = m->scanned ? m->box.looked : m->index.head.looked,
+                                      .complete = !m->scanned || (m->box.still && !m->strange)};
+    if (maildir_index_write(m->box.dir, &news) == 0)
+        return 0;
+    tell_unkept(m, errno);
+    return err_set(err, ERR_TEMP, "%s/%s: %s", m->box.where, MAILDIR_INDEX, strerror(errno));
+}

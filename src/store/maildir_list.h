@@ -1,0 +1,30 @@
+/* maildir_list: what is in a maildrop: told by the index beside it as long as that is true, else found out. The store's list,
+ * load, text and keep. */
+#ifndef STORE_MAILDIR_LIST_H
+#define STORE_MAILDIR_LIST_H
+
+#include "store/maildir_index.h"
+
+struct maildir {
+    struct store store;
+    struct maildir_box box;
+    struct maildir_index index;
+    int64_t listed; /* when list began (ns since 1970) */
+    bool told;      /* list has told what the index says, and nothing has contradicted it */
+    bool scanned;   /* the table is what a scan has met */
+    struct maildir_news found; /* then: how what it has met differs from the index */
+    bool strange;   /* which met what is no message now, and may become one without a trace in its directory */
+    bool news;      /* there is something to keep */
+};
+
+static inline struct maildir *maildir_of(struct store *s)
+{
+    return (struct maildir *)s;
+}
+
+int maildir_list(struct store *s, struct drop *drop, struct err *err);
+int maildir_load(struct store *s, struct drop *drop, struct err *err);
+long maildir_text(struct store *s, enum store_text which, uint64_t at, char *p, size_t n, struct err *err);
+int maildir_keep(struct store *s, const struct drop *drop, struct err *err);
+
+#endif

@@ -1,0 +1,525 @@
+/* The index beside a Maildir: an unchanged maildrop is not looked into, and whatever becomes of the index or of the
+ * messages, what a client is told is what counting anew would tell. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "fault.h"
+#include "place.h"
+#include "store/maildir.h"
+#include "store/maildir_index.h"
+
+enum { TICK_US = 12000, TEXT = 1 << 20 };
+
+static const char *const first_names[] = {"new/1.a", "cur/2.b:2,S", "new/3.c,S=9", "cur/3.c,S=8:2,", "new/4 with blanks"};
+static const char *const first_texts[] = {"Subject: a\n\ntext\n", "x\r\ny\r\n", ".\n", "Subject: \303\244\n\nb\n", ""};
+enum { FIRST = sizeof first_names / sizeof *first_names };
+
+static void settle(void)
+{
+    usleep(TICK_US); /* the kernel stamps by its tick: what came before it is older than what comes now */
+}
+
+static void fill(const struct place *p)
+{
+    for (unsigned i = 0; i < FIRST; i++)
+        place_text(p, first_names[i], first_texts[i]);
+    settle();
+}
+
+/* ---- what a client is told */
+
+struct told {
+    char text[TEXT]; /* both listings, and each message */
+    size_t n;
+    bool loaded; /* list has filled it */
+};
+
+static void add(struct told *t, const char *p, size_t n)
+{
+    assert_true(t->n + n < sizeof t->text);
+    memcpy(t->text + t->n, p, n);
+    t->n += n;
+    t->text[t->n] = '\0';
+}
+
+static void add_listing(struct told *t, struct store *s, struct drop *drop, enum store_text which)
+{
+    struct err err;
+    char piece[4096];
+    long n;
+    uint64_t at = 0;
+    while (!drop_loaded(drop) && (n = s->ops->text(s, which, at, piece, sizeof piece, &err)) > 0) {
+        add(t, piece, (size_t)n);
+        at += (uint64_t)n;
+    }
+    if (!drop_loaded(drop) && n == 0)
+        return;
+    assert_int_equal(at, 0);
+    assert_int_equal(drop_loaded(drop) ? 0 : s->ops->load(s, drop, &err), 0);
+    for (unsigned i = 0; i < drop->count; i++) {
+        int wrote = which == STORE_LIST ? snprintf(piece, sizeof piece, "%u %llu\r\n", i + 1,
+                                                   (unsigned long long)drop->messages[i].octets)
+                                        : snprintf(piece, sizeof piece, "%u %s\r\n", i + 1, drop->messages[i].uid);
+        add(t, piece, (size_t)wrote);
+    }
+}
+
+static void add_bodies(struct told *t, struct store *s, struct drop *drop)
+{
+    struct err err;
+    if (!drop_loaded(drop))
+        assert_int_equal(s->ops->load(s, drop, &err), 0);
+    for (unsigned i = 0; i < drop->count; i++) {
+        struct store_body b;
+        size_t n;
+        char *body = place_body(s, i, &n, &b, &err);
+        assert_non_null(body);
+        char line[64];
+        add(t, line, (size_t)snprintf(line, sizeof line, "%u %llu: ", i + 1, (unsigned long long)b.octets));
+        add(t, body, n);
+        mem_free(body);
+    }
+}
+
+/* One session. What it has found out is kept. */
+static void session(const struct place *p, struct told *t, bool bodies)
+{
+    struct drop drop;
+    struct err err;
+    struct store *s = place_open_list(p, &store_maildir, &drop);
+    t->n = 0;
+    t->loaded = drop_loaded(&drop);
+    uint64_t octets = drop.octets;
+    unsigned count = drop.count;
+    char totals[64];
+    add(t, totals, (size_t)snprintf(totals, sizeof totals, "%u %llu\r\n", count, (unsigned long long)octets));
+    add_listing(t, s, &drop, STORE_LIST);
+    add_listing(t, s, &drop, STORE_UIDL);
+    if (bodies)
+        add_bodies(t, s, &drop);
+    assert_int_equal(drop.count, count);
+    assert_int_equal(drop.octets, octets);
+    s->ops->keep(s, &drop, &err);
+    drop_fini(&drop);
+    s->ops->close(s);
+}
+
+static struct told *told(const struct place *p, bool bodies)
+{
+    struct told *t = mem_alloc(sizeof *t);
+    session(p, t, bodies);
+    return t;
+}
+
+/* The same as after a count of all; then with the index that this has written, too, which is believed. */
+static void expect_truth(const struct place *p)
+{
+    struct told *now = told(p, true);
+    if (place_has(p, MAILDIR_INDEX))
+        place_remove(p, MAILDIR_INDEX);
+    struct told *afresh = told(p, true), *again = told(p, true);
+    assert_true(afresh->loaded);
+    assert_string_equal(now->text, afresh->text);
+    assert_string_equal(again->text, afresh->text);
+    mem_free(now);
+    mem_free(afresh);
+    mem_free(again);
+}
+
+static char *read_index(const struct place *p, size_t *n)
+{
+    char path[PLACE_PATH];
+    place_path(p, MAILDIR_INDEX, path);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    char *text = mem_alloc(TEXT);
+    *n = fread(text, 1, TEXT, f);
+    fclose(f);
+    return text;
+}
+
+/* ---- as long as nothing changes */
+
+static void test_unchanged_is_not_scanned(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    struct told *counted = told(p, false);
+    assert_true(counted->loaded);
+    fault_rules("readdir:EIO:/anna/:1;openat:EIO:/anna/new:1;openat:EIO:/anna/cur:1");
+    struct told *believed = told(p, false);
+    assert_int_equal(fault_hits(), 0);
+    fault_rules("");
+    assert_false(believed->loaded);
+    assert_string_equal(believed->text, counted->text);
+    expect_truth(p);
+    mem_free(counted);
+    mem_free(believed);
+}
+
+static void test_empty_is_not_scanned(void **state)
+{
+    struct place *p = *state;
+    settle();
+    mem_free(told(p, false));
+    fault_rules("readdir:EIO:/anna/:1");
+    mem_free(told(p, true));
+    assert_int_equal(fault_hits(), 0);
+    fault_rules("");
+}
+
+/* What is known is not read again when something comes. */
+static void test_one_more_is_one_count(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    mem_free(told(p, false));
+    place_text(p, "new/9.z", "z\n");
+    settle();
+    fault_rules("openat:SLOW:/anna/new/:1;openat:SLOW:/anna/cur/:1");
+    mem_free(told(p, false));
+    assert_int_equal(fault_hits(), 1);
+    fault_rules("");
+    expect_truth(p);
+}
+
+/* ---- whatever becomes of the index */
+
+static void test_each_octet_flipped(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    struct told *truth = told(p, true);
+    size_t n, other;
+    char *index = read_index(p, &n);
+    for (size_t i = 0; i < n; i++) {
+        index[i] ^= (char)(1 << i % 8);
+        place_write(p, MAILDIR_INDEX, (struct span){index, n});
+        struct told *t = told(p, true);
+        assert_string_equal(t->text, truth->text);
+        mem_free(t);
+        index[i] ^= (char)(1 << i % 8);
+    }
+    char *last = read_index(p, &other); /* the last one was mended */
+    assert_int_equal(other, n);
+    mem_free(last);
+    mem_free(index);
+    mem_free(truth);
+}
+
+static void test_each_length(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    struct told *truth = told(p, true);
+    size_t n;
+    char *index = read_index(p, &n);
+    for (size_t i = 0; i < n; i++) {
+        place_write(p, MAILDIR_INDEX, (struct span){index, i});
+        struct told *t = told(p, true);
+        assert_string_equal(t->text, truth->text);
+        mem_free(t);
+    }
+    mem_free(index);
+    mem_free(truth);
+}
+
+/* Longer than a piece of it: what was sound when the listing began and is shorter now ends this session, and no other. */
+static void test_cut_while_it_is_sent(void **state)
+{
+    struct place *p = *state;
+    for (unsigned i = 0; i < 900; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "new/%u.a", 1000 + i);
+        place_text(p, name, "x\n");
+    }
+    settle();
+    struct told *truth = told(p, false);
+    struct drop drop;
+    struct err err;
+    char piece[1000], path[PLACE_PATH];
+    for (unsigned way = 0; way < 2; way++) {
+        struct store *s = place_open_list(p, &store_maildir, &drop);
+        assert_false(drop_loaded(&drop));
+        assert_int_equal(s->ops->text(s, STORE_UIDL, 0, piece, sizeof piece, &err), sizeof piece);
+        place_path(p, MAILDIR_INDEX, path);
+        if (way == 0)
+            assert_int_equal(truncate(path, MAILDIR_INDEX_HEAD + 7000), 0);
+        else {
+            int fd = open(path, O_WRONLY | O_CLOEXEC); /* other octets, in the same place */
+            assert_true(fd >= 0 && pwrite(fd, "1 x\r\n", 5, MAILDIR_INDEX_HEAD + 9000) == 5);
+            close(fd);
+        }
+        long n = 0;
+        uint64_t at = sizeof piece;
+        while ((n = s->ops->text(s, STORE_UIDL, at, piece, sizeof piece, &err)) > 0)
+            at += (uint64_t)n;
+        assert_int_equal(n, -1);
+        s->ops->keep(s, &drop, &err);
+        s->ops->close(s);
+        drop_fini(&drop);
+        struct told *after = told(p, false);
+        assert_string_equal(after->text, truth->text);
+        mem_free(after);
+    }
+    mem_free(truth);
+}
+
+static void test_of_another_maildrop(void **state)
+{
+    struct place *p = *state;
+    struct place other;
+    fill(p);
+    mem_free(told(p, true));
+    size_t n;
+    char *index = read_index(p, &n);
+    place_maildir(&other);
+    place_text(&other, "new/1.a", "of another\n");
+    place_text(&other, "cur/7.b", "and more\n");
+    settle();
+    struct told *truth = told(&other, true);
+    place_write(&other, MAILDIR_INDEX, (struct span){index, n});
+    struct told *t = told(&other, true);
+    assert_string_equal(t->text, truth->text);
+    expect_truth(&other);
+    mem_free(t);
+    mem_free(truth);
+    mem_free(index);
+    place_free(&other);
+}
+
+/* Something else stands in its place, or it may not be read or written. */
+static void test_in_its_place(void **state)
+{
+    static const char *const rules[] = {"openat:EACCES:bustia-index:1",       "openat:EROFS:bustia-index.new:1",
+                                        "write:ENOSPC:bustia-index.new:1",    "write:SHORT:bustia-index.new:1-2000",
+                                        "rename:EIO:bustia-index:1",          "close:EIO:bustia-index.new:1",
+                                        "read:EIO:bustia-index:1",            "read:EIO:bustia-index:2"};
+    struct place *p = *state;
+    char path[PLACE_PATH];
+    place_path(p, MAILDIR_INDEX, path);
+    fill(p);
+    struct told *truth = told(p, true), *t;
+    for (unsigned i = 0; i < 3 + sizeof rules / sizeof *rules; i++) {
+        if (place_has(p, MAILDIR_INDEX) && (i < 3 || i % 2))
+            place_remove(p, MAILDIR_INDEX);
+        if (i == 0)
+            assert_int_equal(mkfifo(path, 0600), 0);
+        else if (i == 1)
+            assert_int_equal(symlink("new/1.a", path), 0);
+        else if (i == 2)
+            assert_int_equal(mkdir(path, 0700), 0);
+        else
+            fault_rules(rules[i - 3]);
+        for (unsigned times = 0; times < 2; times++) {
+            t = told(p, true);
+            assert_string_equal(t->text, truth->text);
+            mem_free(t);
+        }
+        fault_rules("");
+        assert_false(place_has(p, MAILDIR_INDEX_FRESH));
+        if (i == 2)
+            assert_int_equal(rmdir(path), 0);
+    }
+    place_text(p, MAILDIR_INDEX_FRESH, "left by a crash"); /* is in nobody's way */
+    expect_truth(p);
+    assert_false(place_has(p, MAILDIR_INDEX_FRESH));
+    mem_free(truth);
+}
+
+/* Its own head says that it was written in the future, or that new/ was. */
+static void test_clock_set_back(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    struct told *truth = told(p, false);
+    for (unsigned way = 0; way < 2; way++) {
+        size_t n;
+        char *index = read_index(p, &n), block[MAILDIR_INDEX_HEAD];
+        struct maildir_index_head head;
+        struct maildir_index_part parts[MAILDIR_INDEX_PARTS];
+        assert_true(maildir_index_head_read(index, &head, parts));
+        if (way == 0)
+            head.looked += INT64_C(3600000000000);
+        else
+            head.state[MAILDIR_NEW].changed = 0;
+        maildir_index_head_write(&head, parts, block);
+        memcpy(index, block, sizeof block);
+        place_write(p, MAILDIR_INDEX, (struct span){index, n});
+        struct told *t = told(p, false);
+        assert_true(t->loaded);
+        assert_string_equal(t->text, truth->text);
+        mem_free(t);
+        mem_free(index);
+    }
+    mem_free(truth);
+}
+
+/* ---- whatever becomes of the messages */
+
+static void test_changes_are_seen(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    mem_free(told(p, false));
+    place_text(p, "new/0.first", "first\n");
+    expect_truth(p);
+    place_text(p, "new/5.last", "last\n");
+    expect_truth(p);
+    place_rename(p, "new/1.a", "cur/1.a:2,S");
+    expect_truth(p);
+    place_rename(p, "cur/1.a:2,S", "cur/1.a:2,FRSabcdefghijklmnopqrstuvwxyz");
+    expect_truth(p);
+    place_remove(p, "new/3.c,S=9");
+    expect_truth(p);
+    place_remove(p, "new/0.first");
+    place_rename(p, "new/5.last", "new/6.last"); /* another message, for a client */
+    expect_truth(p);
+}
+
+/* Who restores a backup sets times back; ctime is nobody's to set. */
+static void test_times_set_back(void **state)
+{
+    struct place *p = *state;
+    char path[PLACE_PATH];
+    struct stat before;
+    fill(p);
+    mem_free(told(p, false));
+    place_path(p, "new", path);
+    assert_int_equal(stat(path, &before), 0);
+    place_text(p, "new/7.restored", "restored\n");
+    assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){before.st_atim, before.st_mtim}, 0), 0);
+    struct told *t = told(p, false);
+    assert_true(t->loaded);
+    assert_non_null(strstr(t->text, "7.restored"));
+    mem_free(t);
+    expect_truth(p);
+}
+
+/* In its place, so that no directory tells. What was told by LIST is what it was; what is sent is what it is. */
+static void test_edited_between_sessions(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    mem_free(told(p, false));
+    place_text(p, "new/1.a", "Subject: another\n\nand longer text\n");
+    settle();
+    struct drop drop;
+    struct err err;
+    struct store *s = place_open_list(p, &store_maildir, &drop);
+    assert_false(drop_loaded(&drop));
+    assert_int_equal(s->ops->load(s, &drop, &err), 0);
+    for (unsigned times = 0; times < 2; times++) {
+        struct store_body b;
+        size_t n;
+        char *body = place_body(s, 0, &n, &b, &err);
+        assert_non_null(body);
+        assert_string_equal(body, "Subject: another\n\nand longer text\n");
+        assert_int_equal(b.octets, n + 3);
+        mem_free(body);
+    }
+    s->ops->keep(s, &drop, &err);
+    s->ops->close(s);
+    drop_fini(&drop);
+    struct told *t = told(p, false);
+    assert_false(t->loaded);
+    assert_non_null(strstr(t->text, "1 37\r\n"));
+    mem_free(t);
+    expect_truth(p);
+}
+
+static void test_edited_in_the_session(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    mem_free(told(p, false));
+    settle();
+    struct drop drop;
+    struct err err = {0};
+    struct store_body b;
+    struct store *s = place_open_list(p, &store_maildir, &drop);
+    assert_int_equal(s->ops->load(s, &drop, &err), 0);
+    place_text(p, "new/1.a", "Subject: another\n\nand longer text\n");
+    for (unsigned times = 0; times < 2; times++) {
+        assert_int_equal(s->ops->body(s, 0, &b, &err), -1);
+        assert_int_equal(err.kind, ERR_TEMP);
+    }
+    char path[PLACE_PATH];
+    place_path(p, "cur/2.b:2,S", path);
+    assert_int_equal(chmod(path, 0400), 0); /* which changes its ctime */
+    place_expect(s, 1, "x\r\ny\r\n");
+    place_rename(p, "cur/2.b:2,S", "cur/2.b:2,RS");
+    place_expect(s, 1, "x\r\ny\r\n");
+    place_text(p, "cur/3.c,S=8:2,", "Subject: \303\244\n\nc\n"); /* as long as it was, after it was sent */
+    s->ops->keep(s, &drop, &err);
+    s->ops->close(s);
+    drop_fini(&drop);
+    expect_truth(p);
+}
+
+/* Where a message cannot be served now it may be later, and no directory tells. */
+static void test_strange_is_looked_at_again(void **state)
+{
+    struct place *p = *state;
+    char path[PLACE_PATH];
+    fill(p);
+    place_path(p, "new/1.a", path);
+    fault_rules("openat:EACCES:/anna/new/1.a:1");
+    struct told *t = told(p, false);
+    assert_null(strstr(t->text, "1.a"));
+    fault_rules("");
+    mem_free(t);
+    t = told(p, false);
+    assert_non_null(strstr(t->text, "1.a"));
+    mem_free(t);
+}
+
+static void test_downgraded_is_kept(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    struct drop drop;
+    struct err err;
+    struct store *s = place_open_list(p, &store_maildir, &drop);
+    assert_true(drop.eight_bit && drop.messages[2].eight_bit);
+    drop.messages[2].downgraded = 4711;
+    assert_int_equal(s->ops->keep(s, &drop, &err), 0);
+    s->ops->close(s);
+    drop_fini(&drop);
+    for (unsigned times = 0; times < 2; times++) {
+        s = place_open_list(p, &store_maildir, &drop);
+        assert_int_equal(drop_loaded(&drop) ? 0 : s->ops->load(s, &drop, &err), 0);
+        assert_int_equal(drop.messages[2].downgraded, 4711);
+        assert_true(drop.eight_bit);
+        drop_fini(&drop);
+        s->ops->close(s);
+        place_text(p, "new/8.more", "x\n");
+        settle();
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, place_set_up, place_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(unchanged_is_not_scanned), TEST(empty_is_not_scanned),  TEST(one_more_is_one_count),
+        TEST(each_octet_flipped),       TEST(each_length),           TEST(cut_while_it_is_sent),
+        TEST(of_another_maildrop),      TEST(in_its_place),          TEST(clock_set_back),
+        TEST(changes_are_seen),         TEST(times_set_back),        TEST(edited_between_sessions),
+        TEST(edited_in_the_session),    TEST(strange_is_looked_at_again), TEST(downgraded_is_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
