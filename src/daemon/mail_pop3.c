@@ -121,6 +121,9 @@ static void open_work(struct loop_call *call)
         return;
     }
     mail_surrogate_sizes(s);
+    struct err unkept;
+    if (s->store->ops->keep)
+        (void)s->store->ops->keep(s->store, &s->drop, &unkept); /* the store has logged it */
 }
 
 void mail_refuse(struct mail_session *s)
