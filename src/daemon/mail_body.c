@@ -18,6 +18,7 @@ enum {
 
 void mail_body_close(struct mail_session *s)
 {
+    mail_file_end(s);
     if (s->body.close)
         s->body.close(&s->body);
     s->body = (struct store_body){.fd = -1};
@@ -166,6 +167,10 @@ void mail_body_more(struct mail_session *s)
 {
     struct buf *out = conn_out(s->conn);
     bool whole = s->dot.done || (!s->heading && s->at == s->body.size);
+    if (s->file && !s->finished) {
+        mail_file_more(s);
+        return;
+    }
     if (whole && !s->finished) { /* with the header of a surrogate, or without a piece */
         if (!has_room(s))
             return; /* on_drained */
@@ -200,7 +205,7 @@ static void body_work(struct loop_call *call)
     /* Not what the log-in counted: it may have been unable to. */
     if (s->heading && (s->result = mail_surrogate_measure(&s->body, &s->body.octets, &s->err)) < 0)
         mail_body_close(s);
-    if (s->result == 0 && !s->heading && s->body.size)
+    if (s->result == 0 && !s->heading && s->body.size && !mail_file_suits(s))
         read_piece(s);
 }
 
@@ -212,6 +217,12 @@ static void body_failed(struct mail_session *s)
     pop3_server_body_failed(&s->pop3, s->err.kind, conn_out(s->conn));
     s->step = STEP_TALK;
     mail_drive(s);
+}
+
+void mail_body_read_on(struct mail_session *s)
+{
+    mail_file_end(s);
+    dot_init(&s->dot, true);
 }
 
 static void body_there(struct mail_session *s)
@@ -226,6 +237,8 @@ static void body_there(struct mail_session *s)
     s->step = STEP_SEND;
     if (s->chunk)
         go_on(s);
+    else if (mail_file_suits(s))
+        mail_file_begin(s);
     else
         mail_body_more(s);
 }

@@ -55,6 +55,7 @@ struct mail_session {
     struct surrogate surrogate;
     uint64_t at; /* in the body */
     bool finished; /* its final dot is on its way, too */
+    struct conn_file *file; /* while it is sent by itself, or NULL */
     char *chunk; /* while a piece is being read */
     size_t chunk_want;
     long chunk_got;
@@ -85,6 +86,14 @@ void mail_body_close(struct mail_session *s);
 void mail_body_broken(struct mail_session *s, uint64_t at, const char *why);
 /* A piece of it, for whoever may block. -1 with err; 0: it ends here. */
 long mail_body_read(struct store_body *b, uint64_t at, char *p, size_t n, struct err *err);
+
+void mail_body_read_on(struct mail_session *s); /* what remains is read, as it cannot be sent from the file */
+
+/* mail_file.c: as it is stored, from the file to the socket */
+bool mail_file_suits(const struct mail_session *s); /* the body is open */
+void mail_file_begin(struct mail_session *s);
+void mail_file_more(struct mail_session *s);
+void mail_file_end(struct mail_session *s);
 
 /* mail_surrogate.c */
 bool mail_surrogate_stands(const struct mail_session *s, unsigned msg); /* what is sent of it is a surrogate */

@@ -58,6 +58,35 @@ void conn_flush_soon(struct conn *c);
  * conn_out is not empty, or the socket takes nothing now. What it did not take is to be added to conn_out, or sent again once
  * that has drained: without anything in conn_out nobody says when the socket takes more. */
 size_t conn_send(struct conn *c, struct span s);
+/* Octets of a file, between what is in conn_out and a short text. Start it, let conn_file_work run in a call of the loop (meanwhile the
+ * owner adds nothing to conn_out), then conn_file_done; if there are more, again: at once (MORE), or when `drained` says so (BLOCKED). */
+enum { CONN_FILE_HEAD = 128, CONN_FILE_TAIL = 8 };
+enum conn_file_how {
+    CONN_FILE_ALL,
+    CONN_FILE_MORE,       /* others have their turn */
+    CONN_FILE_BLOCKED,    /* the socket took no more */
+    CONN_FILE_RESET,      /* the connection broke: `ended` follows */
+    CONN_FILE_SHORT,      /* the file ends earlier */
+    CONN_FILE_UNREADABLE, /* it cannot be read; `error` says why */
+    CONN_FILE_CANNOT      /* not by this way, though by reading, perhaps */
+};
+struct conn_file {
+    int file;
+    uint64_t at, left; /* in the file; move with what is sent */
+    char tail[CONN_FILE_TAIL];
+    size_t n_tail;
+    /* what became of it */
+    enum conn_file_how how;
+    int error;
+    /* conn's */
+    int socket;
+    uint64_t sent;
+    char head[CONN_FILE_HEAD];
+    size_t n_head;
+};
+bool conn_file_start(struct conn *c, struct conn_file *f); /* false: it must be read; no plain socket, or too much in conn_out */
+void conn_file_work(struct conn_file *f);
+void conn_file_done(struct conn *c, struct conn_file *f);
 bool conn_is_blocked(const struct conn *c); /* the socket took no more */
 /* Around what the owner does for it outside its handlers: what becomes due thereby (`drained`, `ended`) is done in conn_release, and
  * not by way of the loop. After that the owner may be gone. */

@@ -2,6 +2,7 @@
  *
  *   conn_life.c    beginning and end, what is due and when, the owner's handlers
  *   conn_open.c    input and output, plain sockets
+ *   conn_file.c    octets of a file
  *   conn_stall.c   whether the peer takes what is sent
  *   conn_probe.c   whether he is still there
  *   conn_end.c     the end of a connection in good order
@@ -82,6 +83,7 @@ struct conn {
     bool unseen;  /* bytes came that `input` was not called for */
     bool drained; /* conn_out became empty and `drained` was not called */
     bool blocked; /* the socket took no more; it will say when it does */
+    bool awaited; /* `drained` is due when the socket takes something again, also with nothing in conn_out */
     bool lingers; /* all is sent and the socket is shut down */
     bool relayed; /* the other end is a relay of ours */
     bool mark_due, marked; /* relayed: the end in good order */

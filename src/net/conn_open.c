@@ -71,7 +71,7 @@ const struct conn_stream conn_plain = {conn_plain_read, conn_plain_write, plain_
 
 bool conn_waits_to_send(const struct conn *c)
 {
-    return c->out.len || c->stream->unsent(c);
+    return c->out.len || c->awaited || c->stream->unsent(c);
 }
 
 /* What the socket takes of it now; the rest is the caller's. */
@@ -94,6 +94,7 @@ void conn_push(struct conn *c)
     c->flush_at = 0;
     if (!conn_waits_to_send(c))
         return;
+    c->awaited = false;
     buf_take(&c->out, push(c, buf_span(&c->out)));
     if (!c->blocked && c->end_due == CONN_NO_END)
         c->drained = true;
