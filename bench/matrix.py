@@ -102,6 +102,19 @@ def main_table(data):
     return markdown(HEAD, [c for c in (row_cells(data, r) for r in ROWS + BESIDE) if c])
 
 
+def short_table(data):
+    """what most people want to know"""
+    rows = []
+    for row in ROWS + [LATENCY]:
+        column, unit = ("p50", "ms") if row is LATENCY else ("cpu", "µs")
+        ours, dovecot = medians(good(data, row.name, "ours")), best(data, row, column)[0]
+        limit = medians(good(data, row.name, "limit"))
+        if ours:
+            rows.append([row.title + (" (latency)" if row is LATENCY else ""), cell(ours[column]) + " " + unit, cell(dovecot) + " " + unit, cell(limit and limit[column]) + " " + unit,
+                         cell(times(ours[column], dovecot))])
+    return markdown(["a session, message or command", "Bústia", "Dovecot, tuned", "ceiling", "ratio"], rows)
+
+
 def latency_table(data):
     dovecot, which = best(data, LATENCY, "p50")
     ours, limit = medians(good(data, LATENCY.name, "ours")), medians(good(data, LATENCY.name, "limit"))
