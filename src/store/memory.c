@@ -74,34 +74,9 @@ static void memory_close(struct store *s)
         memory_unlock();
     }
     mem_free(m->listed);
+    buf_fini(&m->texts[STORE_LIST]);
+    buf_fini(&m->texts[STORE_UIDL]);
     mem_free(m);
-}
-
-static int memory_list(struct store *s, struct drop *drop, struct err *err)
-{
-    struct memory *m = self(s);
-    if (memory_act(&m->words, MEMORY_LIST, err) < 0)
-        return -1;
-    memory_lock();
-    m->listed = mem_resize(m->listed, m->box->count * sizeof *m->listed);
-    m->count = 0;
-    for (unsigned i = 0; i < m->box->count; i++) {
-        const struct memory_message *msg = &m->box->messages[i];
-        if (msg->gone)
-            continue;
-        size_t size;
-        char *text = memory_text(m, msg, &size), uid[STORE_UID];
-        struct store_count count = {0};
-        store_count_add(&count, (struct span){text, size});
-        mem_free(text);
-        memory_uid(msg, uid);
-        unsigned added = drop_add(drop, store_count_octets(&count), span_of(uid));
-        drop->messages[added].eight_bit = store_count_eight_bit(&count);
-        drop->eight_bit = drop->eight_bit || drop->messages[added].eight_bit;
-        m->listed[m->count++] = i;
-    }
-    memory_unlock();
-    return 0;
 }
 
 struct reader {
@@ -201,6 +176,9 @@ const struct store_ops store_memory = {
     .scheme = "memory",
     .open = memory_open,
     .list = memory_list,
+    .load = memory_load,
+    .text = memory_listing,
+    .keep = memory_keep,
     .body = memory_body,
     .remove = memory_remove,
     .begin = memory_begin,

@@ -8,8 +8,8 @@
 
 enum { MADE_UP_MAX = 1000000, SLEEP_MAX = 600000 };
 
-static const char *const call_names[MEMORY_CALLS] = {"open",  "list",  "body",   "read", "remove", "begin",
-                                                     "write", "ready", "commit", "used", "sweep"};
+static const char *const call_names[MEMORY_CALLS] = {"open",   "list",  "load",  "text",  "keep",   "body", "read",
+                                                     "remove", "begin", "write", "ready", "commit", "used", "sweep"};
 
 /* ---- words */
 
@@ -26,7 +26,7 @@ static bool read_word(struct memory_words *w, struct span word)
     const struct {
         const char *name;
         bool *flag;
-    } flags[] = {{"unknown", &w->unknown}, {"wire", &w->wire}, {"fd", &w->fd}};
+    } flags[] = {{"unknown", &w->unknown}, {"wire", &w->wire}, {"fd", &w->fd}, {"lazy", &w->lazy}, {"text", &w->text}};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (span_is(word, flags[i].name))
             return *flags[i].flag = true;
@@ -35,6 +35,8 @@ static bool read_word(struct memory_words *w, struct span word)
         return read_fail(w, word);
     if (span_is(key, "sleep"))
         return span_number(word, &w->sleep_ms) && w->sleep_ms <= SLEEP_MAX;
+    if (span_is(key, "text-ends"))
+        return span_number(word, &w->text_ends);
     return span_is(key, "messages") && span_number(word, &w->messages) && w->messages <= MADE_UP_MAX;
 }
 

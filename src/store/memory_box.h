@@ -2,11 +2,15 @@
 #ifndef STORE_MEMORY_BOX_H
 #define STORE_MEMORY_BOX_H
 
+#include "base/buf.h"
 #include "store/store.h"
 
 enum memory_call {
     MEMORY_OPEN,
     MEMORY_LIST,
+    MEMORY_LOAD,
+    MEMORY_TEXT,
+    MEMORY_KEEP,
     MEMORY_BODY,
     MEMORY_READ,
     MEMORY_REMOVE,
@@ -25,6 +29,7 @@ struct memory_message {
     uint64_t number; /* of all that were ever in the box */
     char *key;       /* NULL: none */
     bool gone;
+    uint64_t downgraded; /* as keep was told */
 };
 
 struct memory_box {
@@ -39,9 +44,9 @@ struct memory_box {
 
 /* What the path asks for behind its question mark. */
 struct memory_words {
-    uint64_t messages, sleep_ms;
+    uint64_t messages, sleep_ms, text_ends;
     bool fail[MEMORY_CALLS];
-    bool unknown, wire, fd;
+    bool unknown, wire, fd, lazy, text;
 };
 
 struct memory {
@@ -51,6 +56,7 @@ struct memory {
     bool exclusive, wire_ends;
     unsigned *listed; /* message of the box for each of the drop */
     unsigned count;
+    struct buf texts[2]; /* listings, when they were asked for */
 };
 
 int memory_words_read(struct memory_words *w, struct span text, struct err *err);
@@ -73,6 +79,12 @@ void memory_boxes_forget(void);
 
 /* The octets of a message; the caller frees them. */
 char *memory_text(const struct memory *m, const struct memory_message *msg, size_t *size);
+
+/* memory_list.c: the maildrop of a session */
+int memory_list(struct store *s, struct drop *drop, struct err *err);
+int memory_load(struct store *s, struct drop *drop, struct err *err);
+long memory_listing(struct store *s, enum store_text which, uint64_t at, char *p, size_t n, struct err *err);
+int memory_keep(struct store *s, const struct drop *drop, struct err *err);
 
 /* memory_draft.c: the deliveries */
 int memory_begin(struct store *s, const struct store_about *about, struct store_draft **d, struct err *err);

@@ -89,8 +89,9 @@ struct store_ops {
      * dot), of what list has told, whatever was marked since. 0: its end. -1: it is not to be had. NULL where none is kept. */
     long (*text)(struct store *s, enum store_text which, uint64_t at, char *p, size_t n, struct err *err);
 
-    /* Writes down what was found out by list and after it (sizes, `downgraded`), so that it is cheap next time. The drop may
-     * be not loaded: then there is nothing new but what list itself has found. Nobody's session is harmed by a failure,
+    /* Writes down what was found out by list and after it (sizes, `downgraded`), so that it is cheap next time: of the drop only
+     * `downgraded` counts, for `octets` may be a surrogate's by now. It may be not loaded: then there is nothing new but what
+     * list itself has found. Nobody's session is harmed by a failure,
      * which the back-end logs. NULL where nothing is kept. */
     int (*keep)(struct store *s, const struct drop *drop, struct err *err);
 
