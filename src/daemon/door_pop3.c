@@ -131,7 +131,9 @@ static bool obey(struct door_session *s, enum pop3_want want)
     case POP3_WANT_CLOSE:
         finish(s, s->pop3.http ? "http" : "quit");
         return false;
-    case POP3_WANT_BODY: /* not in AUTHORIZATION */
+    case POP3_WANT_DROP: /* not in AUTHORIZATION */
+    case POP3_WANT_LISTING:
+    case POP3_WANT_BODY:
     case POP3_WANT_COMMIT:
         finish(s, "closed");
         return false;

@@ -42,6 +42,7 @@ static void log_session(const struct mail_session *s)
 static void close_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
+    mail_keep(s);
     s->store->ops->close(s->store);
 }
 
@@ -116,6 +117,7 @@ static void commit_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
     s->left = 0;
+    mail_keep(s);
     s->result = s->drop.deleted ? s->store->ops->remove(s->store, &s->drop, &s->left, &s->err) : 0;
     s->store->ops->close(s->store);
     s->store = NULL;

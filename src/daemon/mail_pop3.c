@@ -34,9 +34,18 @@ static void obey(struct mail_session *s, enum pop3_want want)
     switch (want) {
     case POP3_WANT_INPUT:
         set_deadline(s);
+        mail_keep_now(s); /* the client has had his answers */
         break;
     case POP3_WANT_ROOM:
         conn_deadline(s->conn, 0); /* the write stall guards it */
+        break;
+    case POP3_WANT_DROP:
+        conn_deadline(s->conn, 0);
+        mail_load(s);
+        break;
+    case POP3_WANT_LISTING:
+        conn_deadline(s->conn, 0);
+        mail_listing_begin(s);
         break;
     case POP3_WANT_BODY:
         conn_deadline(s->conn, 0);
@@ -62,7 +71,8 @@ void mail_drive(struct mail_session *s)
         return;
     }
     enum pop3_want want = pop3_server_feed(&s->pop3, conn_in(s->conn), conn_out(s->conn));
-    if (want == POP3_WANT_BODY && conn_out(s->conn)->len < MAIL_GATHER)
+    bool at_hand = want == POP3_WANT_DROP || want == POP3_WANT_LISTING || want == POP3_WANT_BODY;
+    if (at_hand && conn_out(s->conn)->len < MAIL_GATHER) /* what is answered next leaves with what is answered */
         conn_flush_soon(s->conn);
     else
         conn_flush(s->conn);
@@ -85,6 +95,8 @@ static void on_drained(void *arg)
         return;
     if (s->step == STEP_SEND)
         mail_body_more(s);
+    else if (s->step == STEP_LISTING)
+        mail_listing_more(s);
     else if (s->step == STEP_TALK)
         mail_drive(s);
 }
@@ -105,6 +117,21 @@ static const struct conn_events events = {on_input, on_drained, on_secure, on_en
 
 /* ---- the beginning */
 
+/* The sizes of surrogates are told at once, so that all messages of a maildrop which has some must be known. */
+static int list(struct mail_session *s)
+{
+    const struct store_ops *ops = s->store->ops;
+    if (ops->list(s->store, &s->drop, &s->err) < 0)
+        return -1;
+    bool surrogates = s->downgrade && s->drop.eight_bit;
+    if (surrogates && !drop_loaded(&s->drop) && ops->load(s->store, &s->drop, &s->err) < 0)
+        return -1;
+    if (surrogates)
+        mail_surrogate_sizes(s);
+    s->to_keep = ops->keep;
+    return 0;
+}
+
 static void open_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
@@ -112,18 +139,11 @@ static void open_work(struct loop_call *call)
     s->result = store_open(&s->store, m->roots, m->n_roots, s->expected->where, STORE_EXCLUSIVE, &s->err);
     if (s->result < 0)
         return;
-    s->result = s->store->ops->list(s->store, &s->drop, &s->err);
-    if (s->result == 0 && !drop_loaded(&s->drop))
-        s->result = s->store->ops->load(s->store, &s->drop, &s->err);
+    s->result = list(s);
     if (s->result < 0) { /* unlocked before anybody hears of it */
         s->store->ops->close(s->store);
         s->store = NULL;
-        return;
     }
-    mail_surrogate_sizes(s);
-    struct err unkept;
-    if (s->store->ops->keep)
-        (void)s->store->ops->keep(s->store, &s->drop, &unkept); /* the store has logged it */
 }
 
 void mail_refuse(struct mail_session *s)
@@ -223,9 +243,10 @@ void mail_obey(struct mail_session *s, const struct mail_order *order)
     if (s->step == STEP_WAIT) {
         err_set(&s->err, order->kind, "%s", order->told);
         mail_refuse(s);
-    } else if (s->step == STEP_TALK && !s->busy)
-        mail_drive(s);
-    else
+    } else if (s->step == STEP_TALK) {
+        if (!s->busy) /* else when what was found out is written down */
+            mail_drive(s);
+    } else
         mail_end(s, order->how);
 }
 

@@ -11,6 +11,8 @@ enum mail_step {
     STEP_OPEN,   /* the maildrop is being opened; the client has had no word yet */
     STEP_WAIT,   /* another has it; soon it is tried again */
     STEP_TALK,   /* the machine reads commands */
+    STEP_LOAD,   /* the drop is being loaded */
+    STEP_LISTING, /* a listing leaves as the store keeps it */
     STEP_BODY,   /* a message is being opened */
     STEP_SEND,   /* a message leaves */
     STEP_COMMIT, /* UPDATE */
@@ -53,12 +55,14 @@ struct mail_session {
     bool downgrade; /* the client has not said UTF8, and gets surrogates; as the configuration was at the log-in */
     bool heading; /* the header of a surrogate leaves; then the rest from `at` on */
     struct surrogate surrogate;
-    uint64_t at; /* in the body */
+    uint64_t at; /* in the body, or in the listing */
     bool finished; /* its final dot is on its way, too */
     struct conn_file *file; /* while it is sent by itself, or NULL */
     char *chunk; /* while a piece is being read */
     size_t chunk_want;
     long chunk_got;
+    uint64_t text_at; /* how far the store has given a listing's text */
+    bool to_keep;    /* what was found out about the maildrop has not been written down */
     int result;
     struct err err;
     size_t left;
@@ -77,6 +81,13 @@ void mail_obey(struct mail_session *s, const struct mail_order *order); /* as so
 /* mail_wait.c */
 bool mail_wait(struct mail_session *s); /* the lock was not to be had: is it to be tried again? */
 void mail_unlocked(struct mail_session *s);
+
+/* mail_list.c */
+void mail_load(struct mail_session *s);          /* WANT_DROP */
+void mail_listing_begin(struct mail_session *s); /* WANT_LISTING */
+void mail_listing_more(struct mail_session *s);  /* STEP_LISTING: there may be room again */
+void mail_keep(struct mail_session *s);          /* what was found out is written down, once. May block; under the lock */
+bool mail_keep_now(struct mail_session *s);      /* the same, as a call; false: there is nothing to do */
 
 /* mail_body.c */
 void mail_body_begin(struct mail_session *s); /* WANT_BODY */

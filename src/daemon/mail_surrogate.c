@@ -97,11 +97,16 @@ void mail_surrogate_sizes(struct mail_session *s)
         struct store_body b;
         uint64_t octets;
         struct err err;
-        if (!mail_surrogate_stands(s, i) || s->store->ops->body(s->store, i, &b, &err) < 0)
-            continue; /* RETR says what is wrong with it */
-        if (mail_surrogate_measure(&b, &octets, &err) == 0)
-            drop_resize(&s->drop, i, octets);
-        b.close(&b);
+        struct drop_message *m = &s->drop.messages[i];
+        if (!mail_surrogate_stands(s, i))
+            continue;
+        if (!m->downgraded && s->store->ops->body(s->store, i, &b, &err) == 0) { /* else RETR says what is wrong with it */
+            if (mail_surrogate_measure(&b, &octets, &err) == 0)
+                m->downgraded = octets;
+            b.close(&b);
+        }
+        if (m->downgraded)
+            drop_resize(&s->drop, i, m->downgraded);
     }
 }
 

@@ -4,7 +4,19 @@
 
 #include <string.h>
 
-/* The message a command names: its number counted from 0 in *msg, or "-ERR" and false. A number that is too
+/* What needs the drop's messages is done at once, or as soon as they are there. */
+static void with_messages(struct pop3_server *m, struct buf *out, void (*act)(struct pop3_server *m, struct buf *out))
+{
+    if (drop_loaded(m->drop)) {
+        act(m, out);
+        return;
+    }
+    m->loaded = act;
+    m->step = STEP_LOAD;
+}
+
+/* The message a command names: its number counted from 0 in *msg, or "-ERR" and false. Needs no message: where one may be
+ * marked they are loaded. A number that is too
  * large for 64 bits is no number; nothing wraps. */
 static bool find_message(struct pop3_server *m, struct span text, unsigned *msg, struct buf *out)
 {
@@ -34,7 +46,7 @@ static void do_capa(struct pop3_server *m, const struct pop3_args *a, struct buf
 /* Who may leave nothing on the server: whatever RETR has sent to its end counts as deleted (RFC 2449 §6.7). */
 static void mark_read(struct drop *d)
 {
-    for (unsigned i = 0; i < d->count; i++)
+    for (unsigned i = 0; d->messages && i < d->count; i++)
         if (d->messages[i].read)
             drop_mark(d, i);
 }
@@ -58,26 +70,60 @@ static void do_stat(struct pop3_server *m, const struct pop3_args *a, struct buf
     pop3_data(out, "+OK %u %llu", m->drop->count - m->drop->deleted, (unsigned long long)m->drop->octets);
 }
 
+void pop3_listing_status(struct pop3_server *m, struct buf *out)
+{
+    if (m->uidl)
+        pop3_ok(m, out, SAY_UIDS);
+    else
+        pop3_ok(m, out, SAY_COUNT, .n1 = m->drop->count - m->drop->deleted, .n2 = m->drop->octets);
+}
+
+void pop3_listing(struct pop3_server *m, struct buf *out)
+{
+    pop3_listing_status(m, out);
+    pop3_list_begin(m, m->uidl ? STEP_UIDL : STEP_LIST);
+}
+
+static void one_size(struct pop3_server *m, struct buf *out)
+{
+    pop3_data(out, "+OK %u %llu", m->msg + 1, (unsigned long long)m->drop->messages[m->msg].octets);
+    m->step = STEP_COMMAND;
+}
+
+static void one_uid(struct pop3_server *m, struct buf *out)
+{
+    pop3_data(out, "+OK %u %s", m->msg + 1, m->drop->messages[m->msg].uid);
+    m->step = STEP_COMMAND;
+}
+
+/* LIST and UIDL: of all, or of one. */
+static void list(struct pop3_server *m, const struct pop3_args *a, struct buf *out, bool uidl)
+{
+    if (a->count) {
+        if (find_message(m, a->arg[0], &m->msg, out))
+            with_messages(m, out, uidl ? one_uid : one_size);
+        return;
+    }
+    m->uidl = uidl;
+    if (drop_loaded(m->drop))
+        pop3_listing(m, out);
+    else
+        m->step = STEP_STORED;
+}
+
 static void do_list(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
-    unsigned msg;
-    if (a->count == 0) {
-        pop3_ok(m, out, SAY_COUNT, .n1 = m->drop->count - m->drop->deleted, .n2 = m->drop->octets);
-        pop3_list_begin(m, STEP_LIST);
-    } else if (find_message(m, a->arg[0], &msg, out)) {
-        pop3_data(out, "+OK %u %llu", msg + 1, (unsigned long long)m->drop->messages[msg].octets);
-    }
+    list(m, a, out, false);
 }
 
 static void do_uidl(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
-    unsigned msg;
-    if (a->count == 0) {
-        pop3_ok(m, out, SAY_UIDS);
-        pop3_list_begin(m, STEP_UIDL);
-    } else if (find_message(m, a->arg[0], &msg, out)) {
-        pop3_data(out, "+OK %u %s", msg + 1, m->drop->messages[msg].uid);
-    }
+    list(m, a, out, true);
+}
+
+static void open_it(struct pop3_server *m, struct buf *out)
+{
+    m->step = STEP_OPEN;
 }
 
 static void do_retr(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
@@ -85,7 +131,7 @@ static void do_retr(struct pop3_server *m, const struct pop3_args *a, struct buf
     if (!find_message(m, a->arg[0], &m->msg, out))
         return;
     m->top = false;
-    m->step = STEP_OPEN;
+    with_messages(m, out, open_it);
 }
 
 static void do_top(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
@@ -97,16 +143,20 @@ static void do_top(struct pop3_server *m, const struct pop3_args *a, struct buf 
         return;
     }
     m->top = true;
-    m->step = STEP_OPEN;
+    with_messages(m, out, open_it);
+}
+
+static void mark(struct pop3_server *m, struct buf *out)
+{
+    drop_mark(m->drop, m->msg);
+    pop3_ok(m, out, SAY_DELETED, .n1 = (uint64_t)m->msg + 1);
+    m->step = STEP_COMMAND;
 }
 
 static void do_dele(struct pop3_server *m, const struct pop3_args *a, struct buf *out)
 {
-    unsigned msg;
-    if (!find_message(m, a->arg[0], &msg, out))
-        return;
-    drop_mark(m->drop, msg);
-    pop3_ok(m, out, SAY_DELETED, .n1 = (uint64_t)msg + 1);
+    if (find_message(m, a->arg[0], &m->msg, out))
+        with_messages(m, out, mark);
 }
 
 static void do_rset(struct pop3_server *m, const struct pop3_args *a, struct buf *out)

@@ -118,6 +118,16 @@ enum pop3_want pop3_server_feed(struct pop3_server *m, struct buf *in, struct bu
             buf_wipe(in);
             line_init(&m->line);
             return POP3_WANT_TLS;
+        case STEP_LOAD:
+            return POP3_WANT_DROP;
+        case STEP_LOADED: /* the room that the command had may have gone meanwhile */
+            if (buf_room(out) < POP3_REPLY_MAX)
+                return POP3_WANT_ROOM;
+            m->loaded(m, out);
+            break;
+        case STEP_STORED:
+        case STEP_TEXT:
+            return POP3_WANT_LISTING;
         case STEP_OPEN:
         case STEP_BODY:
             return POP3_WANT_BODY;
@@ -192,6 +202,32 @@ void pop3_server_secured(struct pop3_server *m)
     m->step = STEP_COMMAND;
 }
 
+void pop3_server_loaded(struct pop3_server *m)
+{
+    assert(m->step == STEP_LOAD && drop_loaded(m->drop));
+    m->step = STEP_LOADED;
+}
+
+void pop3_server_listing_begin(struct pop3_server *m, struct buf *out)
+{
+    assert(m->step == STEP_STORED);
+    pop3_listing_status(m, out);
+    m->step = STEP_TEXT;
+}
+
+void pop3_server_listing_end(struct pop3_server *m)
+{
+    assert(m->step == STEP_TEXT);
+    m->step = STEP_COMMAND;
+}
+
+void pop3_server_listing_render(struct pop3_server *m)
+{
+    assert(m->step == STEP_STORED);
+    m->loaded = pop3_listing;
+    m->step = drop_loaded(m->drop) ? STEP_LOADED : STEP_LOAD;
+}
+
 void pop3_server_body_begin(struct pop3_server *m, uint64_t octets, struct buf *out)
 {
     assert(m->step == STEP_OPEN);
@@ -248,6 +284,9 @@ void pop3_server_abort(struct pop3_server *m, enum err_kind kind, enum pop3_text
     case STEP_RESPONSE:
     case STEP_CANCELLED:
     case STEP_AUTH:
+    case STEP_LOAD:
+    case STEP_LOADED:
+    case STEP_STORED:
     case STEP_OPEN:
     case STEP_COMMIT:
         sayable = true;
@@ -258,6 +297,7 @@ void pop3_server_abort(struct pop3_server *m, enum err_kind kind, enum pop3_text
     case STEP_CAPA:
     case STEP_MECHANISMS:
     case STEP_LANGUAGES:
+    case STEP_TEXT:
     case STEP_BODY:
     case STEP_CLOSE: /* or nothing more */
         break;

@@ -5,51 +5,71 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Writes row `n` and returns its length; 0: this row is left out; -1: there are no more. No CRLF. */
-typedef int row_fn(const struct pop3_server *m, unsigned n, char row[POP3_REPLY_MAX]);
+/* ---- LIST and UIDL: written straight into the queue, for there may be 100,000 rows */
 
-/* The decimal digits of v. snprintf would be most of what a listing of a large maildrop costs. */
+enum { ROW_MAX = 96, ROWS_AT_ONCE = 65536 }; /* ROW_MAX: a number, a size or a uid, CRLF; more than the final dot's line, too */
+_Static_assert(POP3_REPLY_MAX > 2 * ROW_MAX, "in the least room there is, some row fits");
+
+/* The decimal digits of v, two at a time. snprintf would be most of what a listing of a large maildrop costs. */
 static char *put_number(char *p, uint64_t v)
 {
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                                "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                                "8081828384858687888990919293949596979899";
     char digits[20];
-    unsigned n = 0;
-    do
-        digits[n++] = (char)('0' + v % 10);
-    while ((v /= 10) != 0);
-    while (n)
-        *p++ = digits[--n];
-    return p;
+    unsigned at = sizeof digits;
+    for (; v >= 100; v /= 100)
+        memcpy(digits + (at -= 2), pairs + 2 * (v % 100), 2);
+    if (v >= 10)
+        memcpy(digits + (at -= 2), pairs + 2 * v, 2);
+    else
+        digits[--at] = (char)('0' + v);
+    memcpy(p, digits + at, sizeof digits - at);
+    return p + (sizeof digits - at);
 }
 
-/* "n " of a message that is not marked, else NULL. */
-static char *put_message(const struct pop3_server *m, unsigned n, char *row)
+/* "n ", and what is told of it. */
+static char *put_row(char *p, unsigned n, const struct drop_message *msg, bool uidl)
 {
-    if (!drop_has(m->drop, n))
-        return NULL;
-    char *p = put_number(row, (uint64_t)n + 1);
+    p = put_number(p, (uint64_t)n + 1);
     *p++ = ' ';
+    if (uidl) {
+        memcpy(p, msg->uid, msg->uid_n);
+        p += msg->uid_n;
+    } else
+        p = put_number(p, msg->octets);
+    *p++ = '\r';
+    *p++ = '\n';
     return p;
 }
 
-static int list_row(const struct pop3_server *m, unsigned n, char row[POP3_REPLY_MAX])
+/* As many rows as fit; what is marked is left out. false: there is no room for one more. */
+static bool put_rows(struct pop3_server *m, struct buf *out, bool uidl)
 {
-    if (n >= m->drop->count)
-        return -1;
-    char *p = put_message(m, n, row);
-    return p ? (int)(put_number(p, m->drop->messages[n].octets) - row) : 0;
+    const struct drop *d = m->drop;
+    size_t wanted = ((size_t)(d->count - m->listed) + 1) * ROW_MAX, room;
+    char *to = buf_reserve(out, wanted < ROWS_AT_ONCE ? wanted : ROWS_AT_ONCE, &room), *p = to;
+    if (!to || room < ROW_MAX)
+        return false;
+    for (; m->listed < d->count && (size_t)(p - to) <= room - ROW_MAX; m->listed++)
+        if (!d->messages[m->listed].deleted)
+            p = put_row(p, m->listed, &d->messages[m->listed], uidl);
+    buf_commit(out, (size_t)(p - to));
+    return true;
 }
 
-static int uidl_row(const struct pop3_server *m, unsigned n, char row[POP3_REPLY_MAX])
+static bool run_messages(struct pop3_server *m, struct buf *out, bool uidl)
 {
-    if (n >= m->drop->count)
-        return -1;
-    char *p = put_message(m, n, row);
-    if (!p)
-        return 0;
-    size_t length = strlen(m->drop->messages[n].uid);
-    memcpy(p, m->drop->messages[n].uid, length);
-    return (int)(p + length - row);
+    while (m->listed < m->drop->count)
+        if (!put_rows(m, out, uidl))
+            return false;
+    return buf_add(out, ".\r\n", 3);
 }
+
+/* ---- the others: their rows are few.
+ *
+ * Writes row `n` and returns its length; 0: this row is left out; -1: there are no more. No CRLF. */
+typedef int row_fn(const struct pop3_server *m, unsigned n, char row[POP3_REPLY_MAX]);
 
 /* ---- CAPA (RFC 2449 §5): what can be done in this state must be true; what belongs to AUTHORIZATION is
  * announced in both states. */
@@ -149,9 +169,7 @@ static int language_row(const struct pop3_server *m, unsigned n, char row[POP3_R
     return tag ? snprintf(row, POP3_REPLY_MAX, "%s %s", tag->tag, tag->name) : -1;
 }
 
-static row_fn *const rows[] = {[STEP_LIST] = list_row,
-                               [STEP_UIDL] = uidl_row,
-                               [STEP_CAPA] = capa_row,
+static row_fn *const rows[] = {[STEP_CAPA] = capa_row,
                                [STEP_MECHANISMS] = mechanism_row,
                                [STEP_LANGUAGES] = language_row};
 
@@ -163,6 +181,8 @@ void pop3_list_begin(struct pop3_server *m, enum pop3_step step)
 
 bool pop3_list_run(struct pop3_server *m, struct buf *out)
 {
+    if (m->step == STEP_LIST || m->step == STEP_UIDL)
+        return run_messages(m, out, m->step == STEP_UIDL);
     row_fn *row = rows[m->step];
     char text[POP3_REPLY_MAX];
     for (;; m->listed++) {

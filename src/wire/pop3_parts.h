@@ -24,6 +24,10 @@ enum pop3_step {
     STEP_CAPA,       /* of CAPA, */
     STEP_MECHANISMS, /* of AUTH without an argument */
     STEP_LANGUAGES,  /* of LANG without one */
+    STEP_LOAD,       /* the owner loads the drop, */
+    STEP_LOADED,     /* and has done so: what waited for it */
+    STEP_STORED,     /* the owner may have the rows of a listing, */
+    STEP_TEXT,       /* and sends them */
     STEP_OPEN,       /* the owner opens a message */
     STEP_BODY,       /* the owner sends it */
     STEP_COMMIT,     /* the owner removes what is marked */
@@ -53,6 +57,8 @@ struct span pop3_name(struct span name);
 
 /* ---- pop3_command.c */
 void pop3_command(struct pop3_server *m, struct span line, struct buf *out);
+void pop3_listing(struct pop3_server *m, struct buf *out); /* the status line of LIST or UIDL, and the rows follow */
+void pop3_listing_status(struct pop3_server *m, struct buf *out);
 
 /* ---- pop3_offer.c */
 bool pop3_password_allowed(const struct pop3_server *m); /* RFC 2595 §2.3 */

@@ -10,6 +10,10 @@
  *   WANT_ROOM     more room in `out` (a listing waits for it): feed again when it has drained
  *   WANT_AUTH     decide about m->auth, then one of pop3_server_challenge / _denied / _granted
  *   WANT_TLS      "+OK" is in `out`, `in` has been emptied: send it, shake hands, then pop3_server_secured
+ *   WANT_DROP     the drop is not loaded, and a message of it is needed: load it, then pop3_server_loaded; or _abort
+ *   WANT_LISTING  all of LIST's or UIDL's (m->uidl) rows are wanted of a drop that is not loaded, so that nothing is marked:
+ *                 pop3_server_listing_begin, then the rows as they stand on the wire and the final dot, then _listing_end;
+ *                 or pop3_server_listing_render: the machine writes them, and wants the drop first
  *   WANT_BODY     open message m->msg; then pop3_server_body_begin (and send the body, then _body_end),
  *                 or pop3_server_body_failed
  *   WANT_COMMIT   UPDATE: remove what is marked in the drop and unlock, then pop3_server_committed
@@ -46,6 +50,8 @@ enum pop3_want {
     POP3_WANT_ROOM,
     POP3_WANT_AUTH,
     POP3_WANT_TLS,
+    POP3_WANT_DROP,
+    POP3_WANT_LISTING,
     POP3_WANT_BODY,
     POP3_WANT_COMMIT,
     POP3_WANT_CLOSE
@@ -95,6 +101,7 @@ struct pop3_server {
     struct pop3_offer offer;
     struct pop3_auth auth; /* for WANT_AUTH */
     unsigned msg;          /* for WANT_BODY: 0-based */
+    bool uidl;             /* WANT_LISTING: UIDL's, not LIST's */
     bool top;              /* WANT_BODY: TOP, with … */
     bool http;             /* the last line was a browser's; WANT_CLOSE is because one came, and not for QUIT */
     uint64_t top_lines;    /* … so many lines of the body */
@@ -106,6 +113,7 @@ struct pop3_server {
     struct line line;
     int step;                     /* enum in pop3_feed.c: what is under way */
     unsigned listed;              /* next message of a listing */
+    void (*loaded)(struct pop3_server *m, struct buf *out); /* what is done once the drop is loaded */
     char *user;                   /* after USER, or NULL */
     size_t user_len;
     char *sasl_text; /* a response while auth decides, or NULL */
@@ -116,7 +124,7 @@ struct pop3_server {
 void pop3_server_init(struct pop3_server *m, const struct pop3_offer *offer, struct buf *out);
 
 /* TRANSACTION at once, after a hand-over: writes "+OK user has N message(s) (M octets)", without the name if it is not
- * printable ASCII. `drop` stays the owner's and lives until pop3_server_committed. */
+ * printable ASCII. `drop` stays the owner's and lives until pop3_server_committed; it may be not loaded. */
 void pop3_server_resume(struct pop3_server *m, const struct pop3_offer *offer, struct span user, struct drop *drop,
                         struct buf *out);
 
@@ -136,6 +144,10 @@ void pop3_server_challenge(struct pop3_server *m, struct span challenge, struct 
 void pop3_server_denied(struct pop3_server *m, enum err_kind kind, struct buf *out);
 void pop3_server_granted(struct pop3_server *m); /* the worker says +OK; this machine has ended */
 void pop3_server_secured(struct pop3_server *m); /* TLS is up: what was known before is forgotten (RFC 2595 §4) */
+void pop3_server_loaded(struct pop3_server *m); /* writes nothing; feed goes on */
+void pop3_server_listing_begin(struct pop3_server *m, struct buf *out); /* "+OK …"; the rows follow */
+void pop3_server_listing_end(struct pop3_server *m); /* after the rows and the final dot have been queued */
+void pop3_server_listing_render(struct pop3_server *m); /* writes nothing; in place of _begin; WANT_DROP follows */
 void pop3_server_body_begin(struct pop3_server *m, uint64_t octets, struct buf *out); /* "+OK N octets" */
 void pop3_server_body_end(struct pop3_server *m); /* after the body and its final dot have been queued */
 void pop3_server_body_failed(struct pop3_server *m, enum err_kind kind, struct buf *out);

@@ -261,6 +261,11 @@ static const char *const texts[POP3_TEXTS][POP3_LANGUAGES] = {
                         "Ahora no se puede leer el mensaje",
                         "Die Nachricht kann gerade nicht gelesen werden",
                         "Le message ne peut pas être lu pour le moment"},
+    [SAY_NO_MAILDROP] = {"The maildrop cannot be read now",
+                         "Ara no es pot llegir la bústia",
+                         "Ahora no se puede leer el buzón",
+                         "Das Postfach kann gerade nicht gelesen werden",
+                         "La boîte aux lettres ne peut pas être lue pour le moment"},
 
     /* The tag stands first, a blank behind it: clients read it (RFC 6856 §3.2). */
     [SAY_LANGUAGE_SET] = {"%s Language changed", "%s Llengua canviada", "%s Idioma cambiado", "%s Sprache gewechselt",

@@ -71,6 +71,7 @@ enum pop3_text {
     SAY_NO_LINES,
     SAY_GONE,
     SAY_UNREADABLE,
+    SAY_NO_MAILDROP,
     /* languages */
     SAY_LANGUAGE_SET, /* its tag */
     SAY_NO_LANGUAGE,

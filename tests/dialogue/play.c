@@ -4,7 +4,8 @@
  *     play FILE...
  *
  * Each file is played whole (all that the client says at once), in pieces of seven bytes, and one byte at a time with
- * the smallest room for output. The server's bytes must be the same, and must be those of the file. */
+ * the smallest room for output; each of these with a drop that is loaded, and with one that is not before it must be. The
+ * server's bytes must be the same, and must be those of the file. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,10 +15,19 @@
 #include "wire/dot.h"
 #include "wire/pop3_server.h"
 
+/* What the owner has of the maildrop before a message of it is needed. */
+enum { LOADED, RENDERED, KEPT };
+
 static const struct stage_way ways[] = {
-    {"whole", 1 << 20, 1 << 16, false},
-    {"seven bytes at a time", 7, 700, true},
-    {"one byte at a time", 1, POP3_REPLY_MAX, true},
+    {"whole", 1 << 20, 1 << 16, false, LOADED},
+    {"seven bytes at a time", 7, 700, true, LOADED},
+    {"one byte at a time", 1, POP3_REPLY_MAX, true, LOADED},
+    {"whole, not loaded, listings rendered", 1 << 20, 1 << 16, false, RENDERED},
+    {"seven bytes at a time, not loaded, listings rendered", 7, 700, true, RENDERED},
+    {"one byte at a time, not loaded, listings rendered", 1, POP3_REPLY_MAX, true, RENDERED},
+    {"whole, not loaded, listings kept as text", 1 << 20, 1 << 16, false, KEPT},
+    {"seven bytes at a time, not loaded, listings kept as text", 7, 700, true, KEPT},
+    {"one byte at a time, not loaded, listings kept as text", 1, POP3_REPLY_MAX, true, KEPT},
 };
 
 struct play {
@@ -157,11 +167,49 @@ static uint64_t wire_octets(struct span text)
     return octets + (text.n && text.p[text.n - 1] != '\n' ? 2 : 0);
 }
 
+static uint64_t octets_of(const struct play *p, unsigned msg)
+{
+    return wire_octets(buf_span(&p->s->messages[msg].text));
+}
+
+static void load_drop(struct play *p)
+{
+    drop_load(&p->drop);
+    for (unsigned i = 0; i < p->s->message_count; i++)
+        drop_add(&p->drop, octets_of(p, i), span_of(p->s->messages[i].uid));
+}
+
 static void fill_drop(struct play *p)
 {
-    drop_init(&p->drop);
+    uint64_t octets = 0;
     for (unsigned i = 0; i < p->s->message_count; i++)
-        drop_add(&p->drop, wire_octets(buf_span(&p->s->messages[i].text)), span_of(p->s->messages[i].uid));
+        octets += octets_of(p, i);
+    drop_init(&p->drop);
+    drop_tell(&p->drop, p->s->message_count, octets, false);
+    if (p->stage.way->owner == LOADED)
+        load_drop(p);
+}
+
+/* An owner's rows are no work of the machine's, and written the plain way. */
+static void on_listing(struct play *p)
+{
+    if (drop_loaded(&p->drop) || p->drop.deleted)
+        stage_event(&p->stage, "a listing is wanted of a drop that is loaded");
+    if (p->stage.way->owner != KEPT) {
+        pop3_server_listing_render(&p->m);
+        return;
+    }
+    pop3_server_listing_begin(&p->m, &p->stage.out);
+    for (unsigned i = 0; i < p->s->message_count; i++) {
+        stage_drain(&p->stage);
+        if (p->m.uidl)
+            buf_addf(&p->stage.out, "%u %s\r\n", i + 1, p->s->messages[i].uid);
+        else
+            buf_addf(&p->stage.out, "%u %llu\r\n", i + 1, (unsigned long long)octets_of(p, i));
+    }
+    stage_drain(&p->stage);
+    buf_add_text(&p->stage.out, ".\r\n");
+    pop3_server_listing_end(&p->m);
 }
 
 static void on_body(struct play *p)
@@ -227,6 +275,13 @@ static void run(struct play *p)
         case POP3_WANT_TLS:
             stage_event(&p->stage, "tls");
             p->shaking = true;
+            break;
+        case POP3_WANT_DROP:
+            load_drop(p);
+            pop3_server_loaded(&p->m);
+            break;
+        case POP3_WANT_LISTING:
+            on_listing(p);
             break;
         case POP3_WANT_BODY:
             on_body(p);

@@ -9,6 +9,7 @@ struct stage_way {
     const char *name;
     size_t piece, out_max;
     bool in_step; /* before the client goes on, all answers must be there */
+    int owner;    /* what else differs: the player's to say */
 };
 
 struct stage {

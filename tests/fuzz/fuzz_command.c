@@ -3,7 +3,8 @@
  * src/wire/pop3_lang.c src/wire/pop3_text.c src/wire/pop3_reply.c src/wire/line.c src/wire/base64.c
  *
  * Input: a byte of what is offered, one from which the owner's decisions follow, then the client's bytes. They are
- * given whole, and cut into small pieces with the least room for output; both must be answered the same, and well. */
+ * given whole, and cut into small pieces with the least room for output, to owners of a drop that is loaded, or is not, with
+ * and without listings as text; all must be answered the same, and well. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct session {
     struct buf in, out, got;
     unsigned chance; /* the owner's decisions, one after the other */
     bool over;
+    bool text; /* the owner has listings as text */
 };
 
 static unsigned decide(struct session *s, unsigned ways)
@@ -77,6 +79,35 @@ static void on_body(struct session *s)
     pop3_server_body_end(&s->m);
 }
 
+static void load(struct session *s)
+{
+    unsigned count = s->drop.count;
+    drop_load(&s->drop);
+    for (unsigned i = 0; i < count; i++)
+        drop_add(&s->drop, i * 1000, span_of("uid"));
+}
+
+/* Rows that the owner has, or none: what is answered must be the same. */
+static void on_listing(struct session *s)
+{
+    assert(!drop_loaded(&s->drop) && s->drop.deleted == 0);
+    if (!s->text) {
+        pop3_server_listing_render(&s->m);
+        return;
+    }
+    pop3_server_listing_begin(&s->m, &s->out);
+    for (unsigned i = 0; i < s->drop.count; i++) {
+        drain(s);
+        if (s->m.uidl)
+            buf_addf(&s->out, "%u uid\r\n", i + 1);
+        else
+            buf_addf(&s->out, "%u %u\r\n", i + 1, i * 1000);
+    }
+    drain(s);
+    buf_add_text(&s->out, ".\r\n");
+    pop3_server_listing_end(&s->m);
+}
+
 static void run(struct session *s)
 {
     while (!s->over) {
@@ -96,6 +127,13 @@ static void run(struct session *s)
             pop3_server_secured(&s->m);
             s->over = true;
             break;
+        case POP3_WANT_DROP:
+            load(s);
+            pop3_server_loaded(&s->m);
+            break;
+        case POP3_WANT_LISTING:
+            on_listing(s);
+            break;
         case POP3_WANT_BODY:
             on_body(s);
             break;
@@ -110,7 +148,9 @@ static void run(struct session *s)
     drain(s);
 }
 
-static void begin(struct session *s, const uint8_t *how, size_t room)
+enum owner { LOADED, RENDERS, HAS_TEXT };
+
+static void begin(struct session *s, const uint8_t *how, size_t room, enum owner owner)
 {
     unsigned o = how[0];
     s->offer = (struct pop3_offer){.implementation = "bustia",
@@ -132,8 +172,11 @@ static void begin(struct session *s, const uint8_t *how, size_t room)
     buf_init(&s->out, room, NULL);
     buf_init(&s->got, 1 << 26, NULL);
     drop_init(&s->drop);
-    for (unsigned i = 0; i < (o & MANY ? 150 : 3); i++)
-        drop_add(&s->drop, i * 1000, span_of("uid"));
+    unsigned count = o & MANY ? 150 : 3;
+    drop_tell(&s->drop, count, (uint64_t)count * (count - 1) / 2 * 1000, false);
+    if (owner == LOADED)
+        load(s);
+    s->text = owner == HAS_TEXT;
     if (o & LOGGED_IN)
         pop3_server_resume(&s->m, &s->offer, span_of("ann"), &s->drop, &s->out);
     else
@@ -149,9 +192,9 @@ static void end(struct session *s)
     buf_fini(&s->got);
 }
 
-static void play(struct session *s, const uint8_t *data, size_t size, size_t piece, size_t room)
+static void play(struct session *s, const uint8_t *data, size_t size, size_t piece, size_t room, enum owner owner)
 {
-    begin(s, data, room);
+    begin(s, data, room, owner);
     run(s);
     for (size_t at = 2; at < size && !s->over; at += piece) {
         buf_add(&s->in, data + at, size - at < piece ? size - at : piece);
@@ -180,14 +223,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     static const struct {
         size_t piece, room;
-    } ways[] = {{1, POP3_REPLY_MAX}, {5, 700}};
+        enum owner owner;
+    } ways[] = {{1, POP3_REPLY_MAX, RENDERS}, {5, 700, LOADED}, {3, 800, HAS_TEXT}};
     struct session whole, cut;
-    play(&whole, data, size, size, 4096);
+    play(&whole, data, size, size, 4096, LOADED);
     check(buf_span(&whole.got));
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < sizeof ways / sizeof *ways; i++) {
         /* A challenge that does not fit ends the exchange, so the rooms differ in nothing else: none of 5,000 octets
          * fits any of them. */
-        play(&cut, data, size, ways[i].piece, ways[i].room);
+        play(&cut, data, size, ways[i].piece, ways[i].room, ways[i].owner);
         assert(span_equal(buf_span(&whole.got), buf_span(&cut.got)));
         assert(cut.m.count.commands == whole.m.count.commands && cut.m.count.errors == whole.m.count.errors);
         end(&cut);

@@ -122,6 +122,10 @@ static void serve(struct world *w)
         case POP3_WANT_TLS:
             pop3_server_secured(&w->s);
             break;
+        case POP3_WANT_DROP: /* it is loaded */
+        case POP3_WANT_LISTING:
+            fail();
+            break;
         case POP3_WANT_BODY:
             server_body(w, &out);
             break;
