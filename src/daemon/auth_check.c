@@ -92,12 +92,14 @@ static void put_off_check(struct auth_queued *q)
     check_free(c);
 }
 
-/* Costs no more than a look into the database, and stands before the dear check: that is the same for who has app passwords and who has
+/* Costs at most a look into the database, and stands before the dear check: that is the same for who has app passwords and who has
  * none. If they cannot be read his own password still counts. */
 static bool app_password(struct auth *a, struct users *db, struct auth_session *s, const struct user *u, struct span password)
 {
     char label[APP_LABEL_MAX + 1];
     struct err err;
+    if (!u->has_app)
+        return false;
     int found = app_password_match(db, span_of(u->name), password, label, &err);
     if (found < 0)
         log_error("users", "%s", err.text);

@@ -132,7 +132,7 @@ static void refuse_delay(struct auth *a, struct auth_session *s)
  * as a wrong password is, after as long: to who does not know it nothing tells the two apart (RFC 3206 §4). */
 static bool terms_refuse(struct auth *a, struct auth_session *s, const struct user *u)
 {
-    bool early = !limit_delay_would(&a->delays, digest_word(span_of(s->user)), s->delay * SECOND, clock_ms());
+    bool early = s->delay && !limit_delay_would(&a->delays, digest_word(span_of(s->user)), s->delay * SECOND, clock_ms());
     if (u->no_pop3) {
         log_info("off", "user=%s may not log in over POP3", log_quote_text(u->name));
         auth_refuse(a, s, ERR_AUTH);
@@ -145,7 +145,8 @@ static bool terms_refuse(struct auth *a, struct auth_session *s, const struct us
 /* A log-in that came to nothing does not count for LOGIN-DELAY. */
 void auth_delay_back(struct auth *a, const struct auth_session *s)
 {
-    limit_delay_back(&a->delays, digest_word(span_of(s->user)), s->delay * SECOND);
+    if (s->delay)
+        limit_delay_back(&a->delays, digest_word(span_of(s->user)), s->delay * SECOND);
 }
 
 void auth_grant(struct auth *a, struct auth_session *s, const struct user *u)
@@ -173,7 +174,7 @@ void auth_place(struct auth *a, struct auth_session *s, const struct user *u)
         auth_refuse(a, s, ERR_TEMP);
     else if (a->running >= a->start.conf.connections)
         auth_refuse(a, s, ERR_LIMIT);
-    else if (!limit_delay_enter(&a->delays, digest_word(span_of(s->user)), s->delay * SECOND, clock_ms()))
+    else if (s->delay && !limit_delay_enter(&a->delays, digest_word(span_of(s->user)), s->delay * SECOND, clock_ms()))
         refuse_delay(a, s);
     else if (!auth_limit_enter(a, s)) {
         auth_delay_back(a, s);

@@ -159,8 +159,10 @@ void auth_limit_count(struct auth *a, struct auth_session *s)
     if (s->counted)
         return;
     s->counted = true;
-    count_up(&l->users, owner_of(l, OF_USER, s));
-    count_up(&l->addresses, owner_of(l, OF_ADDRESS, s));
+    s->owners[0] = owner_of(l, OF_USER, s);
+    s->owners[1] = owner_of(l, OF_ADDRESS, s);
+    count_up(&l->users, s->owners[0]);
+    count_up(&l->addresses, s->owners[1]);
 }
 
 void auth_limit_leave(struct auth *a, struct auth_session *s)
@@ -169,8 +171,8 @@ void auth_limit_leave(struct auth *a, struct auth_session *s)
     if (!s->counted)
         return;
     s->counted = false;
-    count_down(&l->users, owner_of(l, OF_USER, s));
-    count_down(&l->addresses, owner_of(l, OF_ADDRESS, s));
+    count_down(&l->users, s->owners[0]);
+    count_down(&l->addresses, s->owners[1]);
 }
 
 bool auth_limit_enter(struct auth *a, struct auth_session *s)

@@ -49,6 +49,7 @@ struct auth_session {
     char address[SOCK_NAME_MAX];
     uint32_t flags;              /* TALK_TLS … */
     uint32_t term, delay;        /* his EXPIRE as it travels, his LOGIN-DELAY in seconds */
+    uint64_t owners[2];          /* auth_limit.c: his user and his address, while it is counted */
     uint64_t started;            /* ms: of this try; of the log-in when running */
     struct sasl_session *sasl;
     struct crowd_member exchange; /* while there is one */

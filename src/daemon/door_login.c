@@ -155,21 +155,14 @@ static void hand_over(struct door_session *s, struct door_worker *w)
     struct door *d = s->door;
     int pair[2] = {-1, -1};
     struct talk t = {.type = TALK_TAKE, .id = {d->start.generation, s->n}, .fd = -1};
-    if (conn_is_tls(s->conn)) {
-        if (relay_pair(pair) == 0)
-            t.fd = pair[1];
-    } else
+    if (!conn_is_tls(s->conn)) {
         t.fd = conn_lend(s->conn);
-    if (t.fd < 0) {
-        limit_reached(&d->crowded, "descriptors");
-        door_forget(s);
-        deny(s, ERR_TEMP);
-        return;
-    }
+        t.lent = true;
+    } else if (relay_pair(pair) == 0)
+        t.fd = pair[1];
     s->pair_fd = pair[0];
     s->worker = w->number;
     s->step = STEP_TAKE;
-    s->at_auth = false; /* from here on the mail process tells auth how it ends */
     t.num[0] = (conn_is_tls(s->conn) ? TALK_TLS : 0) | (s->clear_allowed ? TALK_CLEAR_ALLOWED : 0) |
                (s->pop3.offer.tls_offered ? TALK_TLS_OFFERED : 0) | (s->bound ? TALK_BOUND : 0) | (s->asks ? TALK_ASKS : 0) |
                (s->pop3.utf8 ? TALK_UTF8 : 0);
@@ -177,7 +170,14 @@ static void hand_over(struct door_session *s, struct door_worker *w)
     t.text[0] = span_of(s->address);
     t.text[1] = buf_span(conn_in(s->conn));
     t.text[2] = span_of(conn_is_tls(s->conn) ? tls_version(conn_tls(s->conn)) : s->proxy_tls ? "proxy" : "");
-    talk_send(w->chan, &t);
+    if (t.fd < 0)
+        limit_reached(&d->crowded, "descriptors");
+    if (t.fd < 0 || talk_send(w->chan, &t) < 0) {
+        door_forget(s);
+        deny(s, ERR_TEMP);
+        return;
+    }
+    s->at_auth = false; /* from here on the mail process tells auth how it ends */
 }
 
 void door_pop3_granted(struct door_session *s, uint32_t worker)

@@ -41,7 +41,7 @@ enum {
 /* Descriptors that are there already, the loop, memory, threads' locks, time, and the end. */
 static const int base[] = {
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(dup), SCMP_SYS(dup3),
-    SCMP_SYS(recvmsg), SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(recvfrom),
     SCMP_SYS(shutdown), SCMP_SYS(getpeername), SCMP_SYS(getsockname),
     /* fstat(3) of glibc 2.36 is newfstatat(fd, "") */
     SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(lseek), SCMP_SYS(pread64),
@@ -103,7 +103,7 @@ static const int master[] = {
     SCMP_SYS(getdents),
     SCMP_SYS(chdir), SCMP_SYS(fchdir), SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch),
     SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(sendmsg), SCMP_SYS(sendto),
-    SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg),
+    SCMP_SYS(sendmmsg),
     SCMP_SYS(chroot), SCMP_SYS(setgroups), SCMP_SYS(getgroups), SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setresuid),
     SCMP_SYS(setresgid),
     SCMP_SYS(getresuid), SCMP_SYS(getresgid), SCMP_SYS(capget), SCMP_SYS(capset), SCMP_SYS(prctl), SCMP_SYS(prlimit64),

@@ -155,7 +155,7 @@ int talk_send(struct chan *c, const struct talk *m)
 {
     char out[CHAN_MAX];
     size_t n = frame(m, out);
-    int result = chan_send(c, out, n, m->fd);
+    int result = m->lent ? chan_lend(c, out, n, m->fd) : chan_send(c, out, n, m->fd);
     if (m->type == TALK_VERIFY || m->type == TALK_TAKE || m->type == TALK_TEST)
         mem_wipe(out, n); /* passwords pass in these */
     return result;

@@ -127,6 +127,7 @@ struct talk {
     uint32_t num[TALK_NUMS];
     struct span text[TALK_TEXTS];
     int fd; /* -1: none. Received: the handler's */
+    bool lent; /* sent: fd stays the sender's */
 };
 
 /* A number of 64 bits in two of a message's, the low half first. */
@@ -140,7 +141,8 @@ static inline void talk_set_wide(uint32_t num[2], uint64_t n)
     num[1] = (uint32_t)(n >> 32);
 }
 
-/* Sends; m->fd is closed in any case. -1: the channel is gone (its `closed` will come). */
+/* Sends; m->fd is closed in any case, or in none if it is lent. -1: the channel is gone (its `closed` will come), or there is no
+ * descriptor for one that is lent and would have to wait. */
 int talk_send(struct chan *c, const struct talk *m);
 
 /* Takes a frame apart by the row of its type. The texts borrow from p. -1: not a message that `from` may send to `to`; a

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 
 enum {
     BATCH = 64,              /* messages read for one wake-up: other sources have their turn */
+    AT_ONCE = 8,             /* by one call */
     QUEUE_MAX = 16 << 20,    /* bytes that wait for a peer that does not read */
     SOCKET_BUFFER = 1 << 20, /* some hundred messages, the kernel's own cost included */
     RETRY_MS = 10            /* the kernel lacks something that has no event */
@@ -90,36 +92,55 @@ static bool take_descriptors(struct msghdr *m, int *fd)
     return good;
 }
 
-/* 1: a message; 0: the peer is gone; -1: errno says (EBADMSG: the message breaks the rules). */
-static int get(int sock, void *p, size_t room, size_t *n, int *fd, int flags)
+/* Where messages go: a buffer and room for one descriptor each. */
+static void prepare(struct mmsghdr *m, unsigned n, struct iovec *iov, union control *control)
 {
-    struct iovec iov = {p, room};
-    union control control;
-    struct msghdr m = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
-    *fd = -1;
-    ssize_t got;
-    /* A peer that ended with messages of ours unread leaves ECONNRESET once, before what it sent itself. */
+    for (unsigned i = 0; i < n; i++)
+        m[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1, .msg_control = &control[i],
+                                            .msg_controllen = sizeof control[i].room}};
+}
+
+/* How many messages came, at most `most`; -1: errno says. A peer that ended with messages of ours unread leaves ECONNRESET once,
+ * before what it sent itself. */
+static int receive(int sock, struct mmsghdr *m, unsigned most, int flags)
+{
+    int got;
     do
-        got = recvmsg(sock, &m, flags | MSG_CMSG_CLOEXEC);
+        got = recvmmsg(sock, m, most, flags | MSG_CMSG_CLOEXEC, NULL);
     while (got < 0 && (errno == EINTR || errno == ECONNRESET));
-    if (got < 0)
-        return -1;
-    bool good = take_descriptors(&m, fd) && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
-    if (m.msg_flags & MSG_CTRUNC && !(m.msg_flags & MSG_TRUNC) && *fd < 0 && got > 0) {
-        *n = (size_t)got;
+    return got;
+}
+
+/* 1: a message; 0: the peer is gone; -1: the message breaks the rules (EBADMSG). */
+static int look_at(struct mmsghdr *received, int *fd)
+{
+    struct msghdr *m = &received->msg_hdr;
+    bool some = received->msg_len > 0;
+    *fd = -1;
+    bool good = take_descriptors(m, fd) && !(m->msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+    if (m->msg_flags & MSG_CTRUNC && !(m->msg_flags & MSG_TRUNC) && *fd < 0 && some)
         *fd = CHAN_FD_LOST;
+    if (*fd == CHAN_FD_LOST || (good && some))
         return 1;
-    }
-    if (good && got > 0) {
-        *n = (size_t)got;
-        return 1;
-    }
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
     errno = EBADMSG;
     return good ? 0 : -1;
+}
+
+/* One message, as above; -1: errno says. */
+static int get(int sock, void *p, size_t room, size_t *n, int *fd, int flags)
+{
+    struct iovec iov = {p, room};
+    union control control;
+    struct mmsghdr m;
+    prepare(&m, 1, &iov, &control);
+    *fd = -1;
+    if (receive(sock, &m, 1, flags) < 0)
+        return -1;
+    *n = m.msg_len;
+    return look_at(&m, fd);
 }
 
 /* ---- the queue of what did not fit */
@@ -239,23 +260,43 @@ static void send_queue(struct chan *c)
     loop_fd_want(c->source, true, false);
 }
 
+/* Working memory of the one handler that runs: a process has one loop. What no message reaches costs nothing, and nothing of any
+ * stays. */
+static struct {
+    char bytes[AT_ONCE][CHAN_MAX];
+    struct iovec iov[AT_ONCE];
+    struct mmsghdr m[AT_ONCE];
+    union control control[AT_ONCE];
+} in;
+
+/* Those behind one that ends the channel are thrown away. */
+static void hand_on(struct chan *c, unsigned i)
+{
+    int fd, got = look_at(&in.m[i], &fd);
+    size_t n = in.m[i].msg_len;
+    if (c->dead || c->lost) {
+        if (fd >= 0)
+            close(fd);
+    } else if (got > 0) {
+        c->ev->message(c->arg, in.bytes[i], n, fd);
+    } else {
+        c->lost = true;
+    }
+    mem_wipe(in.bytes[i], n);
+}
+
 static void receive_batch(struct chan *c)
 {
-    char *room = mem_resize(NULL, CHAN_MAX);
-    for (unsigned i = 0; i < BATCH && !c->dead && !c->lost; i++) {
-        size_t n = 0;
-        int fd;
-        int got = get(c->fd, room, CHAN_MAX, &n, &fd, MSG_DONTWAIT);
-        if (got < 0 && errno == EAGAIN)
-            break;
-        if (got <= 0) {
-            c->lost = true;
-            break;
-        }
-        c->ev->message(c->arg, room, n, fd);
-        mem_wipe(room, n);
+    int got = AT_ONCE;
+    for (unsigned sum = 0; sum < BATCH && got == AT_ONCE && !c->dead && !c->lost; sum += AT_ONCE) {
+        for (unsigned i = 0; i < AT_ONCE; i++)
+            in.iov[i] = (struct iovec){in.bytes[i], CHAN_MAX};
+        prepare(in.m, AT_ONCE, in.iov, in.control);
+        got = receive(c->fd, in.m, AT_ONCE, MSG_DONTWAIT);
+        c->lost = got < 0 && errno != EAGAIN;
+        for (int i = 0; i < got; i++)
+            hand_on(c, (unsigned)i);
     }
-    mem_free(room);
 }
 
 static void on_ready(void *arg, bool readable, bool writable)
@@ -306,24 +347,38 @@ void chan_free(struct chan *c)
     release(c);
 }
 
-int chan_send(struct chan *c, const void *p, size_t n, int fd)
+/* A descriptor that is lent waits in the queue as a copy. */
+static bool keep(struct chan *c, const void *p, size_t n, int fd, bool lent)
+{
+    int kept = fd >= 0 && lent ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : fd;
+    if (fd >= 0 && kept < 0)
+        return false;
+    queue_add(c, p, n, kept);
+    return true;
+}
+
+static int send_or_keep(struct chan *c, const void *p, size_t n, int fd, bool lent)
 {
     assert(n > 0 && n <= CHAN_MAX); /* an empty message would look like the end */
-    if (c->lost) {
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    enum sent sent = c->first ? LATER : try_send(c, p, n, fd);
-    if (sent == LATER && c->queued + n <= QUEUE_MAX) {
-        queue_add(c, p, n, fd);
+    enum sent sent = c->lost ? GONE : c->first ? LATER : try_send(c, p, n, fd);
+    bool fits = c->queued + n <= QUEUE_MAX;
+    if (sent == LATER && fits && keep(c, p, n, fd, lent))
         return 0;
-    }
-    if (fd >= 0)
+    if (fd >= 0 && !lent)
         close(fd);
-    if (sent == LATER || sent == NEVER)
+    if (sent == NEVER || (sent == LATER && !fits))
         lose(c);
     return sent == SENT ? 0 : -1;
+}
+
+int chan_send(struct chan *c, const void *p, size_t n, int fd)
+{
+    return send_or_keep(c, p, n, fd, false);
+}
+
+int chan_lend(struct chan *c, const void *p, size_t n, int fd)
+{
+    return send_or_keep(c, p, n, fd, true);
 }
 
 /* ---- without a loop */

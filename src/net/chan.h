@@ -29,6 +29,8 @@ void chan_free(struct chan *c); /* closes; NULL is allowed; safe inside its own 
 /* Sends, or keeps what does not fit in a queue (at most 16 MB: beyond it the peer counts as gone: -1). `fd` (or -1) is passed
  * as a copy and closed here in any case. Never blocks. */
 int chan_send(struct chan *c, const void *p, size_t n, int fd);
+/* The same, but `fd` stays the caller's. -1 also where it would have to be kept and there is no descriptor for it. */
+int chan_lend(struct chan *c, const void *p, size_t n, int fd);
 
 /* Blocking, for the start of a role and for tools: one message, *fd as above. 1, or 0 at the end, or -1. */
 int chan_receive(int sock, void *p, size_t room, size_t *n, int *fd, struct err *err);

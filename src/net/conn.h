@@ -115,9 +115,8 @@ void conn_probe(struct conn *c);
  * he has taken nothing for write_stall_ms or, once his system has acknowledged all, has said nothing for 2 s. */
 void conn_finish(struct conn *c);
 
-/* Plain conns only, conn_out empty: takes the descriptor out of the loop and returns a duplicate to hand over (close it after
- * passing). The conn keeps its own copy and its conn_in, and neither reads nor writes until conn_resume (a refusal) or
- * conn_free. */
+/* Plain conns only, conn_out empty: takes the descriptor out of the loop and returns it: a copy of it may be passed on. The conn keeps
+ * its own and its conn_in, and neither reads nor writes until conn_resume (a refusal) or conn_free. */
 int conn_lend(struct conn *c);
 
 /* TLS conns: joins the stream with `fd` (a socketpair's end, taken over): bytes pass both ways with bounded memory until one side ends;

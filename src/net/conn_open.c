@@ -1,7 +1,6 @@
 /* conn_open: the stages in which a conn talks: bytes in, bytes out, plain sockets, pausing and lending. */
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -251,15 +250,12 @@ void conn_occupy(struct conn *c, bool occupied)
 int conn_lend(struct conn *c)
 {
     assert(c->stage == &conn_stage_open && !c->tls && !conn_waits_to_send(c));
-    int copy = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
-    if (copy < 0)
-        return -1;
     /* Out of the loop before it is passed: a copy elsewhere would keep the registration alive. */
     loop_fd_free(c->source);
     c->source = NULL;
     c->stage = &conn_stage_lent;
     c->drained = c->kick = false;
-    return copy;
+    return c->fd;
 }
 
 void conn_resume(struct conn *c)

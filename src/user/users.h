@@ -26,6 +26,7 @@ struct user {
     bool disabled;
     bool external; /* may log in with a certificate that bears his name */
     bool no_pop3;  /* may not log in; gets his mail */
+    bool has_app;  /* has app passwords (app_password.h), or it cannot be known. Of users_find alone */
     bool has_login_delay, has_expire; /* else the configuration's */
     uint64_t quota_octets, quota_messages; /* of the mailbox; 0 = no limit */
     uint32_t login_delay; /* seconds between log-ins (LOGIN-DELAY, RFC 2449 §6.5); 0 = none */

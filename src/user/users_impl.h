@@ -10,6 +10,7 @@
 /* One place in the handle for each statement that is kept prepared. The SQL stands where it is used. */
 enum users_statement {
     USERS_FIND,
+    USERS_FIND_ALONE,
     USERS_ADD,
     USERS_CHANGE,
     USERS_DEL,
@@ -65,6 +66,7 @@ enum { USERS_WAIT_READ = 200, USERS_WAIT_WRITE = 10000 };
 /* A person's columns, in the order in which users_read takes them. */
 #define USERS_COLUMNS "name, verifier, scram1, scram256, apop, store, uid, gid, disabled, quota_octets, quota_messages, " \
                       "external, pop3, login_delay, expire"
+enum { USERS_COLUMN_COUNT = 15 };
 void users_read(sqlite3_stmt *s, struct user *u);
 
 /* The statement in its place, prepared; NULL: ERR_TEMP. */

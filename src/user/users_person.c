@@ -120,9 +120,9 @@ static int bind_user(sqlite3_stmt *s, const struct user *u, struct err *err)
 
 /* ---- people */
 
-int users_look_up(struct users *db, struct span name, struct user *u, struct err *err)
+static int look_up(struct users *db, enum users_statement which, const char *sql, struct span name, struct user *u, struct err *err)
 {
-    sqlite3_stmt *s = users_prepared(db, USERS_FIND, "SELECT " USERS_COLUMNS " FROM person WHERE name = ?1", err);
+    sqlite3_stmt *s = users_prepared(db, which, sql, err);
     if (!s)
         return -1;
     if (name.n > USER_NAME_MAX)
@@ -131,12 +131,23 @@ int users_look_up(struct users *db, struct span name, struct user *u, struct err
     int rc = sqlite3_step(s), ret = 0;
     if (rc == SQLITE_ROW) {
         users_read(s, u);
+        u->has_app = sqlite3_column_int(s, USERS_COLUMN_COUNT) != 0;
         ret = 1;
     } else if (rc != SQLITE_DONE) {
         ret = users_trouble(db, err);
     }
     users_done(s);
     return ret;
+}
+
+/* Both tables by one statement, as its lock is dearer than what it reads. Trouble with the app passwords' is left to who wants to read
+ * them. */
+int users_look_up(struct users *db, struct span name, struct user *u, struct err *err)
+{
+    static const char both[] = "SELECT " USERS_COLUMNS ", EXISTS (SELECT 1 FROM app_password WHERE person = ?1)"
+                               " FROM person WHERE name = ?1";
+    int found = look_up(db, USERS_FIND, both, name, u, err);
+    return found >= 0 ? found : look_up(db, USERS_FIND_ALONE, "SELECT " USERS_COLUMNS ", 1 FROM person WHERE name = ?1", name, u, err);
 }
 
 int users_find(struct users *db, struct span name, struct user *u, struct err *err)

@@ -101,6 +101,31 @@ static void damaged(void **state)
     users_close(db);
 }
 
+static bool has_app(struct users *db)
+{
+    struct user u;
+    assert_int_equal(users_find(db, span_of("anna"), &u, &users_err), 0);
+    bool has = u.has_app;
+    user_free(&u);
+    return has;
+}
+
+/* Where the table cannot be read he is found all the same. */
+static void known_with_the_user(void **state)
+{
+    struct users *db = with_anna();
+    assert_false(has_app(db));
+    assert_int_equal(add(db, "anna", "phone", "first"), 0);
+    assert_true(has_app(db));
+    assert_int_equal(app_password_revoke(db, span_of("anna"), span_of("phone"), &users_err), 0);
+    assert_false(has_app(db));
+    users_close(db);
+    db = users_opened(false);
+    users_sql("DROP TABLE app_password");
+    assert_true(has_app(db));
+    users_close(db);
+}
+
 struct seen {
     char text[200];
     unsigned n;
@@ -148,6 +173,6 @@ static void last_log_in(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {DB_TEST(each_is_alone), DB_TEST(bounds), DB_TEST(damaged), DB_TEST(last_log_in)};
+    const struct CMUnitTest tests[] = {DB_TEST(each_is_alone), DB_TEST(bounds), DB_TEST(damaged), DB_TEST(known_with_the_user), DB_TEST(last_log_in)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,6 +139,34 @@ static void queues_for_a_peer_that_does_not_read(void **state)
     chan_free(b.c);
 }
 
+/* Also one that has to wait: the lender may close his. */
+static void lends_descriptors(void **state)
+{
+    enum { N = 300, SIZE = 40000 };
+    struct end a = end_new(*state), b = end_new(*state);
+    int fds[2];
+    assert_int_equal(chan_pair(fds, NULL), 0);
+    start(&a, fds[0]);
+    for (unsigned i = 0; i < N; i++) {
+        int fd = i % 10 ? -1 : dup(0);
+        assert_int_equal(chan_lend(a.c, numbered(i, SIZE), SIZE, fd), 0);
+        if (fd >= 0)
+            assert_int_equal(close(fd), 0);
+    }
+    start(&b, fds[1]);
+    b.stop_after = N;
+    assert_true(run_until(*state, &b.done, 10000));
+    assert_false(b.bad);
+    assert_int_equal(b.fds, N / 10);
+    chan_free(b.c);
+    assert_true(run_until(*state, &a.closed, 5000));
+    int fd = dup(0);
+    start(&a, dup(0)); /* no socket */
+    assert_int_equal(chan_lend(a.c, "x", 1, fd), -1);
+    assert_int_equal(close(fd), 0);
+    chan_free(a.c);
+}
+
 static void gives_up_a_peer_that_never_reads(void **state)
 {
     struct end a = end_new(*state);
@@ -279,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(passes_messages_and_descriptors),
         TEST(queues_for_a_peer_that_does_not_read),
+        TEST(lends_descriptors),
         TEST(gives_up_a_peer_that_never_reads),
         TEST(delivers_what_came_before_the_end),
         TEST(may_be_freed_by_a_message),
