@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/timers.h"
 
 /* Part of each source. */
 struct ready {
@@ -44,9 +46,8 @@ struct loop_timer {
     struct loop *loop;
     loop_timer_fn *fn;
     void *arg;
-    struct event event;
-    uint64_t due;   /* 0: not set */
-    uint64_t armed; /* when libevent will tell, 0: not; never later than `due` */
+    struct timers_entry armed; /* in the loop's timers: never later than `due` */
+    uint64_t due;              /* 0: not set */
 };
 
 struct signal_source {
@@ -66,6 +67,9 @@ struct loop {
     struct signal_source *signals;
     struct calls *calls;
     struct event wake;
+    struct timers timers;
+    struct event alarm;
+    uint64_t alarm_at; /* when libevent will wake us for a timer at the latest; 0: it will not */
     bool stop;
 };
 
@@ -91,6 +95,12 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
     struct loop *l = arg;
     calls_woken(l->calls);
+}
+
+static void on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop *l = arg;
+    l->alarm_at = 0;
 }
 
 static void on_message(int severity, const char *text)
@@ -124,6 +134,7 @@ struct loop *loop_new(void)
         log_error("loop", "libevent cannot start: %s", strerror(errno));
         abort();
     }
+    event_assign(&l->alarm, l->base, -1, 0, on_alarm, l);
     return l;
 }
 
@@ -131,6 +142,8 @@ void loop_free(struct loop *l)
 {
     calls_stop(l->calls);
     event_del(&l->wake);
+    event_del(&l->alarm);
+    timers_fini(&l->timers);
     for (struct signal_source *s; (s = l->signals);) {
         l->signals = s->next;
         event_del(&s->event);
@@ -174,11 +187,37 @@ static void apply_changes(struct loop *l)
     }
 }
 
+static struct loop_timer *timer_of(struct timers_entry *e)
+{
+    return (struct loop_timer *)((char *)e - offsetof(struct loop_timer, armed));
+}
+
+/* Timers whose time has come are ready; for the next one libevent will wake us. One event serves all: each of its own
+ * would be half of what a timer holds. */
+static void look_at_timers(struct loop *l)
+{
+    struct timers_entry *e = timers_first(&l->timers);
+    if (!e)
+        return;
+    uint64_t now = clock_ms();
+    for (; e && e->at <= now; e = timers_first(&l->timers)) {
+        timers_take(&l->timers, e);
+        set_ready(l, &timer_of(e)->ready);
+    }
+    if (!e || (l->alarm_at && l->alarm_at <= e->at))
+        return;
+    uint64_t ms = e->at - now;
+    struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+    l->alarm_at = e->at;
+    event_add(&l->alarm, &tv);
+}
+
 /* Leads until loop_stop (true) or until another thread leads (false). */
 static bool lead(struct loop *l)
 {
     while (!l->stop) {
         apply_changes(l);
+        look_at_timers(l);
         bool busy = calls_ready(l->calls) || !TAILQ_EMPTY(&l->ready);
         event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (busy ? EVLOOP_NONBLOCK : 0));
         for (struct ready *r; !l->stop && (r = TAILQ_FIRST(&l->ready));) {
@@ -273,23 +312,8 @@ void loop_fd_free(struct loop_fd *s)
     mem_free(s);
 }
 
-/* ---- timers. A deadline that moves into the future, as most do, costs a clock: libevent is not told; when it
- * reports the old time, the rest is waited for. */
-
-static void arm(struct loop_timer *t, uint64_t now)
-{
-    uint64_t ms = t->due - now;
-    struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-    t->armed = t->due;
-    event_add(&t->event, &tv);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    struct loop_timer *t = arg;
-    t->armed = 0;
-    set_ready(t->loop, &t->ready);
-}
+/* ---- timers. A deadline that moves into the future, as most do, costs a clock: it stays where it is among the others;
+ * when the old time has come, the rest is waited for. */
 
 static void run_timer(struct ready *r)
 {
@@ -297,8 +321,8 @@ static void run_timer(struct ready *r)
     if (t->due == 0)
         return;
     uint64_t now = clock_ms();
-    if (now < t->due) { /* it was moved; or libevent's coarser clock is a tick ahead */
-        arm(t, now);
+    if (now < t->due) { /* it was moved */
+        timers_set(&t->loop->timers, &t->armed, t->due);
         return;
     }
     t->due = 0;
@@ -309,7 +333,6 @@ struct loop_timer *loop_timer_new(struct loop *l, loop_timer_fn *fn, void *arg)
 {
     struct loop_timer *t = mem_alloc(sizeof *t);
     *t = (struct loop_timer){.ready.run = run_timer, .loop = l, .fn = fn, .arg = arg};
-    event_assign(&t->event, l->base, -1, 0, on_timer, t);
     return t;
 }
 
@@ -319,8 +342,8 @@ void loop_timer_set(struct loop_timer *t, uint64_t ms)
     uint64_t now = clock_ms();
     t->due = now + (ms < forever ? ms : forever);
     unset_ready(t->loop, &t->ready);
-    if (t->armed == 0 || t->due < t->armed)
-        arm(t, now);
+    if (!t->armed.place || t->due < t->armed.at)
+        timers_set(&t->loop->timers, &t->armed, t->due);
 }
 
 void loop_timer_start(struct loop_timer *t, uint64_t ms)
@@ -339,7 +362,7 @@ void loop_timer_free(struct loop_timer *t)
     if (!t)
         return;
     unset_ready(t->loop, &t->ready);
-    event_del(&t->event);
+    timers_take(&t->loop->timers, &t->armed);
     mem_free(t);
 }
 
