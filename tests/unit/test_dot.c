@@ -130,6 +130,31 @@ static void test_all_small(void **state)
         }
 }
 
+/* Four octets that matter at every place in and between the blocks that are copied as one; in two pieces, cut in or beside them, and
+ * into rooms that end there. */
+static void test_all_in_blocks(void **state)
+{
+    static const char letters[] = "\r\n.x";
+    enum { FOUR = 4, BEFORE = 36, BEHIND = 40 };
+    char text[BEFORE + FOUR + BEHIND];
+    memset(text, 'x', sizeof text);
+    for (size_t at = 0; at <= BEFORE; at++) {
+        memset(text, 'x', at);
+        size_t n = at + FOUR + BEHIND;
+        for (unsigned k = 0; k < 1u << (2 * FOUR); k++) {
+            for (size_t i = 0; i < FOUR; i++)
+                text[at + i] = letters[k >> (2 * i) & 3];
+            compare((struct span){text, n}, false, WHOLE, same, n, 2 * n + 2);
+            for (size_t cut = 0; cut <= FOUR; cut++) {
+                if (at + cut >= BEFORE)
+                    compare((struct span){text, n}, false, WHOLE, same, at + cut, 2 * n + 2);
+                compare((struct span){text, n}, false, WHOLE, same, n, 34 + cut);
+            }
+        }
+        memset(text + at, 'x', FOUR);
+    }
+}
+
 /* Lines of every kind: long, empty, dotted; LF, CRLF or both; 8-bit and NUL. */
 static size_t random_text(char *text, size_t max)
 {
@@ -232,7 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules),  cmocka_unit_test(test_done), cmocka_unit_test(test_all_small),
-        cmocka_unit_test(test_random), cmocka_unit_test(test_wire),
+        cmocka_unit_test(test_random), cmocka_unit_test(test_wire), cmocka_unit_test(test_all_in_blocks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
