@@ -403,6 +403,144 @@ static void test_names(void **state)
     }
 }
 
+/* ---- a drop of which only the totals are there */
+
+static void log_in_unloaded(struct session *s, size_t room)
+{
+    log_in(s, room, 0);
+    drop_tell(&s->drop, 3, 30, false);
+}
+
+static void load(struct session *s)
+{
+    drop_load(&s->drop);
+    for (unsigned i = 0; i < 3; i++)
+        drop_add(&s->drop, i * 10, span_of("uid"));
+}
+
+static void test_never_loaded(void **state)
+{
+    struct session s;
+    log_in_unloaded(&s, 4096);
+    assert_int_equal(say(&s, "STAT\r\nNOOP\r\nRSET\r\nLIST 4\r\nRETR 0\r\nDELE x\r\nTOP 1 x\r\n"), POP3_WANT_INPUT);
+    expect_out(&s, "+OK 3 30\r\n+OK Still here\r\n+OK 3 message(s) (30 octets)\r\n-ERR There is no such message\r\n"
+                   "-ERR There is no such message\r\n-ERR That is no message number\r\n-ERR That is no number of lines\r\n");
+    assert_int_equal(say(&s, "QUIT\r\n"), POP3_WANT_COMMIT);
+    assert_false(drop_loaded(&s.drop));
+    end(&s);
+    log_in_unloaded(&s, 4096);
+    s.m.offer.expire_read = true; /* what is not loaded was not read */
+    assert_int_equal(say(&s, "QUIT\r\n"), POP3_WANT_COMMIT);
+    end(&s);
+}
+
+static void test_loads_once(void **state)
+{
+    static const char *const commands[] = {"LIST 1\r\n", "UIDL 1\r\n", "RETR 1\r\n", "TOP 1 0\r\n", "DELE 1\r\n"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        struct session s;
+        log_in_unloaded(&s, 4096);
+        assert_int_equal(say(&s, commands[i]), POP3_WANT_DROP);
+        expect_out(&s, "");
+        load(&s);
+        pop3_server_loaded(&s.m);
+        bool opens = commands[i][0] == 'R' || commands[i][0] == 'T';
+        assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), opens ? POP3_WANT_BODY : POP3_WANT_INPUT);
+        assert_true(opens || s.out.len);
+        end(&s);
+
+        /* or there is none: said where a line may be said */
+        log_in_unloaded(&s, 4096);
+        assert_int_equal(say(&s, commands[i]), POP3_WANT_DROP);
+        pop3_server_abort(&s.m, ERR_TEMP, SAY_NO_MAILDROP, &s.out);
+        expect_out(&s, "-ERR [SYS/TEMP] The maildrop cannot be read now\r\n");
+        assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), POP3_WANT_CLOSE);
+        end(&s);
+    }
+}
+
+/* The text is the owner's: a line of the machine's would become a part of it. */
+static void test_text(void **state)
+{
+    struct session s;
+    log_in_unloaded(&s, 4096);
+    assert_int_equal(say(&s, "UIDL\r\nNOOP\r\n"), POP3_WANT_LISTING);
+    assert_true(s.m.uidl);
+    expect_out(&s, "");
+    pop3_server_listing_begin(&s.m, &s.out);
+    expect_out(&s, "+OK Unique ids follow\r\n");
+    pop3_server_listing_end(&s.m);
+    assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), POP3_WANT_INPUT);
+    drain(&s);
+    assert_int_equal(say(&s, "LIST\r\n"), POP3_WANT_LISTING);
+    assert_false(s.m.uidl);
+    pop3_server_listing_begin(&s.m, &s.out);
+    expect_out(&s, "+OK 3 message(s) (30 octets)\r\n");
+    drain(&s);
+    pop3_server_abort(&s.m, ERR_TEMP, SAY_STOPPING, &s.out);
+    assert_int_equal(s.out.len, 0);
+    end(&s);
+
+    log_in_unloaded(&s, 4096);
+    say(&s, "LIST\r\n");
+    pop3_server_abort(&s.m, ERR_TEMP, SAY_STOPPING, &s.out);
+    expect_out(&s, "-ERR [SYS/TEMP] The server is stopping\r\n");
+    end(&s);
+}
+
+static void test_rendered(void **state)
+{
+    struct session s;
+    log_in_unloaded(&s, 4096);
+    assert_int_equal(say(&s, "LIST\r\n"), POP3_WANT_LISTING);
+    pop3_server_listing_render(&s.m);
+    assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), POP3_WANT_DROP);
+    expect_out(&s, "");
+    load(&s);
+    pop3_server_loaded(&s.m);
+    assert_int_equal(pop3_server_feed(&s.m, &s.in, &s.out), POP3_WANT_INPUT);
+    expect_out(&s, "+OK 3 message(s) (30 octets)\r\n1 0\r\n2 10\r\n3 20\r\n.\r\n");
+    drain(&s);
+    assert_int_equal(say(&s, "LIST\r\n"), POP3_WANT_INPUT); /* it is there now */
+    end(&s);
+}
+
+/* Numbers of every length, and the longest rows that there are. */
+static void test_rows(void **state)
+{
+    static const uint64_t sizes[] = {0, 9, 10, 99, 100, 999, 1000, 12345, UINT32_MAX, UINT64_C(10000000000), UINT64_MAX / 32};
+    char want[2000] = "", uid[71], line[200];
+    struct session s;
+    log_in(&s, POP3_REPLY_MAX, 0);
+    memset(uid, '~', 70);
+    uid[70] = '\0';
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        drop_add(&s.drop, sizes[i], span_of(uid + i * 7));
+        snprintf(line, sizeof line, "%zu %llu\r\n", i + 1, (unsigned long long)sizes[i]);
+        strcat(want, line);
+    }
+    strcat(want, ".\r\n");
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        snprintf(line, sizeof line, "%zu %s\r\n", i + 1, uid + i * 7);
+        strcat(want, line);
+    }
+    strcat(want, ".\r\n");
+    char got[3000] = "";
+    enum pop3_want w = say(&s, "LIST\r\nUIDL\r\n");
+    for (size_t n = 0;; w = pop3_server_feed(&s.m, &s.in, &s.out)) {
+        struct span piece = buf_span(&s.out);
+        if (piece.n && *piece.p == '+') /* a status line begins a piece: there was no room for it behind the rows */
+            span_cut(&piece, '\n');
+        memcpy(got + n, piece.p, piece.n);
+        got[n += piece.n] = '\0';
+        drain(&s);
+        if (w == POP3_WANT_INPUT)
+            break;
+    }
+    assert_string_equal(got, want);
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,7 +550,9 @@ int main(void)
         cmocka_unit_test(test_room_is_kept), cmocka_unit_test(test_reply_length),
         cmocka_unit_test(test_after_quit),   cmocka_unit_test(test_abort_is_silent),
         cmocka_unit_test(test_counts),       cmocka_unit_test(test_names),
-        cmocka_unit_test(test_in_line),
+        cmocka_unit_test(test_in_line),      cmocka_unit_test(test_never_loaded),
+        cmocka_unit_test(test_loads_once),   cmocka_unit_test(test_text),
+        cmocka_unit_test(test_rendered),     cmocka_unit_test(test_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <stdio.h>
 
 #include <cmocka.h>
@@ -186,6 +187,51 @@ static void test_one_mailbox_one_session(void **state)
     a->ops->close(a);
 }
 
+/* list tells the totals, load the rest; what keep was told of is known to the next session. */
+static void test_lazy(void **state)
+{
+    (void)state;
+    struct store *s = NULL;
+    struct err err;
+    struct drop drop, all;
+    char text[200];
+    assert_int_equal(open_store("memory:/mail/x?messages=2,lazy,text", &s, &err), 0);
+    drop_init(&drop);
+    assert_int_equal(s->ops->list(s, &drop, &err), 0);
+    assert_false(drop_loaded(&drop));
+    drop_init(&all);
+    drop_tell(&all, drop.count, drop.octets, drop.eight_bit);
+    assert_int_equal(s->ops->load(s, &all, &err), 0);
+    assert_int_equal(all.count, 2);
+    assert_int_equal(all.octets, drop.octets);
+    long n = s->ops->text(s, STORE_UIDL, 0, text, sizeof text, &err);
+    assert_int_equal(n, strlen("1 memory.0\r\n2 memory.1\r\n"));
+    assert_memory_equal(text, "1 memory.0\r\n2 memory.1\r\n", (size_t)n);
+    assert_int_equal(s->ops->text(s, STORE_UIDL, (uint64_t)n, text, sizeof text, &err), 0);
+    all.messages[1].downgraded = 77;
+    assert_int_equal(s->ops->keep(s, &all, &err), 0);
+    assert_int_equal(s->ops->keep(s, &drop, &err), 0); /* says nothing of messages, and so changes nothing */
+    drop_fini(&drop);
+    drop_fini(&all);
+    s->ops->close(s);
+
+    assert_int_equal(open_store("memory:/mail/x?fail=load,fail=text,fail=keep", &s, &err), 0);
+    assert_int_equal(s->ops->list(s, &drop, &err), 0);
+    assert_int_equal(drop.messages[1].downgraded, 77);
+    assert_int_equal(s->ops->load(s, &all, &err), -1);
+    assert_int_equal(s->ops->text(s, STORE_LIST, 0, text, sizeof text, &err), -1);
+    assert_int_equal(s->ops->keep(s, &drop, &err), -1);
+    drop_fini(&drop);
+    s->ops->close(s);
+
+    assert_int_equal(open_store("memory:/mail/x?text,text-ends=3", &s, &err), 0);
+    assert_int_equal(s->ops->list(s, &drop, &err), 0);
+    assert_int_equal(s->ops->text(s, STORE_LIST, 0, text, sizeof text, &err), 3);
+    assert_int_equal(s->ops->text(s, STORE_LIST, 3, text, sizeof text, &err), -1);
+    drop_fini(&drop);
+    s->ops->close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +242,7 @@ int main(void)
         cmocka_unit_test_teardown(test_sleeps, forget),
         cmocka_unit_test_teardown(test_wrong_words, forget),
         cmocka_unit_test_teardown(test_one_mailbox_one_session, forget),
+        cmocka_unit_test_teardown(test_lazy, forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
