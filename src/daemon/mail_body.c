@@ -100,7 +100,7 @@ static void read_piece(struct mail_session *s)
     uint64_t left = s->body.size - s->at;
     size_t n = left < s->chunk_want ? (size_t)left : s->chunk_want;
     s->chunk = mail_scratch_take();
-    s->chunk_got = mail_body_read(&s->body, s->at, s->chunk, n, &s->err);
+    s->chunk_got = mail_body_read(&s->body, s->at, s->chunk, n, mail_err(s));
 }
 
 static void read_work(struct loop_call *call)
@@ -129,7 +129,7 @@ static void go_on(struct mail_session *s)
     if (got > 0)
         mail_body_more(s);
     else
-        mail_body_broken(s, s->at, got < 0 ? s->err.text : "it has shrunk");
+        mail_body_broken(s, s->at, got < 0 ? mail_err(s)->text : "it has shrunk");
 }
 
 static void read_done(struct loop_call *call)
@@ -200,10 +200,10 @@ void mail_body_more(struct mail_session *s)
 static void body_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
-    s->result = s->store->ops->body(s->store, s->pop3.msg, &s->body, &s->err);
+    s->result = s->store->ops->body(s->store, s->pop3.msg, &s->body, mail_err(s));
     s->heading = s->result == 0 && mail_surrogate_stands(s, s->pop3.msg);
     /* Not what the log-in counted: it may have been unable to. */
-    if (s->heading && (s->result = mail_surrogate_measure(&s->body, &s->body.octets, &s->err)) < 0)
+    if (s->heading && (s->result = mail_surrogate_measure(&s->body, &s->body.octets, mail_err(s))) < 0)
         mail_body_close(s);
     if (s->result == 0 && !s->heading && s->body.size && !mail_file_suits(s))
         read_piece(s);
@@ -212,9 +212,9 @@ static void body_work(struct loop_call *call)
 static void body_failed(struct mail_session *s)
 {
     s->body = (struct store_body){.fd = -1};
-    if (s->err.kind != ERR_GONE)
-        log_error("body", "user=%s message=%u: %s", log_quote_text(s->expected->user), s->pop3.msg + 1, s->err.text);
-    pop3_server_body_failed(&s->pop3, s->err.kind, conn_out(s->conn));
+    if (mail_err(s)->kind != ERR_GONE)
+        log_error("body", "user=%s message=%u: %s", log_quote_text(s->expected->user), s->pop3.msg + 1, mail_err(s)->text);
+    pop3_server_body_failed(&s->pop3, mail_err(s)->kind, conn_out(s->conn));
     s->step = STEP_TALK;
     mail_drive(s);
 }

@@ -7,6 +7,21 @@
 #include "base/metric.h"
 #include "daemon/mail_scratch.h"
 
+/* ---- trouble, which takes 250 octets: not of each session that idles */
+
+struct err *mail_err(struct mail_session *s)
+{
+    if (!s->trouble)
+        s->trouble = mem_alloc(sizeof *s->trouble);
+    return s->trouble;
+}
+
+void mail_forget_err(struct mail_session *s)
+{
+    mem_free(s->trouble);
+    s->trouble = NULL;
+}
+
 /* ---- calls */
 
 void mail_call(struct mail_session *s, void (*work)(struct loop_call *), void (*done)(struct loop_call *))
@@ -69,6 +84,7 @@ void mail_cleanup(struct mail_session *s)
     if (s->how)
         log_session(s);
     loop_timer_free(s->again);
+    mail_forget_err(s);
     mail_scratch_give(s->chunk);
     pop3_server_fini(&s->pop3);
     drop_fini(&s->drop);
@@ -118,7 +134,7 @@ static void commit_work(struct loop_call *call)
     struct mail_session *s = call->arg;
     s->left = 0;
     mail_keep(s);
-    s->result = s->drop.deleted ? s->store->ops->remove(s->store, &s->drop, &s->left, &s->err) : 0;
+    s->result = s->drop.deleted ? s->store->ops->remove(s->store, &s->drop, &s->left, mail_err(s)) : 0;
     s->store->ops->close(s->store);
     s->store = NULL;
 }
@@ -132,12 +148,12 @@ static void commit_done(struct loop_call *call)
     s->how = ok ? "quit" : "quit-failed";
     if (!ok)
         log_error("update", "user=%s %zu of %u messages may remain: %s", log_quote_text(s->expected->user), s->left,
-                  s->drop.deleted, s->err.text);
+                  s->drop.deleted, mail_err(s)->text);
     s = mail_back(call);
     if (!s)
         return;
     mail_unlocked(s);
-    pop3_server_committed(&s->pop3, ok ? ERR_NONE : s->err.kind, s->left, conn_out(s->conn));
+    pop3_server_committed(&s->pop3, ok ? ERR_NONE : mail_err(s)->kind, s->left, conn_out(s->conn));
     conn_flush(s->conn);
     mail_drive(s);
 }

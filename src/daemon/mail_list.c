@@ -20,7 +20,7 @@ enum {
 static void load_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
-    s->result = s->store->ops->load(s->store, &s->drop, &s->err);
+    s->result = s->store->ops->load(s->store, &s->drop, mail_err(s));
 }
 
 static void load_done(struct loop_call *call)
@@ -30,7 +30,7 @@ static void load_done(struct loop_call *call)
         return;
     s->step = STEP_TALK;
     if (s->result < 0) {
-        log_error("load", "user=%s %s", log_quote_text(s->expected->user), s->err.text);
+        log_error("load", "user=%s %s", log_quote_text(s->expected->user), mail_err(s)->text);
         pop3_server_abort(&s->pop3, ERR_TEMP, SAY_NO_MAILDROP, conn_out(s->conn));
         mail_finish(s, "unreadable");
         return;
@@ -51,7 +51,7 @@ void mail_load(struct mail_session *s)
 static long text_next(struct mail_session *s, char *p, size_t n)
 {
     enum store_text which = s->pop3.uidl ? STORE_UIDL : STORE_LIST;
-    long got = s->store->ops->text(s->store, which, s->text_at, p, n, &s->err);
+    long got = s->store->ops->text(s->store, which, s->text_at, p, n, mail_err(s));
     s->text_at += got > 0 ? (uint64_t)got : 0;
     return got;
 }
@@ -65,7 +65,7 @@ static int text_seek(struct mail_session *s, char *p, size_t n)
     while (s->text_at < s->at) {
         uint64_t before = s->at - s->text_at;
         if (text_next(s, p, before < n ? (size_t)before : n) <= 0)
-            return err_set(&s->err, ERR_TEMP, "what was given before is not to be had again");
+            return err_set(mail_err(s), ERR_TEMP, "what was given before is not to be had again");
     }
     return 0;
 }
@@ -90,7 +90,7 @@ static void text_work(struct loop_call *call)
 static void text_broken(struct mail_session *s)
 {
     log_error("list", "user=%s the listing ends after %llu octets: %s", log_quote_text(s->expected->user),
-              (unsigned long long)s->at, s->err.text);
+              (unsigned long long)s->at, mail_err(s)->text);
     mail_end(s, "broken-listing");
 }
 

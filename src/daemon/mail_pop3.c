@@ -18,6 +18,7 @@ static void set_deadline(struct mail_session *s)
 {
     const struct conf *c = &s->mail->start.conf;
     uint64_t now = clock_ms();
+    mail_forget_err(s);
     if (!pop3_server_in_line(&s->pop3, conn_in(s->conn))) {
         s->line_started = 0;
         conn_deadline(s->conn, c->idle_timeout);
@@ -121,10 +122,10 @@ static const struct conn_events events = {on_input, on_drained, on_secure, on_en
 static int list(struct mail_session *s)
 {
     const struct store_ops *ops = s->store->ops;
-    if (ops->list(s->store, &s->drop, &s->err) < 0)
+    if (ops->list(s->store, &s->drop, mail_err(s)) < 0)
         return -1;
     bool surrogates = s->downgrade && s->drop.eight_bit;
-    if (surrogates && !drop_loaded(&s->drop) && ops->load(s->store, &s->drop, &s->err) < 0)
+    if (surrogates && !drop_loaded(&s->drop) && ops->load(s->store, &s->drop, mail_err(s)) < 0)
         return -1;
     if (surrogates)
         mail_surrogate_sizes(s);
@@ -136,7 +137,7 @@ static void open_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
     struct mail *m = s->mail;
-    s->result = store_open(&s->store, m->roots, m->n_roots, s->expected->where, STORE_EXCLUSIVE, &s->err);
+    s->result = store_open(&s->store, m->roots, m->n_roots, s->expected->where, STORE_EXCLUSIVE, mail_err(s));
     if (s->result < 0)
         return;
     s->result = list(s);
@@ -149,14 +150,14 @@ static void open_work(struct loop_call *call)
 void mail_refuse(struct mail_session *s)
 {
     struct mail_door *d = mail_door_of(s->mail, s->id.door);
-    if (s->err.kind == ERR_BUSY)
+    if (mail_err(s)->kind == ERR_BUSY)
         log_info("busy", "user=%s addr=%s the maildrop is in use", log_quote_text(s->expected->user),
                  talk_word(s->expected->address));
     else
         log_error("open", "user=%s store=%s: %s", log_quote_text(s->expected->user), log_quote_text(s->expected->where),
-                  s->err.text);
+                  mail_err(s)->text);
     if (d)
-        talk_send(d->chan, &(struct talk){.type = TALK_REFUSED, .id = s->id, .num = {s->err.kind}, .fd = -1});
+        talk_send(d->chan, &(struct talk){.type = TALK_REFUSED, .id = s->id, .num = {mail_err(s)->kind}, .fd = -1});
     mail_cleanup(s);
 }
 
@@ -168,7 +169,7 @@ static void open_done(struct loop_call *call)
     struct mail *m = s->mail;
     struct mail_door *d = mail_door_of(m, s->id.door);
     if (s->order && s->result == 0)
-        s->result = err_set(&s->err, s->order->kind, "%s", s->order->told);
+        s->result = err_set(mail_err(s), s->order->kind, "%s", s->order->told);
     if (s->result < 0) {
         if (!mail_wait(s))
             mail_refuse(s);
@@ -241,7 +242,7 @@ void mail_obey(struct mail_session *s, const struct mail_order *order)
     if (s->step == STEP_OPEN || s->step == STEP_COMMIT || s->step == STEP_END)
         return; /* an UPDATE that has begun is brought to its end */
     if (s->step == STEP_WAIT) {
-        err_set(&s->err, order->kind, "%s", order->told);
+        err_set(mail_err(s), order->kind, "%s", order->told);
         mail_refuse(s);
     } else if (s->step == STEP_TALK) {
         if (!s->busy) /* else when what was found out is written down */

@@ -64,7 +64,7 @@ struct mail_session {
     uint64_t text_at; /* how far the store has given a listing's text */
     bool to_keep;    /* what was found out about the maildrop has not been written down */
     int result;
-    struct err err;
+    struct err *trouble; /* mail_err; NULL while it idles */
     size_t left;
     uint64_t started, line_started, wanted; /* wanted: us, when a message was */
     uint64_t octets; /* sent of messages */
@@ -75,7 +75,7 @@ struct mail_session {
 /* mail_pop3.c: lets the machine go on, and obeys it */
 void mail_drive(struct mail_session *s);
 void mail_open(struct mail_session *s);
-void mail_refuse(struct mail_session *s); /* as s->err says; the door has the client again */
+void mail_refuse(struct mail_session *s); /* as mail_err says; the door has the client again */
 void mail_obey(struct mail_session *s, const struct mail_order *order); /* as soon as it may end */
 
 /* mail_wait.c */
@@ -113,6 +113,8 @@ int mail_surrogate_measure(struct store_body *b, uint64_t *octets, struct err *e
 void mail_surrogate_more(struct mail_session *s);  /* the next piece of a surrogate's header, for which there is room */
 
 /* mail_end.c */
+struct err *mail_err(struct mail_session *s); /* why something under way failed */
+void mail_forget_err(struct mail_session *s); /* nothing is under way */
 void mail_call(struct mail_session *s, void (*work)(struct loop_call *), void (*done)(struct loop_call *));
 /* The session of a call that is done; NULL when it went away meanwhile and has been cleaned up. */
 struct mail_session *mail_back(struct loop_call *call);

@@ -116,7 +116,7 @@ static void piece_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
     s->chunk = mail_scratch_take();
-    s->chunk_got = read_piece(&s->body, s->surrogate.at, s->chunk, &s->err);
+    s->chunk_got = read_piece(&s->body, s->surrogate.at, s->chunk, mail_err(s));
 }
 
 /* As much of what stands for it as there is room for, whatever becomes of its dots. */
@@ -156,7 +156,7 @@ static void piece_done(struct loop_call *call)
     mail_scratch_give(s->chunk);
     s->chunk = NULL;
     if (failed)
-        mail_body_broken(s, s->surrogate.at, s->err.text);
+        mail_body_broken(s, s->surrogate.at, mail_err(s)->text);
     else
         mail_body_more(s);
 }

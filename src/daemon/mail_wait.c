@@ -37,7 +37,7 @@ static void again(void *arg)
 
 bool mail_wait(struct mail_session *s)
 {
-    if (s->err.kind != ERR_BUSY || s->order || clock_ms() >= s->expected->wait_until || s->mail->stopping)
+    if (mail_err(s)->kind != ERR_BUSY || s->order || clock_ms() >= s->expected->wait_until || s->mail->stopping)
         return false;
     if (!s->again)
         s->again = loop_timer_new(s->mail->loop, again, s);
