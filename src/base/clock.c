@@ -22,6 +22,20 @@ struct timespec clock_wall(void)
     return t;
 }
 
+struct timespec clock_tick(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME_COARSE, &t);
+    return t;
+}
+
+struct timespec clock_tick_length(void)
+{
+    struct timespec t;
+    clock_getres(CLOCK_REALTIME_COARSE, &t);
+    return t;
+}
+
 /* Rounds down, also before 1970. */
 static int64_t divide(int64_t n, int64_t by)
 {

@@ -11,6 +11,9 @@ uint64_t clock_us(void); /* monotonic microseconds, for measuring */
 
 /* Wall-clock time: only for stamps that people or other programs read. The one function. */
 struct timespec clock_wall(void);
+/* The same as of the last tick, from which the kernel stamps files, and how long a tick is. */
+struct timespec clock_tick(void);
+struct timespec clock_tick_length(void);
 
 /* UTC, by the proleptic Gregorian calendar. Not gmtime: that reads the time zone's file, which a sealed role has not. */
 struct clock_date {

@@ -170,21 +170,21 @@ struct removal {
 static bool unlink_message(struct maildir_box *m, struct maildir_entry *e, void *arg)
 {
     struct removal *r = arg;
-    const char *name = maildir_table_name(&m->table, e);
     struct stat st;
-    int fd = maildir_beneath(m->sub[e->dir], name, O_PATH);
+    int fd = maildir_beneath(m->sub[e->dir], maildir_table_name(&m->table, e), O_PATH);
     int error = 0;
     bool here = false;
     if (fd < 0 || fstat(fd, &st) < 0)
         error = errno;
     else
         here = st.st_ino == e->inode && S_ISREG(st.st_mode);
-    if (here && unlinkat(m->sub[e->dir], name, 0) < 0) {
+    if (here && unlinkat(m->sub[e->dir], maildir_table_name(&m->table, e), 0) < 0) {
         error = errno;
         here = false;
     }
     if (here) {
         r->changed[e->dir] = true;
+        e->unlinked = true;
         e->gone = fstat(fd, &st) == 0 && st.st_nlink == 0;
     } else if (error && !maildir_moved(error)) {
         e->failed = true;
@@ -195,14 +195,24 @@ static bool unlink_message(struct maildir_box *m, struct maildir_entry *e, void 
     return e->gone || e->failed;
 }
 
+/* Another program may have been faster than we: its work must be durable too before we vouch for it. Not where it can have
+ * done none: what we have removed, and has links elsewhere, was in no other directory if that stood still. */
+static void vouch(struct removal *r, const struct maildir_entry *e, const struct maildir_look before[MAILDIR_DIRS])
+{
+    for (int i = 0; i < MAILDIR_DIRS; i++)
+        r->changed[i] = r->changed[i] || !e->unlinked || !maildir_is_still(r->box->sub[i], &before[i]);
+}
+
 /* The listed name first; all that are not there any more are looked for together, so that a program that
  * renames beside us costs a few passes over the directories, not one for each message. */
 static int unlink_all(struct removal *r, const struct drop *drop, struct err *err)
 {
     struct maildir_table *t = &r->box->table;
+    struct maildir_look before[MAILDIR_DIRS] = {maildir_look(r->box->sub[MAILDIR_NEW]),
+                                                maildir_look(r->box->sub[MAILDIR_CUR])};
     for (unsigned i = 0; i < t->count; i++) {
         struct maildir_entry *e = &t->entries[i];
-        e->failed = false;
+        e->failed = e->unlinked = false;
         e->wanted = i < drop->count && drop->messages[i].deleted && !e->gone && !unlink_message(r->box, e, r);
     }
     int searched = maildir_search(r->box, unlink_message, r, err);
@@ -210,9 +220,9 @@ static int unlink_all(struct removal *r, const struct drop *drop, struct err *er
         struct maildir_entry *e = &t->entries[i];
         if (e->wanted && (searched < 0 || e->seen)) {
             e->failed = true;
-        } else if (e->wanted) { /* another program was faster: its work must be durable too before we vouch for it */
+        } else if (e->wanted) {
             e->gone = true;
-            r->changed[MAILDIR_NEW] = r->changed[MAILDIR_CUR] = true;
+            vouch(r, e, before);
         }
         r->left += e->failed;
         e->wanted = false;

@@ -7,183 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/beneath.h"
 #include "base/clock.h"
-#include "base/mem.h"
+#include "store/maildir_pass.h"
 
 enum {
-    GRAIN_NS = 10000000,    /* the kernel stamps by its tick: at most 10 ms behind the clock */
-    COARSE_NS = 2000000000, /* file systems that keep whole seconds */
-    PASSES_PATIENT = 3,     /* these wait until a change would show */
-    PASSES_ENOUGH = 5,      /* the least without one that counts */
-    PASSES_IDLE = 2,        /* of which so many at the end met nothing missed before */
-    PASSES_MOST = 40,       /* then it ends, */
-    SCAN_MS = 2000,         /* or after so long */
-    ROOM_LEAST = 32 * 1024, /* for the entries of a directory at once */
-    ROOM_MOST = 256 * 1024
+    PASSES_ENOUGH = 5, /* the least without one that counts */
+    PASSES_IDLE = 2,   /* of which so many at the end met nothing missed before */
+    PASSES_MOST = 40,  /* then it ends, */
+    SCAN_MS = 2000     /* or after so long */
 };
-
-const char *maildir_dir_name(enum maildir_dir dir)
-{
-    return dir == MAILDIR_NEW ? "new" : "cur";
-}
-
-int maildir_beneath(int dir, const char *path, int flags)
-{
-    return beneath_open(dir, path, flags | O_NOFOLLOW, 0);
-}
-
-int maildir_create(int dir, const char *name)
-{
-    return beneath_open(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, S_IRUSR | S_IWUSR);
-}
-
-bool maildir_moved(int error)
-{
-    return error == ENOENT || error == ESTALE || error == ELOOP || error == ENOTDIR || error == ENXIO || error == EXDEV;
-}
-
-/* ---- one pass */
-
-struct stamps {
-    struct timespec changed[MAILDIR_DIRS];
-    struct maildir_state state[MAILDIR_DIRS];
-};
-
-int64_t maildir_ns(struct timespec t)
-{
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static int64_t grain(struct timespec changed)
-{
-    return changed.tv_nsec ? GRAIN_NS : COARSE_NS;
-}
-
-bool maildir_before(struct timespec changed, int64_t now)
-{
-    return maildir_ns(changed) < now - grain(changed);
-}
-
-static int read_stamps(const struct maildir_box *m, struct stamps *s, struct err *err)
-{
-    for (int i = 0; i < MAILDIR_DIRS; i++) {
-        struct stat st;
-        if (fstat(m->sub[i], &st) < 0)
-            return err_set(err, ERR_TEMP, "%s/%s: fstat: %s", m->where, maildir_dir_name(i), strerror(errno));
-        s->changed[i] = st.st_ctim;
-        s->state[i] = (struct maildir_state){st.st_dev, st.st_ino, maildir_ns(st.st_ctim)};
-    }
-    return 0;
-}
-
-/* No change between `start` and `end` could have left this stamp. (One in the future could not either.) */
-static bool sharp(const struct stamps *s, struct timespec start, struct timespec end)
-{
-    for (int i = 0; i < MAILDIR_DIRS; i++) {
-        int64_t stamp = maildir_ns(s->changed[i]);
-        if (!maildir_before(s->changed[i], maildir_ns(start)) && stamp <= maildir_ns(end))
-            return false;
-    }
-    return true;
-}
-
-/* None is in the future: a change in some time to come could bear such a one. */
-static bool past(const struct stamps *s, struct timespec start)
-{
-    return maildir_ns(s->changed[MAILDIR_NEW]) < maildir_ns(start) &&
-           maildir_ns(s->changed[MAILDIR_CUR]) < maildir_ns(start);
-}
-
-/* The stamps before a pass. When they are too fresh to tell a later change by, a tick's patience is cheaper
- * than another pass; where they stay fresh it is vain. */
-static int first_stamps(const struct maildir_box *m, unsigned n, struct stamps *s, struct timespec *start,
-                        struct err *err)
-{
-    if (read_stamps(m, s, err) < 0)
-        return -1;
-    *start = clock_wall();
-    if (n > PASSES_PATIENT || sharp(s, *start, *start))
-        return 0;
-    nanosleep(&(struct timespec){.tv_nsec = GRAIN_NS}, NULL);
-    *start = clock_wall();
-    return read_stamps(m, s, err);
-}
-
-/* ---- one directory */
-
-typedef void see_fn(struct maildir_box *m, enum maildir_dir dir, const struct dirent64 *d, void *arg);
-
-static void see_all(struct maildir_box *m, enum maildir_dir dir, const char *p, size_t n, see_fn *see, void *arg)
-{
-    for (const char *end = p + n; p < end; p += ((const struct dirent64 *)(const void *)p)->d_reclen)
-        see(m, dir, (const struct dirent64 *)(const void *)p, arg);
-}
-
-/* So much as its entries may take, as far as its size tells it: the fewer calls the better. */
-static size_t room_for(int fd)
-{
-    struct stat st;
-    size_t want = fstat(fd, &st) < 0 ? 0 : 2 * (size_t)st.st_size;
-    return want < ROOM_LEAST ? ROOM_LEAST : want > ROOM_MOST ? ROOM_MOST : want;
-}
-
-static int read_dir(struct maildir_box *m, enum maildir_dir dir, see_fn *see, void *arg, struct err *err)
-{
-    int fd = maildir_beneath(m->sub[dir], ".", O_RDONLY | O_DIRECTORY);
-    if (fd < 0)
-        return err_set(err, ERR_TEMP, "%s/%s: cannot be opened: %s", m->where, maildir_dir_name(dir), strerror(errno));
-    size_t room = room_for(fd);
-    char *p = mem_resize(NULL, room);
-    ssize_t n;
-    while ((n = getdents64(fd, p, room)) > 0)
-        see_all(m, dir, p, (size_t)n, see, arg);
-    int failed = n < 0 ? errno : 0;
-    mem_free(p);
-    close(fd);
-    if (failed)
-        return err_set(err, ERR_TEMP, "%s/%s: cannot be read: %s", m->where, maildir_dir_name(dir), strerror(failed));
-    return 0;
-}
-
-/* All that is in it is in the table already. */
-static bool as_known(const struct maildir_box *m, enum maildir_dir dir, const struct maildir_state *now)
-{
-    const struct maildir_state *then = &m->known[dir];
-    return then->changed && then->device == now->device && then->inode == now->inode && then->changed == now->changed;
-}
-
-/* What a pass has found both directories to be. */
-struct view {
-    struct maildir_state state[MAILDIR_DIRS]; /* when it began */
-    int64_t looked;                           /* when that was */
-    bool counts;                              /* they stood still meanwhile, */
-    bool still;                               /* and each later change will show in their state */
-};
-
-/* The n-th pass. new/ before cur/: what is moved meanwhile is moved that way. *view: what it was of. */
-static int pass(struct maildir_box *m, unsigned n, see_fn *see, void *arg, struct view *view, struct err *err)
-{
-    struct stamps before = {0}, after = {0};
-    struct timespec start = {0};
-    if (first_stamps(m, n, &before, &start, err) < 0)
-        return -1;
-    maildir_table_walk(&m->table);
-    for (int i = 0; i < MAILDIR_DIRS; i++)
-        if (as_known(m, i, &before.state[i]))
-            maildir_table_meet_all(&m->table, i);
-        else if (read_dir(m, i, see, arg, err) < 0)
-            return -1;
-    if (read_stamps(m, &after, err) < 0)
-        return -1;
-    view->counts = sharp(&before, start, clock_wall());
-    for (int i = 0; i < MAILDIR_DIRS; i++)
-        view->counts = view->counts && maildir_ns(before.changed[i]) == maildir_ns(after.changed[i]);
-    memcpy(view->state, before.state, sizeof view->state);
-    view->looked = maildir_ns(start);
-    view->still = view->counts && past(&before, start);
-    return 0;
-}
 
 /* ---- what an entry is */
 
@@ -297,7 +129,7 @@ static void see_listed(struct maildir_box *m, enum maildir_dir dir, const struct
         scan->missed++;
 }
 
-static void note_view(struct maildir_box *m, const struct view *view)
+static void note_view(struct maildir_box *m, const struct maildir_view *view)
 {
     memcpy(m->state, view->state, sizeof m->state);
     m->looked = view->looked;
@@ -310,9 +142,9 @@ static int scan_in_passes(struct maildir_box *m, enum maildir_how how, struct er
     uint64_t began = clock_ms();
     unsigned idle = 0;
     for (unsigned n = 1;; n++) {
-        struct view view = {0};
+        struct maildir_view view = {0};
         scan.missed = 0;
-        if (pass(m, n, see_listed, &scan, &view, err) < 0)
+        if (maildir_pass(m, n, see_listed, &scan, &view, err) < 0)
             return -1;
         note_view(m, &view);
         idle = scan.missed ? 0 : idle + 1;
@@ -350,9 +182,9 @@ static void see_name(struct maildir_box *m, enum maildir_dir dir, const struct d
 int maildir_each_name(struct maildir_box *m, maildir_name_fn *see, void *arg, struct err *err)
 {
     struct each each = {see, arg, false};
-    struct view view = {0};
+    struct maildir_view view = {0};
     for (unsigned n = 1; n <= PASSES_ENOUGH && !view.counts && !each.enough; n++)
-        if (pass(m, n, see_name, &each, &view, err) < 0)
+        if (maildir_pass(m, n, see_name, &each, &view, err) < 0)
             return -1;
     return 0;
 }
@@ -412,9 +244,9 @@ int maildir_search(struct maildir_box *m, maildir_met_fn *met, void *arg, struct
     uint64_t began = clock_ms();
     forget_seen(m);
     for (unsigned n = 1; search.wanted; n++) {
-        struct view view = {0};
+        struct maildir_view view = {0};
         search.met_now = 0;
-        if (pass(m, n, see_wanted, &search, &view, err) < 0)
+        if (maildir_pass(m, n, see_wanted, &search, &view, err) < 0)
             return -1;
         search.idle = search.met_now ? 0 : search.idle + 1;
         if ((view.counts && search.idle) || (n >= PASSES_ENOUGH && search.idle > PASSES_IDLE)) {

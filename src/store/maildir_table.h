@@ -35,6 +35,7 @@ struct maildir_entry {
     bool wanted : 1; /* a search looks for it */
     bool seen : 1;   /* the search has met it */
     bool failed : 1; /* it is there and could not be removed */
+    bool unlinked : 1; /* a name of it was removed by us, and others may be there */
     bool told : 1;   /* its removal has been noted in the record */
     bool mended : 1; /* something else is known of its content than its row in an index says */
     bool refused : 1; /* it has changed since the session began */

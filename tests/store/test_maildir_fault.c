@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <unistd.h>
+
 #include "fault.h"
 #include "place.h"
 #include "store/maildir.h"
@@ -156,6 +158,40 @@ static void test_removed_by_another_is_flushed(void **state)
     s->ops->close(s);
 }
 
+static unsigned long fsyncs(struct store *s, const struct drop *drop)
+{
+    struct err err = {0};
+    size_t left;
+    fault_rules("fsync:SLOW:/anna/:1");
+    if (s->ops->remove(s, drop, &left, &err) < 0)
+        fail_msg("%s", err.text);
+    unsigned long n = fault_hits();
+    fault_rules("");
+    return n;
+}
+
+/* A file with links elsewhere is gone from here when it is gone from its directory; while the other one stood still nothing in
+ * that needs to be made durable. */
+static void test_links_elsewhere_cost_no_second_flush(void **state)
+{
+    struct place *p = *state;
+    for (unsigned round = 0; round < 2; round++) {
+        char a[PLACE_PATH], b[PLACE_PATH];
+        place_path(p, round ? "new/1003.a" : "new/1001.a", a);
+        place_path(p, round ? "tmp/2" : "tmp/1", b);
+        assert_int_equal(link(a, b), 0);
+        usleep(12000); /* until a change would show */
+        struct drop drop;
+        struct store *s = place_open_list(p, &store_maildir, &drop);
+        drop_mark(&drop, round ? 2 : 1);
+        assert_int_equal(fsyncs(s, &drop), 1);
+        assert_false(place_has(p, round ? "new/1003.a" : "new/1001.a"));
+        assert_true(place_has(p, round ? "tmp/2" : "tmp/1"));
+        drop_fini(&drop);
+        s->ops->close(s);
+    }
+}
+
 /* ---- listing */
 
 static unsigned list_under(const struct place *p, const char *rules, struct err *err)
@@ -281,6 +317,7 @@ int main(void)
         TEST(fsync_failure_is_not_forgotten),
         TEST(only_what_changed_is_flushed),
         TEST(removed_by_another_is_flushed),
+        TEST(links_elsewhere_cost_no_second_flush),
         TEST(one_message_fails),
         TEST(list_fails),
         TEST(body_fails),

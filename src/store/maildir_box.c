@@ -1,0 +1,27 @@
+/* maildir_box: see the header. */
+#include "store/maildir_box.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/beneath.h"
+
+const char *maildir_dir_name(enum maildir_dir dir)
+{
+    return dir == MAILDIR_NEW ? "new" : "cur";
+}
+
+int maildir_beneath(int dir, const char *path, int flags)
+{
+    return beneath_open(dir, path, flags | O_NOFOLLOW, 0);
+}
+
+int maildir_create(int dir, const char *name)
+{
+    return beneath_open(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+}
+
+bool maildir_moved(int error)
+{
+    return error == ENOENT || error == ESTALE || error == ELOOP || error == ENOTDIR || error == ENXIO || error == EXDEV;
+}
