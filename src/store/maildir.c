@@ -132,7 +132,6 @@ static int see_content(struct maildir *m, struct maildir_entry *e, const struct 
     if (why)
         return err_set(err, ERR_TEMP, "%s", why);
     m->news = true;
-    e->mended = true;
     if (e->octets != told && !maildir_before(o->st.st_ctim, m->listed))
         return refuse_changed(e, err);
     return 0;

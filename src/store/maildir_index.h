@@ -54,7 +54,8 @@ bool maildir_index_same_state(const struct maildir_index *x, const struct maildi
 /* What is to be kept. */
 struct maildir_index_news {
     const struct maildir_table *table; /* those that are gone are left out */
-    const struct drop *drop;           /* in the order of the table: uids */
+    unsigned first;                    /* those before it are in the index */
+    const struct drop *drop;           /* uids: its first message is the table's entry `first` */
     const struct maildir_state *state; /* of both directories, when they were looked at */
     int64_t looked;
     bool complete; /* all that was in them is known, and each later change will show in their state */
@@ -63,6 +64,9 @@ struct maildir_index_news {
 /* Replaces what is there. Not synced: it says nothing that a count could not find out, and after a power cut its sums tell. -1:
  * errno says why; nothing is left behind, and what was there stays. */
 int maildir_index_write(int maildrop, const struct maildir_index_news *news);
+/* Writes what begins at `first` behind the rows that are there, which are those before it. *x has it then. -1: it cannot; what
+ * was there stays, as far as its head tells. */
+int maildir_index_append(struct maildir_index *x, int maildrop, const struct maildir_index_news *news);
 /* Removes it: it is not what was written. */
 void maildir_index_remove(int maildrop);
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -15,12 +16,11 @@
 struct writing {
     const struct maildir_index_news *news;
     struct maildir_index_out out;
-    unsigned from; /* the first entry of the part */
 };
 
 static struct span uid_of(const struct maildir_index_news *news, unsigned i)
 {
-    return (struct span){news->drop->messages[i].uid, news->drop->messages[i].uid_n};
+    return (struct span){news->drop->messages[i - news->first].uid, news->drop->messages[i - news->first].uid_n};
 }
 
 /* Stands it in the name? */
@@ -39,7 +39,7 @@ static void put_rows(struct writing *w)
 {
     const struct maildir_table *t = w->news->table;
     uint64_t name = 0;
-    for (unsigned i = w->from; i < t->count; i++) {
+    for (unsigned i = w->news->first; i < t->count; i++) {
         const struct maildir_entry *e = &t->entries[i];
         struct span uid = uid_of(w->news, i);
         if (e->gone)
@@ -67,7 +67,7 @@ static void put_rows(struct writing *w)
 static void put_names(struct writing *w)
 {
     const struct maildir_table *t = w->news->table;
-    for (unsigned i = w->from; i < t->count; i++) {
+    for (unsigned i = w->news->first; i < t->count; i++) {
         const struct maildir_entry *e = &t->entries[i];
         struct span uid = uid_of(w->news, i);
         if (e->gone)
@@ -83,7 +83,7 @@ static void put_names(struct writing *w)
 static void put_listing(struct writing *w, enum maildir_index_section which, uint64_t number)
 {
     const struct maildir_table *t = w->news->table;
-    for (unsigned i = w->from; i < t->count; i++) {
+    for (unsigned i = w->news->first; i < t->count; i++) {
         if (t->entries[i].gone)
             continue;
         maildir_index_put_number(&w->out, ++number);
@@ -115,10 +115,11 @@ static void put_part(struct writing *w, uint64_t before, struct maildir_index_pa
 
 /* ---- the file */
 
+/* With the totals of what is in other parts already. */
 static void fill_head(const struct maildir_index_news *news, struct maildir_index_head *head)
 {
-    *head = (struct maildir_index_head){.looked = news->looked};
-    for (unsigned i = 0; i < news->table->count; i++) {
+    head->looked = news->looked;
+    for (unsigned i = news->first; i < news->table->count; i++) {
         const struct maildir_entry *e = &news->table->entries[i];
         if (e->gone)
             continue;
@@ -135,7 +136,7 @@ static void fill_head(const struct maildir_index_news *news, struct maildir_inde
 
 static int write_file(int fd, const struct maildir_index_news *news)
 {
-    struct maildir_index_head head;
+    struct maildir_index_head head = {.parts = 1};
     struct maildir_index_part part;
     struct writing w = {.news = news};
     char block[MAILDIR_INDEX_HEAD] = {0};
@@ -145,7 +146,6 @@ static int write_file(int fd, const struct maildir_index_news *news)
     put_part(&w, 0, &part);
     if (w.out.at > MAILDIR_INDEX_MOST)
         w.out.failed = EFBIG;
-    head.parts = 1;
     maildir_index_head_write(&head, &part, block);
     return maildir_index_out_end(&w.out, block);
 }
@@ -175,6 +175,62 @@ int maildir_index_write(int maildrop, const struct maildir_index_news *news)
     (void)unlinkat(maildrop, MAILDIR_INDEX_FRESH, 0);
     errno = failed;
     return -1;
+}
+
+/* ---- what has come to the end */
+
+/* The file that was read, to be written to. */
+static int open_again(const struct maildir_index *x, int maildrop)
+{
+    struct stat read, now;
+    int fd = maildir_beneath(maildrop, MAILDIR_INDEX, O_WRONLY | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || (fstat(x->fd, &read) == 0 && fstat(fd, &now) == 0 && read.st_dev == now.st_dev && read.st_ino == now.st_ino))
+        return fd;
+    close(fd);
+    errno = ESTALE;
+    return -1;
+}
+
+static uint64_t end_of(const struct maildir_index *x)
+{
+    uint64_t end = MAILDIR_INDEX_HEAD;
+    for (unsigned i = 0; i < x->head.parts; i++)
+        for (unsigned j = 0; j < MAILDIR_INDEX_SECTIONS; j++)
+            if (x->parts[i].section[j].at + x->parts[i].section[j].n > end)
+                end = x->parts[i].section[j].at + x->parts[i].section[j].n;
+    return end;
+}
+
+/* The head last: until it is there, what stands behind the others is nothing. */
+static int append_part(int fd, struct maildir_index *x, const struct maildir_index_news *news)
+{
+    struct maildir_index_head head = x->head;
+    char block[MAILDIR_INDEX_HEAD] = {0};
+    struct writing w = {.news = news};
+    maildir_index_out_init(&w.out, fd, end_of(x));
+    x->parts = mem_resize(x->parts, (head.parts + 1) * sizeof *x->parts);
+    if (news->first < news->table->count)
+        put_part(&w, head.messages, &x->parts[head.parts++]);
+    if (w.out.at > MAILDIR_INDEX_MOST)
+        w.out.failed = EFBIG;
+    fill_head(news, &head);
+    maildir_index_head_write(&head, x->parts, block);
+    if (maildir_index_out_end(&w.out, block) < 0)
+        return -1;
+    x->head = head;
+    return 0;
+}
+
+int maildir_index_append(struct maildir_index *x, int maildrop, const struct maildir_index_news *news)
+{
+    int fd = x->head.parts < MAILDIR_INDEX_PARTS ? open_again(x, maildrop) : -1;
+    if (fd < 0)
+        return -1;
+    int failed = append_part(fd, x, news) < 0 ? errno : 0;
+    if (close(fd) < 0 && !failed)
+        failed = errno;
+    errno = failed;
+    return failed ? -1 : 0;
 }
 
 void maildir_index_remove(int maildrop)

@@ -51,7 +51,7 @@ static void recall(struct maildir *m)
     if (m->index.fd >= 0 && !maildir_index_load(&m->index, t, NULL))
         drop_index(m);
     for (unsigned i = 0; i < t->count; i++)
-        t->entries[i].counted = t->entries[i].ctime != 0;
+        t->entries[i].recalled = t->entries[i].counted = t->entries[i].ctime != 0;
     for (unsigned i = 0; i < MAILDIR_DIRS && maildir_index_past(&m->index); i++)
         m->box.known[i] = m->index.head.state[i];
 }
@@ -71,7 +71,34 @@ static void verify(struct maildir *m)
     }
 }
 
-static int list_afresh(struct maildir *m, struct drop *drop, struct err *err)
+/* All that the index knows is still there, as it was, and what is new comes after it: that is written behind the rest, and the
+ * index tells it all again. */
+static bool tell_more(struct maildir *m, struct drop *drop)
+{
+    const struct maildir_table *t = &m->box.table;
+    unsigned first = (unsigned)m->index.head.messages;
+    bool more = m->index.fd >= 0 && !m->found.gone && !m->found.renamed && !m->strange &&
+                maildir_index_same_place(&m->index, m->box.state) && t->count >= first;
+    for (unsigned i = 0; more && i < first; i++)
+        more = t->entries[i].recalled;
+    if (!more)
+        return false;
+    struct drop last;
+    drop_init(&last);
+    struct maildir_index_news news = {.table = t,
+                                      .first = first,
+                                      .drop = &last,
+                                      .state = m->box.state,
+                                      .looked = m->box.looked,
+                                      .complete = m->box.still};
+    m->told = maildir_number_last(t, first, &last) && maildir_index_append(&m->index, m->box.dir, &news) == 0;
+    drop_fini(&last);
+    if (m->told)
+        drop_tell(drop, (unsigned)m->index.head.messages, m->index.head.octets, m->index.head.eight_bit > 0);
+    return m->told;
+}
+
+static int find_out(struct maildir *m, struct err *err)
 {
     struct maildir_table *t = &m->box.table;
     int counted = 1;
@@ -88,10 +115,22 @@ static int list_afresh(struct maildir *m, struct drop *drop, struct err *err)
         return -1;
     m->strange = pass_over(&m->box);
     maildir_table_trim(t);
+    return 0;
+}
+
+static int list_afresh(struct maildir *m, struct drop *drop, struct err *err)
+{
+    struct maildir_table *t = &m->box.table;
+    if (find_out(m, err) < 0)
+        return -1;
+    if (tell_more(m, drop)) {
+        maildir_table_fini(t);
+        return 0;
+    }
+    m->scanned = m->news = true;
     maildir_number(t, drop);
     for (unsigned i = 0; i < t->count; i++)
         drop->messages[i].downgraded = t->entries[i].downgraded;
-    m->scanned = m->news = true;
     return 0;
 }
 
@@ -166,7 +205,6 @@ static void learn(struct maildir *m, const struct drop *drop)
         if (drop->messages[i].downgraded == e->downgraded)
             continue;
         e->downgraded = drop->messages[i].downgraded;
-        e->mended = true;
         m->news = true;
     }
 }

@@ -37,7 +37,7 @@ struct maildir_entry {
     bool failed : 1; /* it is there and could not be removed */
     bool unlinked : 1; /* a name of it was removed by us, and others may be there */
     bool told : 1;   /* its removal has been noted in the record */
-    bool mended : 1; /* something else is known of its content than its row in an index says */
+    bool recalled : 1; /* what is known of its content is what its row in an index says */
     bool refused : 1; /* it has changed since the session began */
     const char *odd; /* why it is no message that can be served; NULL: it is one */
 };

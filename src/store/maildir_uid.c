@@ -52,3 +52,31 @@ void maildir_number(const struct maildir_table *t, struct drop *drop)
     mem_free(given.slots);
     drop_trim(drop);
 }
+
+enum { COMPARED = 1000 };
+
+/* Who has the same uid has the same head of the name, so the same time. */
+static bool is_only(const struct maildir_table *t, unsigned i, const char *uid, unsigned *compared)
+{
+    const struct maildir_entry *e = &t->entries[i];
+    while (i-- && t->entries[i].time == e->time) {
+        char other[71];
+        store_uid(maildir_table_base(t, &t->entries[i]), other);
+        if (++*compared > COMPARED || strcmp(other, uid) == 0)
+            return false;
+    }
+    return true;
+}
+
+bool maildir_number_last(const struct maildir_table *t, unsigned first, struct drop *drop)
+{
+    unsigned compared = 0;
+    for (unsigned i = first; i < t->count; i++) {
+        char uid[71];
+        store_uid(maildir_table_base(t, &t->entries[i]), uid);
+        if (!is_only(t, i, uid, &compared))
+            return false;
+        drop_add(drop, t->entries[i].octets, span_of(uid));
+    }
+    return true;
+}

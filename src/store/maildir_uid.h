@@ -14,4 +14,8 @@
 /* Adds every entry of the sorted table to the empty drop, in order. */
 void maildir_number(const struct maildir_table *t, struct drop *drop);
 
+/* Adds only those from `first` on, which come after all the others. false: they, or too many, would have to be compared with the
+ * others. */
+bool maildir_number_last(const struct maildir_table *t, unsigned first, struct drop *drop);
+
 #endif
