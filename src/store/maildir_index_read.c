@@ -9,7 +9,7 @@
 #include "base/sum.h"
 #include "store/maildir_index.h"
 
-enum { PIECE = 65536, ROWS = PIECE / sizeof(struct maildir_index_row) };
+enum { PIECE = 65536, ROWS = PIECE / sizeof(struct maildir_index_row), MORE = 64 };
 
 /* So many octets, neither fewer nor at an end. */
 static bool read_at(int fd, uint64_t at, void *p, size_t n)
@@ -151,9 +151,10 @@ bool maildir_index_load(const struct maildir_index *x, struct maildir_table *t, 
         return false;
     struct loading l = {.x = x, .table = t, .drop = drop, .piece = mem_resize(NULL, PIECE)};
     maildir_table_fini(t);
-    t->room = (unsigned)x->head.messages;
+    t->room = (unsigned)(x->head.messages + x->head.messages / MORE + 1); /* a few have come since, mostly */
     t->entries = mem_resize(NULL, t->room * sizeof *t->entries);
     t->names_room = total(x, MAILDIR_INDEX_NAMES);
+    t->names_room += t->names_room / MORE + 2 * MAILDIR_NAME_MAX;
     t->names = mem_resize(NULL, t->names_room);
     if (drop)
         drop_load(drop);

@@ -10,9 +10,9 @@
 #include "base/mem.h"
 
 enum {
-    PATIENT = 3,            /* so many passes wait until a change would show */
+    PATIENT = 3, /* so many passes wait until a change would show */
     ROOM_LEAST = 32 * 1024, /* for the entries of a directory at once */
-    ROOM_MOST = 256 * 1024,
+    ROOM_MOST = 64 * 1024, /* more is no faster, and this much is still near when it is looked at */
     ONE_BLOCK = 4096, /* the size of a directory that the kernel may read at one blow, */
     ONE_PIECE = 3072  /* if its entries are no more octets than these */
 };
