@@ -239,9 +239,9 @@ static void unpark(struct calls *c)
 static bool run_guarded(struct calls *c, struct loop_call *call, uint64_t now_us)
 {
     uint64_t mark = atomic_load_explicit(&c->mark, memory_order_relaxed) + 1;
-    atomic_store_explicit(&c->begun_us, now_us, memory_order_relaxed);
+    atomic_store_explicit(&c->begun_us, call->slow ? now_us - c->takeover_us : now_us, memory_order_relaxed);
     atomic_store(&c->mark, mark);
-    if (atomic_load(&c->watcher) ==
+    if (call->slow || atomic_load(&c->watcher) ==
         PARKED) /* after the store: watch() does it the other way round, so one of us sees */
         unpark(c);
     call->work(call);

@@ -568,6 +568,25 @@ static void others_are_served_in_time(void **state)
     loop_timer_free(t);
 }
 
+/* What says of itself that it will last is not waited for at all. */
+static void a_slow_call_is_left_at_once(void **state)
+{
+    struct loop_timer *t = loop_timer_new(loop, note_time, NULL);
+    struct loop_call c = {.work = work_sleep, .done = done_slow, .slow = true};
+    loop_threads(loop, 2, 10000);
+    for (unsigned round = 0; round < 2; round++) {
+        reset_slow(0);
+        slow_used = 1;
+        uint64_t begin = clock_ms();
+        loop_timer_set(t, 5);
+        loop_call(loop, &c);
+        run_until_done();
+        assert_true(served_ms - begin < 400);
+        assert_true(clock_ms() - begin >= 500);
+    }
+    loop_timer_free(t);
+}
+
 /* Three and more that last, two threads beside the first: the rest wait in line, and the loop goes on. */
 static void threads_are_bounded(void **state)
 {
@@ -802,6 +821,7 @@ int main(void)
         TEST(calls_and_descriptors_take_turns),
         TEST(a_call_that_lasts_holds_up_nobody),
         TEST(others_are_served_in_time),
+        TEST(a_slow_call_is_left_at_once),
         TEST(threads_are_bounded),
         TEST(the_first_thread_returns),
         TEST(an_idle_loop_does_not_wake_up),
