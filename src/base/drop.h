@@ -27,6 +27,7 @@ struct drop {
     unsigned count, room;
     unsigned deleted;        /* how many are marked */
     uint64_t octets;         /* of all that are not marked */
+    uint64_t downgraded;     /* of all messages, with surrogates in the place of those that have one; 0: not known */
     bool eight_bit;          /* some message has it; true also of a drop that is not loaded */
 };
 

@@ -15,12 +15,49 @@ enum {
     TEXT_MOST = MAIL_SCRATCH - HEAD - FINAL_DOT
 };
 
+/* ---- totals */
+
+/* Sizes are those of surrogates. */
+static bool differs(const struct mail_session *s)
+{
+    return s->downgrade && s->drop.eight_bit;
+}
+
+int mail_list(struct mail_session *s)
+{
+    const struct store_ops *ops = s->store->ops;
+    struct drop *d = &s->drop;
+    if (ops->list(s->store, d, mail_err(s)) < 0)
+        return -1;
+    s->to_keep = ops->keep;
+    if (!differs(s))
+        return 0;
+    if (!drop_loaded(d) && d->downgraded) {
+        s->stored = d->octets;
+        d->octets = d->downgraded;
+        return 0;
+    }
+    if (!drop_loaded(d) && ops->load(s->store, d, mail_err(s)) < 0)
+        return -1;
+    mail_surrogate_sizes(s);
+    return 0;
+}
+
 /* ---- all messages */
 
 static void load_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
-    s->result = s->store->ops->load(s->store, &s->drop, mail_err(s));
+    struct drop *d = &s->drop;
+    uint64_t told = d->octets;
+    if (differs(s))
+        d->octets = s->stored;
+    s->result = s->store->ops->load(s->store, d, mail_err(s));
+    if (s->result < 0 || !differs(s))
+        return;
+    mail_surrogate_sizes(s);
+    if (d->octets != told)
+        s->result = err_set(mail_err(s), ERR_TEMP, "what is sent of the messages has not the size that was told");
 }
 
 static void load_done(struct loop_call *call)
@@ -35,6 +72,7 @@ static void load_done(struct loop_call *call)
         mail_finish(s, "unreadable");
         return;
     }
+    s->to_keep = s->store->ops->keep;
     pop3_server_loaded(&s->pop3);
     mail_drive(s);
 }
@@ -168,7 +206,7 @@ void mail_listing_more(struct mail_session *s)
 void mail_listing_begin(struct mail_session *s)
 {
     s->line_started = 0;
-    if (!s->store->ops->text) {
+    if (!s->store->ops->text || (differs(s) && !s->pop3.uidl)) {
         pop3_server_listing_render(&s->pop3);
         mail_drive(s);
         return;
@@ -183,9 +221,8 @@ void mail_listing_begin(struct mail_session *s)
 void mail_keep(struct mail_session *s)
 {
     struct err err;
-    if (s->to_keep && s->store && s->store->ops->keep)
+    if (s->store->ops->keep)
         (void)s->store->ops->keep(s->store, &s->drop, &err); /* the store has logged it */
-    s->to_keep = false;
 }
 
 static void keep_work(struct loop_call *call)
@@ -204,6 +241,7 @@ bool mail_keep_now(struct mail_session *s)
 {
     if (!s->to_keep)
         return false;
+    s->to_keep = false;
     mail_call(s, keep_work, keep_done);
     return true;
 }

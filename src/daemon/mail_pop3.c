@@ -118,21 +118,6 @@ static const struct conn_events events = {on_input, on_drained, on_secure, on_en
 
 /* ---- the beginning */
 
-/* The sizes of surrogates are told at once, so that all messages of a maildrop which has some must be known. */
-static int list(struct mail_session *s)
-{
-    const struct store_ops *ops = s->store->ops;
-    if (ops->list(s->store, &s->drop, mail_err(s)) < 0)
-        return -1;
-    bool surrogates = s->downgrade && s->drop.eight_bit;
-    if (surrogates && !drop_loaded(&s->drop) && ops->load(s->store, &s->drop, mail_err(s)) < 0)
-        return -1;
-    if (surrogates)
-        mail_surrogate_sizes(s);
-    s->to_keep = ops->keep;
-    return 0;
-}
-
 static void open_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
@@ -140,7 +125,7 @@ static void open_work(struct loop_call *call)
     s->result = store_open(&s->store, m->roots, m->n_roots, s->expected->where, STORE_EXCLUSIVE, mail_err(s));
     if (s->result < 0)
         return;
-    s->result = list(s);
+    s->result = mail_list(s);
     if (s->result < 0) { /* unlocked before anybody hears of it */
         s->store->ops->close(s->store);
         s->store = NULL;

@@ -61,8 +61,9 @@ struct mail_session {
     char *chunk; /* while a piece is being read */
     size_t chunk_want;
     long chunk_got;
+    uint64_t stored;  /* octets as the store has told them, where others were told to the client */
     uint64_t text_at; /* how far the store has given a listing's text */
-    bool to_keep;    /* what was found out about the maildrop has not been written down */
+    bool to_keep;    /* something may have been found out about the maildrop since it was last written down */
     int result;
     struct err *trouble; /* mail_err; NULL while it idles */
     size_t left;
@@ -83,11 +84,12 @@ bool mail_wait(struct mail_session *s); /* the lock was not to be had: is it to 
 void mail_unlocked(struct mail_session *s);
 
 /* mail_list.c */
+int mail_list(struct mail_session *s);           /* what there is, as much as must be known. May block */
 void mail_load(struct mail_session *s);          /* WANT_DROP */
 void mail_listing_begin(struct mail_session *s); /* WANT_LISTING */
 void mail_listing_more(struct mail_session *s);  /* STEP_LISTING: there may be room again */
-void mail_keep(struct mail_session *s);          /* what was found out is written down, once. May block; under the lock */
-bool mail_keep_now(struct mail_session *s);      /* the same, as a call; false: there is nothing to do */
+void mail_keep(struct mail_session *s);          /* what was found out is written down. May block; under the lock */
+bool mail_keep_now(struct mail_session *s);      /* the same, as a call; false: there is nothing new since */
 
 /* mail_body.c */
 void mail_body_begin(struct mail_session *s); /* WANT_BODY */

@@ -35,7 +35,8 @@ struct maildir_index_head {
     uint64_t messages, octets, eight_bit; /* totals; the last: how many have it */
     struct maildir_state state[MAILDIR_DIRS]; /* of new/ and cur/ when it was true; a `changed` of 0: it may not be */
     int64_t looked;                           /* the clock of then */
-    uint64_t spare[3];
+    uint64_t downgraded, unmeasured; /* octets with surrogates in their places; how many of these are not in it, as nobody has measured them */
+    uint64_t spare;
 };
 _Static_assert(sizeof(struct maildir_index_head) == 128, "the head is read as it stands");
 _Static_assert(sizeof(struct maildir_index_head) + MAILDIR_INDEX_PARTS * sizeof(struct maildir_index_part) <=

@@ -126,6 +126,8 @@ static void fill_head(const struct maildir_index_news *news, struct maildir_inde
         head->messages++;
         head->octets += e->octets;
         head->eight_bit += e->eight_bit;
+        head->unmeasured += e->eight_bit && !e->downgraded;
+        head->downgraded += e->eight_bit ? e->downgraded : e->octets;
     }
     for (int i = 0; i < MAILDIR_DIRS; i++) {
         head->state[i] = news->state[i];

@@ -71,6 +71,13 @@ static void verify(struct maildir *m)
     }
 }
 
+static void tell(const struct maildir *m, struct drop *drop)
+{
+    const struct maildir_index_head *head = &m->index.head;
+    drop_tell(drop, (unsigned)head->messages, head->octets, head->eight_bit > 0);
+    drop->downgraded = head->unmeasured ? 0 : head->downgraded;
+}
+
 /* All that the index knows is still there, as it was, and what is new comes after it: that is written behind the rest, and the
  * index tells it all again. */
 static bool tell_more(struct maildir *m, struct drop *drop)
@@ -94,7 +101,7 @@ static bool tell_more(struct maildir *m, struct drop *drop)
     m->told = maildir_number_last(t, first, &last) && maildir_index_append(&m->index, m->box.dir, &news) == 0;
     drop_fini(&last);
     if (m->told)
-        drop_tell(drop, (unsigned)m->index.head.messages, m->index.head.octets, m->index.head.eight_bit > 0);
+        tell(m, drop);
     return m->told;
 }
 
@@ -137,14 +144,13 @@ static int list_afresh(struct maildir *m, struct drop *drop, struct err *err)
 int maildir_list(struct store *s, struct drop *drop, struct err *err)
 {
     struct maildir *m = maildir_of(s);
-    const struct maildir_index_head *head = &m->index.head;
     m->listed = maildir_ns(clock_wall());
     m->scanned = m->news = false;
     m->told = maildir_index_trusted(&m->index, m->box.dir);
     if (!m->told)
         return maildir_box_parts(&m->box, err) < 0 ? -1 : list_afresh(m, drop, err);
     maildir_table_fini(&m->box.table);
-    drop_tell(drop, (unsigned)head->messages, head->octets, head->eight_bit > 0);
+    tell(m, drop);
     return 0;
 }
 

@@ -34,6 +34,19 @@ static void fill(const struct memory *m, struct drop *drop)
     memory_unlock();
 }
 
+/* 0: that of some message is not known. */
+static uint64_t downgraded(const struct drop *d)
+{
+    uint64_t octets = 0;
+    for (unsigned i = 0; i < d->count; i++) {
+        const struct drop_message *m = &d->messages[i];
+        if (m->eight_bit && !m->downgraded)
+            return 0;
+        octets += m->eight_bit ? m->downgraded : m->octets;
+    }
+    return octets;
+}
+
 int memory_list(struct store *s, struct drop *drop, struct err *err)
 {
     struct memory *m = self(s);
@@ -51,6 +64,7 @@ int memory_list(struct store *s, struct drop *drop, struct err *err)
         struct drop all = *drop;
         drop_init(drop);
         drop_tell(drop, all.count, all.octets, all.eight_bit);
+        drop->downgraded = downgraded(&all);
         drop_fini(&all);
     }
     return 0;

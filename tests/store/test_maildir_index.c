@@ -567,6 +567,36 @@ static void test_downgraded_is_kept(void **state)
     }
 }
 
+/* The total with surrogates, as long as each of them was measured. */
+static void test_total_of_surrogates(void **state)
+{
+    const struct place *p = *state;
+    struct drop drop;
+    struct err err;
+    fill(p);
+    struct store *s = place_open_list(p, &store_maildir, &drop);
+    drop.messages[2].downgraded = drop.messages[2].octets + 100;
+    assert_int_equal(s->ops->keep(s, &drop, &err), 0);
+    s->ops->close(s);
+    drop_fini(&drop);
+    for (unsigned more = 0; more < 2; more++) {
+        s = place_open_list(p, &store_maildir, &drop);
+        assert_false(drop_loaded(&drop));
+        assert_int_equal(drop.downgraded, drop.octets + 100);
+        s->ops->close(s);
+        drop_fini(&drop);
+        place_text(p, more ? "new/9.eight" : "new/8.more", more ? "Subject: \303\244\n\n" : "x\n");
+        settle();
+    }
+    for (unsigned times = 0; times < 2; times++) {
+        s = place_open_list(p, &store_maildir, &drop);
+        assert_true(drop.eight_bit);
+        assert_int_equal(drop.downgraded, 0);
+        s->ops->close(s);
+        drop_fini(&drop);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, place_set_up, place_tear_down)
 
 int main(void)
@@ -577,6 +607,7 @@ int main(void)
         TEST(of_another_maildrop),      TEST(in_its_place),          TEST(clock_set_back),
         TEST(changes_are_seen),         TEST(times_set_back),        TEST(edited_between_sessions),
         TEST(edited_in_the_session),    TEST(strange_is_looked_at_again), TEST(downgraded_is_kept),
+        TEST(total_of_surrogates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
