@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/deliver.h"
+#include "daemon/mail_scratch.h"
 #include "store/open.h"
 
 enum { EXPECT_MS = 30000, EARLY_MS = 5000, SWEEP_MS = 1000, TAKEOVER_MS = 50, SESSIONS_EARLY = 256 };
@@ -176,6 +177,14 @@ static void sweep(void *arg)
     } while (early);
     if (m->expected.count || m->early.count)
         loop_timer_start(m->sweep, SWEEP_MS);
+}
+
+/* Nothing leaves any more: the memory for it goes. */
+static void rest(void *arg)
+{
+    struct mail *m = arg;
+    if (mail_scratch_rest())
+        loop_timer_start(m->rest, MAIL_REST_MS);
 }
 
 /* ---- auth */
@@ -371,6 +380,7 @@ static int mail_run(void)
     m->loop = loop_new();
     loop_threads(m->loop, (unsigned)m->start.conf.store_threads, TAKEOVER_MS);
     m->sweep = loop_timer_new(m->loop, sweep, m);
+    m->rest = loop_timer_new(m->loop, rest, m);
     start_listen(&m->start, m->loop, &master_events, m);
     loop_run(m->loop);
     return EXIT_SUCCESS;

@@ -29,8 +29,10 @@ void mail_call(struct mail_session *s, void (*work)(struct loop_call *), void (*
     s->busy = true;
     if (s->conn)
         conn_occupy(s->conn, true); /* who closes his half still gets this answer, and those to what he sent behind it */
-    bool hasty = s->step == STEP_BODY || s->step == STEP_SEND || s->step == STEP_LISTING;
-    s->call = (struct loop_call){work, done, s, NULL, hasty, s->step == STEP_COMMIT && s->drop.deleted};
+    bool sends = s->step == STEP_BODY || s->step == STEP_SEND || s->step == STEP_LISTING;
+    if (sends)
+        loop_timer_start(s->mail->rest, MAIL_REST_MS);
+    s->call = (struct loop_call){work, done, s, NULL, sends, s->step == STEP_COMMIT && s->drop.deleted};
     loop_call(s->mail->loop, &s->call);
 }
 

@@ -84,6 +84,10 @@ void mail_file_more(struct mail_session *s)
         conn_flush(s->conn);
     if (conn_is_blocked(s->conn))
         return; /* on_drained */
-    if (conn_file_start(s->conn, s->file))
+    if (conn_file_start(s->conn, s->file)) {
         mail_call(s, send_work, send_done);
+        return;
+    }
+    mail_body_read_on(s);
+    mail_body_more(s);
 }

@@ -72,6 +72,7 @@ void mail_drive(struct mail_session *s)
         return;
     }
     enum pop3_want want = pop3_server_feed(&s->pop3, conn_in(s->conn), conn_out(s->conn));
+    s->crowded = want == POP3_WANT_ROOM;
     bool at_hand = want == POP3_WANT_DROP || want == POP3_WANT_LISTING || want == POP3_WANT_BODY;
     if (at_hand && conn_out(s->conn)->len < MAIL_GATHER) /* what is answered next leaves with what is answered */
         conn_flush_soon(s->conn);
@@ -98,7 +99,7 @@ static void on_drained(void *arg)
         mail_body_more(s);
     else if (s->step == STEP_LISTING)
         mail_listing_more(s);
-    else if (s->step == STEP_TALK)
+    else if (s->step == STEP_TALK && s->crowded)
         mail_drive(s);
 }
 

@@ -43,6 +43,7 @@ struct mail_session {
     struct conn *conn;
     enum mail_step step;
     bool busy, gone;
+    bool crowded; /* STEP_TALK: the machine goes on when there is room for what it says */
     bool asked; /* auth wants to hear when the maildrop is unlocked */
     const struct mail_order *order; /* NULL: it may go on */
     struct loop_timer *again; /* STEP_WAIT; made when first needed */

@@ -51,9 +51,12 @@ struct mail {
     struct map expected, early, sessions; /* talk_key(id) → … */
     struct budget budget;
     struct loop_timer *sweep;
+    struct loop_timer *rest; /* memory for pieces of messages is kept until then (mail_scratch.c) */
     struct limit crowded;
     bool stopping; /* takes nothing new; ends with its last session */
 };
+
+enum { MAIL_REST_MS = 2000 };
 
 /* mail_table.c */
 struct mail_door *mail_door_of(const struct mail *m, uint64_t generation);

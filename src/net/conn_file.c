@@ -4,6 +4,7 @@
  * is touched, and the rest of the conn lies still, as nothing waits in conn_out. TCP_CORK makes one piece of what stands before it, its octets and
  * what follows: each small segment of its own would wake the peer once more. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -24,6 +25,9 @@ bool conn_file_start(struct conn *c, struct conn_file *f)
 {
     if (c->stage != &conn_stage_open || c->stream != &conn_plain || c->end_due != CONN_NO_END || c->out.len > CONN_FILE_HEAD)
         return false;
+    if (!c->never_waits && fcntl(c->fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+        return false;
+    c->never_waits = true;
     f->socket = c->fd;
     f->n_head = c->out.len;
     memcpy(f->head, buf_span(&c->out).p, f->n_head);

@@ -83,6 +83,7 @@ struct conn {
     bool unseen;  /* bytes came that `input` was not called for */
     bool drained; /* conn_out became empty and `drained` was not called */
     bool blocked; /* the socket took no more; it will say when it does */
+    bool never_waits; /* its socket: for calls that cannot be told so each time */
     bool awaited; /* `drained` is due when the socket takes something again, also with nothing in conn_out */
     bool lingers; /* all is sent and the socket is shut down */
     bool relayed; /* the other end is a relay of ours */
@@ -95,8 +96,6 @@ extern const struct conn_stage conn_stage_open, conn_stage_lent;
 extern const struct conn_stream conn_plain;
 
 void conn_settle(struct conn *c);          /* in a frame that holds c */
-void conn_enter(struct conn *c);           /* holds c */
-void conn_leave(struct conn *c);           /* settles and lets go; c may be gone */
 void conn_changed(struct conn *c, bool due); /* at the end of the owner's calls; due: conn_settle is to run soon */
 void conn_join_loop(struct conn *c);
 void conn_set_end(struct conn *c, enum conn_end end); /* the first that is set counts */

@@ -72,27 +72,17 @@ static void arm(struct conn *c)
     c->armed_at = due;
 }
 
-void conn_enter(struct conn *c)
+void conn_hold(struct conn *c)
 {
     c->held++;
 }
 
-void conn_leave(struct conn *c)
+void conn_release(struct conn *c)
 {
     if (c->held == 1 && !c->dead)
         conn_settle(c);
     if (--c->held == 0 && c->dead)
         mem_free(c);
-}
-
-void conn_hold(struct conn *c)
-{
-    conn_enter(c);
-}
-
-void conn_release(struct conn *c)
-{
-    conn_leave(c);
 }
 
 /* Nothing happens: another process has the socket; or it has ended, and the owner takes his time to free the conn. */
@@ -169,9 +159,9 @@ void conn_changed(struct conn *c, bool due)
 static void on_ready(void *arg, bool readable, bool writable)
 {
     struct conn *c = arg;
-    conn_enter(c);
+    conn_hold(c);
     c->stage->ready(c, readable, writable);
-    conn_leave(c);
+    conn_release(c);
 }
 
 void conn_join_loop(struct conn *c)
@@ -184,7 +174,7 @@ static void on_timer(void *arg)
     struct conn *c = arg;
     uint64_t now = clock_ms();
     c->armed_at = 0;
-    conn_enter(c);
+    conn_hold(c);
     if (c->deadline_at && now >= c->deadline_at)
         conn_set_end(c, c->end_later != CONN_NO_END ? (enum conn_end)c->end_later : CONN_TIMEOUT);
     if (c->look_at && now >= c->look_at)
@@ -195,7 +185,7 @@ static void on_timer(void *arg)
         c->flush_at = 0;
         conn_flush(c);
     }
-    conn_leave(c);
+    conn_release(c);
 }
 
 void conn_deadline(struct conn *c, uint64_t ms)

@@ -154,12 +154,12 @@ static void relay_ready(struct conn *c, bool readable, bool writable)
 static void on_pair(void *arg, bool readable, bool writable)
 {
     struct conn *c = arg;
-    conn_enter(c);
+    conn_hold(c);
     if (readable)
         down(c);
     if (writable)
         up(c);
-    conn_leave(c);
+    conn_release(c);
 }
 
 static bool relay_go_on(struct conn *c)
