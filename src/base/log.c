@@ -84,12 +84,27 @@ void log_on_failure(void (*fn)(void))
 
 /* ---- escaping */
 
+/* How many bytes stand for themselves, at most `most`. */
+static size_t run_of(struct span s, const char *also, size_t most)
+{
+    size_t n = 0;
+    while (n < s.n && n < most && s.p[n] >= ' ' && s.p[n] <= '~' && !(*also && strchr(also, s.p[n])))
+        n++;
+    return n;
+}
+
 /* Writes `s` escaped to out, at most `room` bytes, characters and escapes whole. Returns how many; *all: nothing was
  * cut. */
 static size_t escape(struct span s, const char *also, char *out, size_t room, bool *all)
 {
     size_t used = 0;
-    while (s.n) {
+    for (;;) {
+        size_t run = run_of(s, also, room - used);
+        memcpy(out + used, s.p ? s.p : "", run);
+        used += run;
+        s = span_from(s, run);
+        if (s.n == 0)
+            break;
         uint32_t v = 0;
         size_t n = log_utf8(s, &v);
         bool plain = n && !log_deceives(v) && (v >= 0x80 || v == 0 || !strchr(also, (int)v));
@@ -155,17 +170,25 @@ void log_shown(const char *text, char *out, size_t room)
 
 /* ---- lines */
 
-static int stamp(char *out, size_t room)
+enum { STAMP = 64 };
+
+/* Many lines are of one second. */
+static void stamp(char out[STAMP])
 {
+    static _Thread_local char second[40];
+    static _Thread_local time_t at = -1;
     struct timespec now = clock_wall();
-    struct clock_date d = clock_date(now.tv_sec);
-    return snprintf(out, room, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", d.year, d.month, d.day, d.hour, d.minute, d.second,
-                    (int)(now.tv_nsec / 1000000));
+    if (now.tv_sec != at) {
+        struct clock_date d = clock_date(now.tv_sec);
+        int n = snprintf(second, sizeof second, "%04d-%02d-%02dT%02d:%02d:%02d", d.year, d.month, d.day, d.hour, d.minute, d.second);
+        at = n > 0 ? now.tv_sec : -1;
+    }
+    snprintf(out, STAMP, "%s.%03uZ", second, (unsigned)(now.tv_nsec / 1000000) % 1000);
 }
 
 static size_t head(enum log_level level, const char *event, char *out, size_t room)
 {
-    char when[40];
+    char when[STAMP];
     int n;
     if (to.kind == LOG_TO_SYSLOG) {
         n = snprintf(out, room, "<%d>%s[%d]: ", levels[level].priority, to.program, (int)getpid());
@@ -174,7 +197,7 @@ static size_t head(enum log_level level, const char *event, char *out, size_t ro
     } else if (form == LOG_JSON) {
         n = 0;
     } else {
-        stamp(when, sizeof when);
+        stamp(when);
         n = snprintf(out, room, "%s %s[%d] %s %s %s: ", when, to.program, (int)getpid(), to.role, levels[level].name,
                      event);
     }
@@ -229,11 +252,11 @@ static void failed(void)
 
 static size_t body(enum log_level level, const char *event, const char *text, char *out, size_t room)
 {
-    char when[40];
+    char when[STAMP];
     bool all;
     if (form == LOG_TEXT)
         return escape(span_of(text), "", out, room, &all);
-    stamp(when, sizeof when);
+    stamp(when);
     return log_json(&(struct log_line){when, to.program, to.role, levels[level].name, event, text, (int)getpid()}, out, room);
 }
 
