@@ -17,7 +17,7 @@
 #include "daemon/door_state.h"
 #include "wire/pop3_server.h"
 
-enum { ACCEPT_BATCH = 32, ACCEPT_PAUSE_MS = 100, AUTH_PATIENCE_MS = 2000 };
+enum { ACCEPT_BATCH = 32, ACCEPT_MORE = 16, ACCEPT_PAUSE_MS = 100, AUTH_PATIENCE_MS = 2000 };
 
 static void listen_all(struct door *d, bool on)
 {
@@ -100,12 +100,16 @@ static void no_descriptors(const struct door_listener *l, const char *why)
     loop_timer_set(d->accept_again, ACCEPT_PAUSE_MS);
 }
 
+/* As many as came the last times: to be told that there is no more costs as much as to be told again that there is. */
 static void on_listener(void *arg, bool readable, bool writable)
 {
-    const struct door_listener *l = arg;
+    struct door_listener *l = arg;
+    unsigned batch = l->batch;
     (void)readable;
     (void)writable;
-    for (int i = 0; i < ACCEPT_BATCH; i++) {
+    if (++l->full % ACCEPT_MORE == 0 && batch < ACCEPT_BATCH)
+        l->batch = 2 * batch;
+    for (unsigned i = 0; i < batch; i++) {
         struct door_peer peer = {.unknown = false};
         int fd = sock_accept(l->fd, peer.address);
         bool crowded = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
@@ -116,8 +120,11 @@ static void on_listener(void *arg, bool readable, bool writable)
             continue;
         if (crowded)
             no_descriptors(l, why);
-        if (fd < 0)
+        if (fd < 0) {
+            l->batch = i ? i : 1;
+            l->full = 0;
             return;
+        }
         let_in(l, fd, &peer);
     }
 }
@@ -362,8 +369,10 @@ int door_run(void)
     d->accept_again = loop_timer_new(d->loop, accept_again, d);
     d->auth_lost = loop_timer_new(d->loop, on_auth_lost, d);
     start_listen(&d->start, d->loop, &master_events, d);
-    for (unsigned i = 0; i < d->n_listeners; i++)
+    for (unsigned i = 0; i < d->n_listeners; i++) {
+        d->listeners[i].batch = 1;
         d->listeners[i].source = loop_fd_new(d->loop, d->listeners[i].fd, on_listener, &d->listeners[i]);
+    }
     spare(d);
     listen_all(d, true);
     loop_run(d->loop);

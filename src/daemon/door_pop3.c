@@ -147,12 +147,15 @@ static bool obey(struct door_session *s, enum pop3_want want)
 
 void door_drive(struct door_session *s)
 {
+    struct conn *c = s->conn;
     bool more;
+    conn_hold(c); /* what becomes due needs no round of the loop */
     do {
-        enum pop3_want want = pop3_server_feed(&s->pop3, conn_in(s->conn), conn_out(s->conn));
-        conn_flush(s->conn);
+        enum pop3_want want = pop3_server_feed(&s->pop3, conn_in(c), conn_out(c));
+        conn_flush(c);
         more = obey(s, want);
     } while (more);
+    conn_release(c); /* s may be gone */
 }
 
 /* What binds is offered where there is something to bind to, EXTERNAL where clients are asked for certificates. */

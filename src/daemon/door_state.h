@@ -17,6 +17,7 @@ struct door_listener {
     int fd;
     enum conf_service service;
     bool cleartext, proxy;
+    unsigned batch, full; /* so many are accepted at once; how often there were that many */
     struct loop_fd *source;
 };
 

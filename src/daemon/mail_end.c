@@ -52,9 +52,10 @@ struct mail_session *mail_back(struct loop_call *call)
 
 static void log_session(const struct mail_session *s)
 {
-    log_info("session", "user=%s addr=%s tls=%s read=%u deleted=%u octets=%llu time=%.3f end=%s",
+    uint64_t ms = clock_ms() - s->started;
+    log_info("session", "user=%s addr=%s tls=%s read=%u deleted=%u octets=%llu time=%llu.%03u end=%s",
              log_quote_text(s->expected->user), talk_word(s->expected->address), *s->tls ? talk_word(s->tls) : "no", s->pop3.count.read, s->deleted,
-             (unsigned long long)s->octets, (double)(clock_ms() - s->started) / 1000, s->how ? s->how : "?");
+             (unsigned long long)s->octets, (unsigned long long)(ms / 1000), (unsigned)(ms % 1000), s->how ? s->how : "?");
 }
 
 static void close_work(struct loop_call *call)
@@ -157,7 +158,6 @@ static void commit_done(struct loop_call *call)
         return;
     mail_unlocked(s);
     pop3_server_committed(&s->pop3, ok ? ERR_NONE : mail_err(s)->kind, s->left, conn_out(s->conn));
-    conn_flush(s->conn);
     mail_drive(s);
 }
 

@@ -71,14 +71,17 @@ void mail_drive(struct mail_session *s)
         mail_finish(s, s->order->how);
         return;
     }
-    enum pop3_want want = pop3_server_feed(&s->pop3, conn_in(s->conn), conn_out(s->conn));
+    struct conn *c = s->conn;
+    conn_hold(c); /* what becomes due needs no round of the loop */
+    enum pop3_want want = pop3_server_feed(&s->pop3, conn_in(c), conn_out(c));
     s->crowded = want == POP3_WANT_ROOM;
     bool at_hand = want == POP3_WANT_DROP || want == POP3_WANT_LISTING || want == POP3_WANT_BODY;
-    if (at_hand && conn_out(s->conn)->len < MAIL_GATHER) /* what is answered next leaves with what is answered */
-        conn_flush_soon(s->conn);
+    if (at_hand && conn_out(c)->len < MAIL_GATHER) /* what is answered next leaves with what is answered */
+        conn_flush_soon(c);
     else
-        conn_flush(s->conn);
+        conn_flush(c);
     obey(s, want);
+    conn_release(c); /* s may be gone */
 }
 
 /* ---- what conn says */

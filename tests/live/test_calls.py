@@ -1,0 +1,110 @@
+"""What a log-in and a message cost in system calls, by role: counted by strace, with a ceiling a little above what is measured, so that a
+slow way cannot creep in again. Counts, not times."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from bed import Bed
+
+pytestmark = [pytest.mark.root, pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")]
+
+ROW = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$")
+
+# What a thread that watches does by time, and what strace itself makes go on.
+BY_TIME = {"futex", "restart_syscall"}
+
+SESSIONS = 30
+MESSAGES = 100
+
+
+class Count:
+    """strace on door, auth and mail: {role: {call: how many}}"""
+
+    def __init__(self, bed, tmp_path):
+        self.running = []
+        for role in ("door", "auth", "mail"):
+            (pid,) = bed.roles()[role]
+            out = str(tmp_path / role)
+            p = subprocess.Popen(["strace", "-f", "-c", "-o", out, "-p", str(pid)], stderr=subprocess.PIPE, text=True)
+            self.running.append((role, out, p))
+            line = p.stderr.readline()
+            if "attached" not in line:
+                self.end()
+                pytest.skip("strace may not attach here: " + line.strip())
+        time.sleep(0.3)
+
+    def end(self):
+        seen = {}
+        for role, out, p in self.running:
+            p.send_signal(signal.SIGINT)
+            p.communicate(timeout=20)
+            if os.path.exists(out):
+                with open(out) as f:
+                    rows = [ROW.match(line) for line in f]
+                seen[role] = {m[2]: int(m[1]) for m in rows if m and m[2] != "total" and m[2] not in BY_TIME}
+        return seen
+
+
+@pytest.fixture(scope="module")
+def bed():
+    b = Bed()
+    name, password = b.pool(0)
+    b.seed(name, [b"Subject: %d\r\n\r\n" % i + b"a line of text\r\n" * 100 for i in range(MESSAGES)])
+    # An index that is trusted, a password that is remembered; and who has logged in is written down, for a minute.
+    session(b, "pop3")
+    time.sleep(1.5)
+    session(b, "pop3")
+    session(b, "pop3s")
+    yield b
+    b.close()
+
+
+def session(bed, port):
+    name, password = bed.pool(0)
+    p = bed.login(name, password, port=port)
+    assert p.stat()[0] == MESSAGES
+    p.quit()
+
+
+def each(seen, times):
+    """calls of each role for one of so many"""
+    out = {role: sum(calls.values()) / times for role, calls in seen.items()}
+    print({role: {call: round(n / times, 2) for call, n in calls.items()} for role, calls in seen.items()}, out)
+    return out
+
+
+@pytest.mark.parametrize("port,most", [
+    ("pop3", {"door": 19, "auth": 11, "mail": 30}),
+    ("pop3s", {"door": 61, "auth": 11, "mail": 33}),
+])
+def test_a_log_in(bed, tmp_path, port, most):
+    """USER, PASS, STAT, QUIT, one after the other, of an unchanged maildrop: nothing of it is scanned or read"""
+    count = Count(bed, tmp_path)
+    try:
+        for _ in range(SESSIONS):
+            session(bed, port)
+    finally:
+        seen = count.end()
+    used = each(seen, SESSIONS)
+    assert all(used[role] <= most[role] for role in most), used
+    assert seen["mail"].get("getdents64", 0) == 0 and seen["mail"].get("pread64", 0) <= 2 * SESSIONS
+
+
+def test_a_message(bed, tmp_path):
+    """RETR"""
+    name, password = bed.pool(0)
+    p = bed.login(name, password)
+    p.retr(1)
+    count = Count(bed, tmp_path)
+    try:
+        for i in range(MESSAGES):
+            p.retr(i + 1)
+    finally:
+        seen = count.end()
+    p.quit()
+    used = each(seen, MESSAGES)
+    assert used["mail"] <= 8 and used.get("door", 0) + used.get("auth", 0) < 0.5, used
