@@ -260,7 +260,7 @@ static void merge(struct maildir_table *t, unsigned first)
 void maildir_table_sort(struct maildir_table *t)
 {
     unsigned fresh = t->count - t->sorted;
-    struct maildir_entry *tail = t->entries + t->sorted;
+    struct maildir_entry *tail = fresh ? t->entries + t->sorted : NULL;
     if (fresh > 1)
         qsort_r(tail, fresh, sizeof *tail, compare, t);
     if (fresh && t->sorted && compare(tail - 1, tail, t) > 0)

@@ -1,0 +1,171 @@
+"""The index beside a Maildir, on a running server: an unchanged maildrop is not scanned, and what becomes of the index ends at
+most the session that reads it."""
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+CALLS_OF_A_LOGIN = 12  # of the store: maildrop, lock, index, its head, new/ and cur/; and at the end what was opened
+CALLS_OF_A_POLL = CALLS_OF_A_LOGIN + 4  # and the two listings
+
+
+def message(i):
+    return b"From: a@example.test\r\nSubject: %d\r\n\r\nnumber %d\r\n" % (i, i)
+
+
+def index_of(bed, name):
+    return bed.maildir(name) + "/bustia-index"
+
+
+def put(bed, name, base, text=b"Subject: x\n\nx\n", sub="new"):
+    """as another program delivers"""
+    box = bed.maildir(name)
+    path = "%s/%s/%s" % (box, sub, base)
+    with open(path, "wb") as f:
+        f.write(text)
+    st = os.stat(box)
+    os.chown(path, st.st_uid, st.st_gid)
+
+
+def poll(bed, name):
+    p = bed.login(name)
+    out = p.stat(), p.multi("LIST"), p.multi("UIDL")
+    p.quit()
+    return out
+
+
+def kept(bed, name, secs=5):
+    """a session whose findings have been kept: it may be done after the client has his answers"""
+    out = poll(bed, name)
+    end = time.monotonic() + secs
+    while not os.path.exists(index_of(bed, name)) and time.monotonic() < end:
+        time.sleep(0.02)
+    time.sleep(0.05)
+    return out
+
+
+def worker_of(bed, name):
+    uid = str(os.stat(bed.maildir(name)).st_uid)
+    return next(w for w in bed.roles()["mail"] if re.search(r"^Uid:\s+%s\b" % uid, open("/proc/%d/status" % w).read(), re.M))
+
+
+def traced(bed, name, session):
+    """the store's system calls of a session, by strace"""
+    trace = bed.dir + "/trace-index"
+    calls = "openat2,getdents64,newfstatat,fstat,statx,pread64,flock,close,write,pwrite64,renameat,renameat2,unlinkat,readlinkat"
+    s = subprocess.Popen(["strace", "-f", "-y", "-e", "trace=" + calls, "-o", trace, "-p", str(worker_of(bed, name))], stderr=subprocess.PIPE)
+    try:
+        assert b"attached" in s.stderr.readline()
+        session()
+        time.sleep(0.3)
+    finally:
+        s.terminate()
+        s.wait()
+        s.stderr.close()
+    box = re.escape(bed.maildir(name))
+    with open(trace) as f:
+        return [line for line in f if re.search(box, line) or re.search(r"openat2\(.*\"%s\"" % re.escape(os.path.basename(bed.maildir(name))), line)]
+
+
+@pytest.fixture
+def name(bed):
+    """a maildrop of 30 messages"""
+    user = bed.pool(17)[0]
+    bed.empty(user)
+    for i in range(30):
+        put(bed, user, "17000000%02d.a" % i, message(i), "cur" if i % 3 else "new")
+    yield user
+    bed.empty(user)
+
+
+@pytest.mark.root
+def test_unchanged_is_not_scanned(bed, name):
+    first = kept(bed, name)
+    calls = traced(bed, name, lambda: bed.login(name).quit())
+    assert not [c for c in calls if "getdents64" in c] and len(calls) <= CALLS_OF_A_LOGIN, "".join(calls)
+    seen = []
+    calls = traced(bed, name, lambda: seen.append(poll(bed, name)))
+    assert seen == [first]
+    assert not [c for c in calls if "getdents64" in c] and len(calls) <= CALLS_OF_A_POLL, "".join(calls)
+    assert os.stat(index_of(bed, name)).st_mode & 0o777 == 0o600
+    put(bed, name, "1700000099.z")  # and when something comes, only that is opened
+    calls = traced(bed, name, lambda: poll(bed, name))
+    assert len([c for c in calls if "getdents64" in c]) >= 1
+    assert len([c for c in calls if re.search(r"openat2\(.*/(new|cur)>, \"\d", c)]) == 1, "".join(calls)
+
+
+@pytest.mark.root
+def test_delivered_renamed_removed_by_others(bed, name):
+    kept(bed, name)
+    box = bed.maildir(name)
+    m = bed.mail()
+    assert m.deliver(name, message(99))[0].startswith(b"250")
+    m.close()
+    assert poll(bed, name)[0][0] == 31
+    os.rename(box + "/new/1700000003.a", box + "/cur/1700000003.a:2,S")
+    uids = kept(bed, name)[2]
+    os.unlink(box + "/cur/1700000003.a:2,S")
+    assert [u.split()[1] for u in poll(bed, name)[2]] == [u.split()[1] for u in uids if b"1700000003.a" not in u]
+
+
+def test_with_a_process_for_each_session(own_bed):
+    """mail_sessions = 1: in what Landlock leaves of one maildrop it is written and read as well"""
+    bed = own_bed("mail_sessions=1")
+    name = bed.pool(1)[0]
+    bed.seed(name, [message(i) for i in range(3)])
+    time.sleep(0.05)
+    first = kept(bed, name)
+    before = os.stat(index_of(bed, name))
+    assert poll(bed, name) == first
+    after = os.stat(index_of(bed, name))
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    assert "bustia-index" not in bed.log()
+
+
+def test_cut_while_it_is_sent(own_bed):
+    """more listings than wait on their way: where one cannot be brought to its end, the session ends in its midst; where it has not
+    begun, it is found out anew. The process and the other sessions go on"""
+    bed = own_bed()
+    name, other = bed.pool(2)[0], bed.pool(3)[0]
+    bed.seed(other, [message(1)])
+    bed.login(name).quit()
+    for i in range(3000):
+        put(bed, name, "1700%06d.%s" % (i, "a" * 58), b"")
+    time.sleep(0.05)
+    whole = kept(bed, name)
+    listing = b"".join(line + b"\r\n" for line in whole[2]) + b".\r\n"
+    bystander = bed.login(other)
+    p = bed.login(name)
+    p.send("UIDL\r\n" * 60 + "QUIT\r\n")
+    time.sleep(0.3)
+    os.truncate(index_of(bed, name), 5000)
+    got = p.rest()
+    listings = [g.split(b"\r\n", 1)[1] for g in re.split(rb"(?m)^\+OK", got)[1:]]
+    complete = [g for g in listings if g.endswith(b"\r\n.\r\n")]
+    assert complete and set(complete) == {listing}
+    assert len(complete) == 60 and got.endswith(b"\r\n") or not got.endswith(b"\r\n.\r\n") and listing.startswith(listings[-1])
+    assert bystander.stat()[0] == 1
+    bystander.quit()
+    assert poll(bed, name) == whole
+
+
+def test_where_nothing_can_be_written(own_bed):
+    """served without it; said once"""
+    bed = own_bed()
+    name = bed.pool(4)[0]
+    bed.seed(name, [message(i) for i in range(3)])
+    time.sleep(0.05)
+    if os.geteuid() == 0 and os.stat(bed.maildir(name)).st_uid == 0:
+        pytest.skip("rights do not bind this maildrop's owner")
+    os.chmod(bed.maildir(name), 0o500)
+    try:
+        first = poll(bed, name)
+        assert poll(bed, name) == first and first[0][0] == 3
+        assert sorted(os.listdir(bed.maildir(name))) == ["cur", "new", "tmp"]
+    finally:
+        os.chmod(bed.maildir(name), 0o700)
+    assert bed.log().count("bustia-index cannot be written") == 1
+    kept(bed, name)
+    assert poll(bed, name) == first and os.path.exists(index_of(bed, name))
