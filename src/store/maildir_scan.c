@@ -112,7 +112,8 @@ static void see_listed(struct maildir_box *m, enum maildir_dir dir, const struct
     if (!identify(m, dir, d, &s))
         return;
     if (s.entry != MAILDIR_NONE) {
-        maildir_table_rename(&m->table, s.entry, dir, s.name);
+        if (!maildir_table_rename(&m->table, s.entry, dir, s.name))
+            maildir_table_find_place(&m->table, s.entry);
         maildir_table_meet(&m->table, s.entry);
         return;
     }
@@ -209,7 +210,8 @@ static void see_wanted(struct maildir_box *m, enum maildir_dir dir, const struct
     if (s.entry == MAILDIR_NONE) {
         if (!identify(m, dir, d, &s) || s.entry == MAILDIR_NONE)
             return;
-        maildir_table_rename(&m->table, s.entry, dir, s.name);
+        if (!maildir_table_rename(&m->table, s.entry, dir, s.name))
+            maildir_table_find_place(&m->table, s.entry);
     }
     maildir_table_meet(&m->table, s.entry);
     struct maildir_entry *e = &m->table.entries[s.entry];

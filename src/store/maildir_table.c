@@ -12,7 +12,7 @@ enum {
     SPARE = 8, /* flags that a name may get before its place must change */
     FIRST_ROOM = 16,
     NAMES = 4096, /* the least by which their room grows: more than one needs */
-    FEW = 4       /* searches that are cheaper than a hash of all */
+    FEW = 8       /* searches that are cheaper than a hash of all */
 };
 
 void maildir_table_init(struct maildir_table *t)
@@ -101,21 +101,40 @@ long maildir_table_find(struct maildir_table *t, struct span base, uint64_t inod
 
 /* ---- reading again */
 
+/* Where it comes in the order; at the end if that is not known. */
+static uint32_t rank(const struct maildir_table *t, const struct maildir_entry *e)
+{
+    return e->place < t->count ? e->place : t->count;
+}
+
+/* By places; of several with one place the youngest comes first: the others were told theirs before it came between. From now on
+ * a place is one in this order. */
 void maildir_table_walk(struct maildir_table *t)
 {
     mem_free(t->order);
     t->order_n = t->count;
-    t->order = t->order_n ? mem_alloc(t->order_n * sizeof *t->order) : NULL;
+    t->order = mem_resize(NULL, (t->order_n + 1) * sizeof *t->order);
+    uint32_t *ends = mem_alloc((t->order_n + 2) * sizeof *ends);
     for (unsigned i = 0; i < t->count; i++)
-        if (t->entries[i].place < t->order_n)
-            t->order[t->entries[i].place] = i + 1;
+        ends[rank(t, &t->entries[i]) + 1]++;
+    for (unsigned i = 1; i <= t->order_n; i++)
+        ends[i] += ends[i - 1];
+    for (unsigned i = t->count; i-- > 0;) {
+        uint32_t place = ends[rank(t, &t->entries[i])]++;
+        t->order[place] = i;
+        t->entries[i].place = place;
+    }
+    mem_free(ends);
     t->next = 0;
+    t->missed = UINT32_MAX;
     t->walked = 0;
 }
 
 static bool is_here(const struct maildir_table *t, unsigned at, enum maildir_dir dir, const char *name, uint64_t inode)
 {
-    const struct maildir_entry *e = &t->entries[t->order[at] - 1];
+    if (at >= t->order_n)
+        return false;
+    const struct maildir_entry *e = &t->entries[t->order[at]];
     return e->inode == inode && e->dir == dir && !e->odd && strcmp(maildir_table_name(t, e), name) == 0;
 }
 
@@ -123,48 +142,52 @@ static bool is_here(const struct maildir_table *t, unsigned at, enum maildir_dir
 static void approach(const struct maildir_table *t)
 {
     enum { NAME = 4, ENTRY = 8 };
-    if (t->next + ENTRY >= t->order_n || !t->order[t->next + NAME] || !t->order[t->next + ENTRY])
+    if (t->next + ENTRY >= t->order_n)
         return;
-    __builtin_prefetch(&t->entries[t->order[t->next + ENTRY] - 1]);
-    __builtin_prefetch(maildir_table_name(t, &t->entries[t->order[t->next + NAME] - 1]));
+    __builtin_prefetch(&t->entries[t->order[t->next + ENTRY]]);
+    __builtin_prefetch(maildir_table_name(t, &t->entries[t->order[t->next + NAME]]));
 }
 
-static void pass_gaps(struct maildir_table *t)
-{
-    while (t->next < t->order_n && !t->order[t->next])
-        t->next++;
-}
-
-/* Of those that are gone since there may be one between. */
+/* The next one; or the one behind it, of which it is to be seen later whether the next is gone, or comes after it. */
 long maildir_table_next(struct maildir_table *t, enum maildir_dir dir, const char *name, uint64_t inode)
 {
-    pass_gaps(t);
+    unsigned at = t->next;
     approach(t);
-    for (unsigned at = t->next; at < t->order_n && at < t->next + 2; at++)
-        if (t->order[at] && is_here(t, at, dir, name, inode)) {
-            t->next = at + 1;
-            return (long)t->order[at] - 1;
-        }
-    return MAILDIR_NONE;
+    if (is_here(t, at, dir, name, inode)) {
+        t->next++;
+    } else if (is_here(t, t->missed, dir, name, inode)) {
+        at = t->missed;
+    } else if (is_here(t, at + 1, dir, name, inode)) {
+        t->missed = at++;
+        t->next += 2;
+    } else {
+        return MAILDIR_NONE;
+    }
+    return t->order[at];
 }
 
 void maildir_table_meet(struct maildir_table *t, long entry)
 {
     struct maildir_entry *e = &t->entries[entry];
-    if (e->place < t->order_n && t->order[e->place] == (uint32_t)entry + 1)
-        t->next = e->place + 1;
     e->place = t->walked++;
     e->met = true;
 }
 
+void maildir_table_find_place(struct maildir_table *t, long entry)
+{
+    uint32_t place = t->entries[entry].place;
+    if (place < t->order_n && t->order[place] == (uint32_t)entry)
+        t->next = place + 1;
+}
+
+/* Its entries stand together: new/ is read first. */
 void maildir_table_meet_all(struct maildir_table *t, enum maildir_dir dir)
 {
     for (unsigned at = 0; at < t->order_n; at++)
-        if (t->order[at] && t->entries[t->order[at] - 1].dir == dir)
-            maildir_table_meet(t, (long)t->order[at] - 1);
-    for (unsigned i = 0; i < t->count; i++) /* those without a place */
-        if (t->entries[i].dir == dir && !t->entries[i].met)
-            maildir_table_meet(t, i);
+        if (t->entries[t->order[at]].dir == dir) {
+            maildir_table_meet(t, t->order[at]);
+            t->next = dir == MAILDIR_NEW ? at + 1 : t->next;
+        }
 }
 
 struct maildir_news maildir_table_news(struct maildir_table *t)
@@ -220,16 +243,17 @@ long maildir_table_add(struct maildir_table *t, enum maildir_dir dir, struct spa
     return (long)t->count - 1;
 }
 
-void maildir_table_rename(struct maildir_table *t, long entry, enum maildir_dir dir, struct span name)
+bool maildir_table_rename(struct maildir_table *t, long entry, enum maildir_dir dir, struct span name)
 {
     struct maildir_entry *e = &t->entries[entry];
     if (e->dir == dir && span_is(name, maildir_table_name(t, e)))
-        return;
+        return false;
     e->renamed = true;
     e->dir = (uint8_t)dir;
     if (name.n > e->room)
         place_name(t, e, name);
     write_name(t, e, name);
+    return true;
 }
 
 /* ---- order */

@@ -51,8 +51,9 @@ struct maildir_table {
     unsigned mask;
     unsigned looked; /* how often somebody was looked for without it */
     unsigned sorted; /* so many at its head are in order */
-    uint32_t *order; /* during a reading: by their places in the one before, entry numbers + 1, or 0 */
+    uint32_t *order; /* during a reading: entry numbers by their places in the one before */
     unsigned order_n, next; /* whose turn is next */
+    unsigned missed; /* whose turn it was when another came */
     uint32_t walked; /* how many have been met */
 };
 
@@ -66,13 +67,15 @@ long maildir_table_find(struct maildir_table *t, struct span base, uint64_t inod
 /* Adds one that is not there yet. Returns its number. */
 long maildir_table_add(struct maildir_table *t, enum maildir_dir dir, struct span name, const struct maildir_name *n,
                        uint64_t inode);
-/* It bears this name now; the base is the same. */
-void maildir_table_rename(struct maildir_table *t, long entry, enum maildir_dir dir, struct span name);
+/* It bears this name now; the base is the same. false: it did before. */
+bool maildir_table_rename(struct maildir_table *t, long entry, enum maildir_dir dir, struct span name);
 
 /* A reading begins. */
 void maildir_table_walk(struct maildir_table *t);
 /* The entry whose turn it is, if this is its name, directory and inode; or MAILDIR_NONE. */
 long maildir_table_next(struct maildir_table *t, enum maildir_dir dir, const char *name, uint64_t inode);
+/* This one is met, that was looked for: then it goes on behind its place. */
+void maildir_table_find_place(struct maildir_table *t, long entry);
 /* This one has been met. */
 void maildir_table_meet(struct maildir_table *t, long entry);
 /* This directory is not read again: all that were in it are met. */

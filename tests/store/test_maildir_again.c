@@ -132,6 +132,35 @@ static void test_changes_are_met(void **state)
     }
 }
 
+/* Places that were told at one time and another, each before what came later: next to nobody needs to be looked for. */
+static void test_places_of_several_times(void **state)
+{
+    enum { TIMES = 8 };
+    struct place *p = *state;
+    struct maildir_box m;
+    open_box(&m, p);
+    scan(&m);
+    maildir_table_sort(&m.table);
+    struct maildir_table kept = m.table;
+    for (unsigned i = 0; i < TIMES; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "new/%u.came", 5000 + i);
+        place_text(p, name, "x\n");
+        maildir_table_init(&m.table);
+        fill(&m, &kept, 0);
+        scan(&m);
+        assert_null(m.table.slots);
+        assert_true(m.table.looked <= 8);
+        assert_int_equal(maildir_table_news(&m.table).fresh, 1);
+        for (unsigned k = 0; k < kept.count; k++)
+            m.table.entries[k].place = kept.entries[k].place;
+        maildir_table_sort(&m.table);
+        maildir_table_fini(&kept);
+        kept = m.table;
+    }
+    maildir_box_close(&m);
+}
+
 /* Of a directory that is as it was nothing is read. */
 static void test_what_stands_still_is_not_read(void **state)
 {
@@ -167,6 +196,6 @@ static void test_what_stands_still_is_not_read(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(changes_are_met), TEST(what_stands_still_is_not_read)};
+    const struct CMUnitTest tests[] = {TEST(changes_are_met), TEST(places_of_several_times), TEST(what_stands_still_is_not_read)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
