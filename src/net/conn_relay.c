@@ -60,6 +60,8 @@ static void down(struct conn *c)
         ssize_t n = take(r, room);
         if (n == 0)
             break;
+        if (r->head.whole)
+            tls_last(c->tls);
         if (tls_write(c->tls, scratch, (size_t)n, &took, &err) != TLS_OK) {
             conn_set_trouble(c, err.text);
             conn_set_io_end(c, err.kind == ERR_TEMP ? CONN_IO_RESET : CONN_IO_TLS);

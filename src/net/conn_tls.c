@@ -167,6 +167,8 @@ static void begin(struct conn *c)
 {
     c->tls = tls_accept_new(c->tls_context, c->fd);
     tls_budget(c->tls, c->in.budget);
+    if (!c->bytes_out) /* nobody has been greeted yet */
+        tls_greets(c->tls);
     forget_context(c);
     c->stream = &unready;
     c->stage = &stage_handshake;

@@ -46,11 +46,15 @@ enum tls_result { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_CLOSED, TLS_FAILED 
 struct tls_stream *tls_accept_new(struct tls_context *c, int fd);
 /* What the stream keeps counts here; when it is used up, the stream takes small pieces. */
 void tls_budget(struct tls_stream *s, struct budget *budget);
+/* Before the handshake: tls_write will be called as soon as it is done, and the ticket (RFC 8446 §4.6.1) goes with that, not in a piece of
+ * its own, for which the client would be woken. */
+void tls_greets(struct tls_stream *s);
 enum tls_result tls_handshake(struct tls_stream *s, struct err *err);
 enum tls_result tls_read(struct tls_stream *s, void *p, size_t n, size_t *got, struct err *err);
 /* n may be 0: sends what is kept. OK: *took (n, at most TLS_PIECE) are on their way or kept; WANT_WRITE: nothing was taken, something is
  * still kept. */
 enum tls_result tls_write(struct tls_stream *s, const void *p, size_t n, size_t *took, struct err *err);
+void tls_last(struct tls_stream *s); /* the next tls_write is the last one: close_notify goes with it */
 size_t tls_unsent(const struct tls_stream *s); /* bytes that are kept */
 /* How many bytes are worth giving to tls_write now: 0 while something is kept, else as many as the socket seems to have room for,
  * at least one record. */

@@ -26,7 +26,7 @@ struct tls_stream {
     int fd;
     int broken; /* errno of the socket */
     struct tls_hello hello;
-    bool eof, secure, failed, more, refused, answered;
+    bool eof, secure, failed, more, refused, answered, greets, last;
 };
 
 /* ---- what the socket did not take */
@@ -199,6 +199,12 @@ void tls_stream_free(struct tls_stream *s)
     mem_free(s);
 }
 
+void tls_greets(struct tls_stream *s)
+{
+    s->greets = true;
+    (void)SSL_set_num_tickets(s->ssl, 0); /* of TLS 1.3: when the handshake is done, one is asked for */
+}
+
 /* ---- use */
 
 static enum tls_result broken(struct tls_stream *s, struct err *err)
@@ -238,6 +244,8 @@ enum tls_result tls_handshake(struct tls_stream *s, struct err *err)
         return result(s, r, err);
     flush(s);
     s->secure = s->more = true;
+    if (s->greets && SSL_version(s->ssl) >= TLS1_3_VERSION && SSL_new_session_ticket(s->ssl) != 1)
+        ERR_clear_error();
     return TLS_OK;
 }
 
@@ -261,6 +269,22 @@ bool tls_pending(const struct tls_stream *s)
     return s->more && SSL_has_pending(s->ssl);
 }
 
+/* Once. What is still due of the handshake, a ticket, goes first. */
+static void close_notify(struct tls_stream *s)
+{
+    if (!s->secure || s->failed || SSL_get_shutdown(s->ssl) & SSL_SENT_SHUTDOWN)
+        return;
+    ERR_clear_error();
+    if (!SSL_in_init(s->ssl) || SSL_do_handshake(s->ssl) == 1)
+        (void)SSL_shutdown(s->ssl);
+    ERR_clear_error();
+}
+
+void tls_last(struct tls_stream *s)
+{
+    s->last = true;
+}
+
 enum tls_result tls_write(struct tls_stream *s, const void *p, size_t n, size_t *took, struct err *err)
 {
     *took = 0;
@@ -279,6 +303,8 @@ enum tls_result tls_write(struct tls_stream *s, const void *p, size_t n, size_t 
             return result(s, r, err);
         *took += part;
     }
+    if (s->last)
+        close_notify(s);
     flush(s);
     return s->broken ? broken(s, err) : TLS_OK;
 }
@@ -307,11 +333,7 @@ size_t tls_room(const struct tls_stream *s)
 
 enum tls_result tls_bye(struct tls_stream *s)
 {
-    if (s->secure && !s->failed && !(SSL_get_shutdown(s->ssl) & SSL_SENT_SHUTDOWN)) {
-        ERR_clear_error();
-        (void)SSL_shutdown(s->ssl);
-        ERR_clear_error();
-    }
+    close_notify(s);
     flush(s);
     return s->broken ? TLS_FAILED : s->kept_len ? TLS_WANT_WRITE : TLS_OK;
 }

@@ -14,6 +14,7 @@
 #include <linux/seccomp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -385,6 +386,51 @@ static void gives_one_ticket_that_resumes(void **state)
     tls_context_free(c);
 }
 
+/* Bytes that the client has not looked at. */
+static size_t waiting(const struct both *b)
+{
+    int n = 0;
+    assert_int_equal(ioctl(SSL_get_fd(b->client), FIONREAD, &n), 0);
+    return (size_t)n;
+}
+
+static void greets_with_the_ticket(void **state)
+{
+    struct tls_context *c = make_context();
+    struct both b;
+    char p[10];
+    size_t n;
+    for (unsigned i = 0; i < 3; i++) {
+        open_both(&b, c, i < 2 ? TLS1_3_VERSION : 0, i < 2 ? 0 : TLS1_2_VERSION, NULL, 0);
+        SSL_CTX_set_session_cache_mode(SSL_get_SSL_CTX(b.client), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(SSL_get_SSL_CTX(b.client), on_ticket);
+        ticket = NULL;
+        tickets = 0;
+        tls_greets(b.server);
+        agree(&b);
+        assert_int_equal(waiting(&b), 0);
+        if (i == 1) /* it says nothing but good-bye */
+            assert_int_equal(tls_bye(b.server), TLS_OK);
+        else
+            assert_int_equal(tls_write(b.server, "hello", 5, &n, &b.err), TLS_OK);
+        assert_int_equal(SSL_read(b.client, p, sizeof p), i == 1 ? 0 : 5);
+        assert_int_equal(tickets, 1);
+        if (i != 1) {
+            tls_last(b.server);
+            assert_int_equal(tls_write(b.server, "bye", 3, &n, &b.err), TLS_OK);
+            assert_int_equal(n, 3);
+            assert_int_equal(SSL_read(b.client, p, sizeof p), 3);
+            assert_int_equal(SSL_read(b.client, p, sizeof p), 0);
+        }
+        assert_int_equal(SSL_get_error(b.client, 0), SSL_ERROR_ZERO_RETURN);
+        assert_int_equal(tls_bye(b.server), TLS_OK);
+        assert_int_equal(waiting(&b), 0); /* once */
+        close_both(&b);
+        SSL_SESSION_free(ticket);
+    }
+    tls_context_free(c);
+}
+
 /* ---- what both ends have alike */
 
 static void binding_of(struct both *b, const char *kind, struct tls_binding *ours)
@@ -739,6 +785,7 @@ int main(void)
         TEST(reserves_nothing_for_long_hellos),
         TEST(refuses_renegotiation),
         TEST(gives_one_ticket_that_resumes),
+        TEST(greets_with_the_ticket),
         TEST(binds_by_the_exporter),
         TEST(binds_by_the_first_finished),
         TEST(binds_to_nothing_without_the_extended_master_secret),
