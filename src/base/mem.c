@@ -1,6 +1,7 @@
 /* mem: see the header. Every process uses it. */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,9 @@ struct arena_block {
 
 enum {
     FIRST = 256, /* bytes of the first block, its head included; each is twice the one before, */
-    MOST = 4096  /* up to this: what holds little costs little */
+    MOST = 4096, /* up to this: what holds little costs little */
+    TIDE_LEAST = 256,
+    TIDE_ALL = 64 /* where none is left */
 };
 
 static void *must(void *p)
@@ -59,6 +62,18 @@ void mem_wipe(void *p, size_t n)
 {
     if (n)
         explicit_bzero(p, n);
+}
+
+/* Looking for what is free costs as much as there is of it: so it is done once when three of four have ended, or all. */
+bool mem_ended(struct mem_tide *t, size_t left)
+{
+    if (t->most <= left)
+        t->most = left + 1;
+    if (t->most < (left ? TIDE_LEAST : TIDE_ALL) || left > t->most / 4)
+        return false;
+    t->most = left;
+    malloc_trim(0);
+    return true;
 }
 
 void arena_init(struct arena *a)

@@ -5,6 +5,7 @@
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* `n` bytes of zeroes; never NULL, also for n = 0. Free with mem_free. */
@@ -22,6 +23,12 @@ void mem_free(void *p);
 
 /* Overwrites a secret so that the compiler cannot leave it out. */
 void mem_wipe(void *p, size_t n);
+
+/* What a burst needed goes back to the kernel when it is over. One for each kind of which there are many, of zeroes at first. */
+struct mem_tide {
+    size_t most; /* there were at once since memory was given back */
+};
+bool mem_ended(struct mem_tide *t, size_t left); /* one of them; true: memory was given back */
 
 /* Memory that is freed all at once: what a session or a maildrop needs. */
 struct arena {

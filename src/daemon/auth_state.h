@@ -3,6 +3,7 @@
 #define DAEMON_AUTH_STATE_H
 
 #include "base/map.h"
+#include "base/mem.h"
 #include "daemon/crowd.h"
 #include "daemon/limit.h"
 #include "daemon/limit_delay.h"
@@ -108,6 +109,7 @@ struct auth {
     struct auth_route *routes;
     struct auth_ask *asks;
     struct map sessions; /* talk_key(id) → struct auth_session */
+    struct mem_tide tide; /* of them */
     unsigned running;
     uint64_t sessions_fit; /* in one mail process, by its descriptors */
     struct crowd exchanges; /* of SASL, by addresses */

@@ -53,6 +53,7 @@ void auth_drop(struct auth *a, struct auth_session *s)
     mem_free(s->user);
     mem_free(s->app);
     mem_free(s);
+    (void)mem_ended(&a->tide, a->sessions.count);
 }
 
 struct auth_session *auth_add(struct auth *a, struct talk_id id)

@@ -256,6 +256,8 @@ void door_pop3_taken(struct door_session *s)
     s->waits_tls = false;
     door_place_leave(s->door, &s->place);
     pop3_server_fini(&s->pop3);
+    mem_free(s->stamp);
+    s->stamp = NULL;
     conn_deadline(s->conn, 0);
     conn_relay(s->conn, fd);
 }

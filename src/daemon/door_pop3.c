@@ -33,6 +33,7 @@ void door_end(struct door_session *s, const char *how)
     conn_free(s->conn);
     mem_free(s->stamp);
     mem_free(s);
+    (void)mem_ended(&d->tide, d->sessions.count);
     door_rest(d);
 }
 

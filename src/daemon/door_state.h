@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "daemon/crowd.h"
 #include "daemon/door_message.h"
 #include "daemon/limit.h"
@@ -74,6 +75,7 @@ struct door {
     struct loop_timer *auth_lost;
     struct map workers;         /* number → struct door_worker */
     struct map sessions;        /* counter → struct door_session */
+    struct mem_tide tide;       /* of them */
     struct map receptions;      /* counter → struct reception: connections over which mail comes in */
     struct map proxied;         /* counter → struct door_proxied: connections whose proxy has not said yet whose they are */
     struct map transactions;    /* counter → the reception whose message it is */

@@ -92,12 +92,15 @@ void mail_cleanup(struct mail_session *s)
     mail_scratch_give(s->chunk);
     pop3_server_fini(&s->pop3);
     drop_fini(&s->drop);
+    struct talk_id id = s->id;
     bool began = !s->early;
     if (!began)
         mail_early_free(s->early);
     mail_expected_free(s->expected);
-    mail_session_over(m, s->id, began);
+    map_take(&m->sessions, talk_key(id));
     mem_free(s);
+    (void)mem_ended(&m->tide, m->sessions.count);
+    mail_session_over(m, id, began);
 }
 
 /* Ends it now, without another word. */

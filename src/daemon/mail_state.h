@@ -3,6 +3,7 @@
 #define DAEMON_MAIL_STATE_H
 
 #include "base/map.h"
+#include "base/mem.h"
 #include "daemon/limit.h"
 #include "daemon/start.h"
 #include "net/conn.h"
@@ -49,6 +50,7 @@ struct mail {
     uint32_t uid, gid; /* this process's, as the system says */
     char *single; /* the one store this process is for, or NULL */
     struct map expected, early, sessions; /* talk_key(id) → … */
+    struct mem_tide tide;                 /* of sessions */
     struct budget budget;
     struct loop_timer *sweep;
     struct loop_timer *rest; /* memory for pieces of messages is kept until then (mail_scratch.c) */

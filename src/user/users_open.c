@@ -139,7 +139,7 @@ static int harden(struct users *db, struct err *err)
     return users_run(
         db,
         "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
-        "PRAGMA cell_size_check = ON; PRAGMA cache_size = -512", /* kB: the kernel has the rest */
+        "PRAGMA cell_size_check = ON; PRAGMA cache_size = -256", /* kB: the kernel has the rest */
         err);
 }
 

@@ -95,6 +95,26 @@ static void a_small_arena_is_small(void **state)
     arena_fini(&a);
 }
 
+/* Memory goes back when three of four have ended, or all, and not for a few. */
+static void the_tide(void **state)
+{
+    struct mem_tide t = {0};
+    for (unsigned left = 60; left-- > 0;)
+        assert_false(mem_ended(&t, left));
+    for (unsigned left = 200; left-- > 0;)
+        assert_int_equal(mem_ended(&t, left), left == 0);
+    for (unsigned left = 1000; left-- > 250;) {
+        assert_int_equal(mem_ended(&t, left), left == 250);
+        if (left == 600)
+            assert_false(mem_ended(&t, left + 100)); /* some came again */
+    }
+    assert_false(mem_ended(&t, 249));
+    assert_true(mem_ended(&t, 0));
+    for (unsigned left = 500; left-- > 126;)
+        assert_false(mem_ended(&t, left));
+    assert_true(mem_ended(&t, 125));
+}
+
 /* A child that asks for what cannot be had must not live on. */
 static void ends_without(void *(*ask)(void))
 {
@@ -152,6 +172,7 @@ int main(void)
         cmocka_unit_test(wipes),
         cmocka_unit_test(arena_pieces_do_not_overlap),
         cmocka_unit_test(a_small_arena_is_small),
+        cmocka_unit_test(the_tide),
         cmocka_unit_test(ends_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
