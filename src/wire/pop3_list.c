@@ -16,16 +16,17 @@ static char *put_number(char *p, uint64_t v)
     static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
                                 "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                                 "8081828384858687888990919293949596979899";
-    char digits[20];
-    unsigned at = sizeof digits;
+    unsigned n = 1;
+    for (uint64_t least = 10; v >= least && n < 20; least *= 10)
+        n++;
+    char *at = p + n;
     for (; v >= 100; v /= 100)
-        memcpy(digits + (at -= 2), pairs + 2 * (v % 100), 2);
+        memcpy(at -= 2, pairs + 2 * (v % 100), 2);
     if (v >= 10)
-        memcpy(digits + (at -= 2), pairs + 2 * v, 2);
+        memcpy(at - 2, pairs + 2 * v, 2);
     else
-        digits[--at] = (char)('0' + v);
-    memcpy(p, digits + at, sizeof digits - at);
-    return p + (sizeof digits - at);
+        at[-1] = (char)('0' + v);
+    return p + n;
 }
 
 /* "n ", and what is told of it. */
