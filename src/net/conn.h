@@ -55,8 +55,8 @@ void conn_flush(struct conn *c);
 /* The same where more is to be added at once: goes with that in one piece, or by itself in some 20 ms. */
 void conn_flush_soon(struct conn *c);
 /* Sends `s` from where it is, without a stay in conn_out, which must be empty. Returns how much of it the socket took: 0 where
- * conn_out is not empty, or the socket takes nothing now. What it did not take is to be added to conn_out, or sent again once
- * that has drained: without anything in conn_out nobody says when the socket takes more. */
+ * conn_out is not empty, or the socket takes nothing now. What it did not take may be added to conn_out, or sent again once
+ * `drained` says that the socket takes something again. */
 size_t conn_send(struct conn *c, struct span s);
 /* Octets of a file, between what is in conn_out and a short text. Start it, let conn_file_work run in a call of the loop (meanwhile the
  * owner adds nothing to conn_out), then conn_file_done; if there are more, again: at once (MORE), or when `drained` says so (BLOCKED). */

@@ -312,7 +312,7 @@ def flood_unread(bed, state):
     assert seen == count and rest == b""
     p.buf = b""
     if not whole:
-        p.cmd(" ")
+        p.cmd("x")  # whatever has come of it: LIST alone would be another command
     assert p.cmd("QUIT").startswith(b"+OK")
     p.close()
 
