@@ -110,8 +110,8 @@ def short_table(data):
         ours, dovecot = medians(good(data, row.name, "ours")), best(data, row, column)[0]
         limit = medians(good(data, row.name, "limit"))
         if ours:
-            rows.append([row.title + (" (latency)" if row is LATENCY else ""), cell(ours[column]) + " " + unit, cell(dovecot) + " " + unit, cell(limit and limit[column]) + " " + unit,
-                         cell(times(ours[column], dovecot))])
+            figures = [cell(x) + (" " + unit if x is not None else "") for x in (ours[column], dovecot, limit and limit[column])]
+            rows.append([row.title + (" (latency)" if row is LATENCY else "")] + figures + [cell(times(ours[column], dovecot))])
     return markdown(["a session, message or command", "Bústia", "Dovecot, tuned", "ceiling", "ratio"], rows)
 
 
