@@ -145,7 +145,8 @@ def idle_table(data):
                 continue
             rows.append(["%s, %s log-in" % ({"plain": "plain", "tls": "TLS"}[link], stage), cell(dovecot) + (" (%s)" % short(which) if which else ""),
                          cell(idle_kb(data, "limit-empty", how)), cell(ours), str(bar), verdict(ours, bar), cell(idle_kb(data, "ours-single", how))])
-    return markdown(["kB (PSS) per idle connection", "Dovecot's best", "ceiling", "Bústia", "bar", "", "Bústia, a process for each session"], rows) if rows else ""
+    most = max((int(n) for one in data.get("idle", {}).values() for sizes in one.values() for n in sizes), default=0)
+    return markdown(["kB (PSS) per idle connection, %s of them" % format(most, ","), "Dovecot's best", "ceiling", "Bústia", "bar", "", "Bústia, a process for each session"], rows) if rows else ""
 
 
 def storm_table(data):
