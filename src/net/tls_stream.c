@@ -26,7 +26,7 @@ struct tls_stream {
     int fd;
     int broken; /* errno of the socket */
     struct tls_hello hello;
-    bool eof, secure, failed, more, refused, answered, greets, last;
+    bool eof, secure, failed, more, refused, answered, greets, last, dry;
 };
 
 /* ---- what the socket did not take */
@@ -120,7 +120,7 @@ static int bio_read(BIO *bio, char *p, size_t n, size_t *got)
     *got = 0;
     if (s->eof || s->broken || s->refused)
         return 0;
-    if (s->reads++ == READS) { /* the socket stays readable */
+    if (s->dry || s->reads++ == READS) { /* the socket stays readable */
         BIO_set_retry_read(bio);
         return 0;
     }
@@ -285,6 +285,21 @@ void tls_last(struct tls_stream *s)
     s->last = true;
 }
 
+/* OpenSSL makes both of its buffers to send a ticket, and gives back that for reading (17 kB) only when a read has found nothing: here
+ * it does, without asking the socket. */
+static void release_input(struct tls_stream *s)
+{
+    char byte;
+    size_t got;
+    s->greets = false;
+    if (SSL_has_pending(s->ssl))
+        return; /* the read that takes it will */
+    s->dry = true;
+    (void)SSL_peek_ex(s->ssl, &byte, sizeof byte, &got);
+    s->dry = false;
+    ERR_clear_error();
+}
+
 enum tls_result tls_write(struct tls_stream *s, const void *p, size_t n, size_t *took, struct err *err)
 {
     *took = 0;
@@ -303,6 +318,8 @@ enum tls_result tls_write(struct tls_stream *s, const void *p, size_t n, size_t 
             return result(s, r, err);
         *took += part;
     }
+    if (s->greets)
+        release_input(s);
     if (s->last)
         close_notify(s);
     flush(s);
