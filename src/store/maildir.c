@@ -125,7 +125,7 @@ static int see_content(struct maildir *m, struct maildir_entry *e, const struct 
     if (e->mtime && maildir_ns(o->st.st_mtim) != e->mtime) /* its content was seen in this session */
         return refuse_changed(e, err);
     uint64_t told = e->octets;
-    int64_t now = maildir_ns(clock_wall());
+    int64_t now = maildir_tick();
     char *piece = mem_resize(NULL, MAILDIR_PIECE);
     const char *why = maildir_count_file(e, o->fd, &o->st, now, piece);
     mem_free(piece);

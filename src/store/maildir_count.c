@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "store/store.h"
 
@@ -57,7 +56,7 @@ const char *maildir_count_file(struct maildir_entry *e, int fd, const struct sta
         return why;
     if (count.size != (uint64_t)st->st_size)
         return changes;
-    bool fresh = !maildir_before(st->st_ctim, began);
+    bool fresh = !maildir_told(st->st_ctim, began);
     struct stat after;
     if (fresh && (fstat(fd, &after) < 0 || maildir_ns(after.st_mtim) != maildir_ns(st->st_mtim)))
         return changes;
@@ -114,7 +113,7 @@ static bool count_message(struct maildir_box *m, struct maildir_entry *e, void *
 
 int maildir_count_all(struct maildir_box *m, struct err *err)
 {
-    struct counting c = {.piece = NULL, .began = maildir_ns(clock_wall())};
+    struct counting c = {.piece = NULL, .began = maildir_tick()};
     struct maildir_table *t = &m->table;
     bool search = false;
     for (unsigned i = 0; i < t->count && !c.failed && !c.doubt; i++) {

@@ -23,7 +23,7 @@ enum maildir_outcome maildir_message_open(const struct maildir_box *m, const str
 enum { MAILDIR_PIECE = 128 * 1024 }; /* one read of a file that is counted */
 
 /* Reads the whole file, by pieces of MAILDIR_PIECE, which `piece` has room for, and fills what the entry says of its
- * content. `began`: a time before it was opened (ns since 1970). NULL: it is counted; else why it cannot be served. */
+ * content. `began`: a tick before it was opened (maildir_tick). NULL: it is counted; else why it cannot be served. */
 const char *maildir_count_file(struct maildir_entry *e, int fd, const struct stat *st, int64_t began, char *piece);
 
 /* Counts every entry of the table that is neither counted nor odd, under whatever name it has by now; who is not to be had is
