@@ -60,11 +60,8 @@ static void load_work(struct loop_call *call)
         s->result = err_set(mail_err(s), ERR_TEMP, "what is sent of the messages has not the size that was told");
 }
 
-static void load_done(struct loop_call *call)
+static void loaded(struct mail_session *s)
 {
-    struct mail_session *s = mail_back(call);
-    if (!s)
-        return;
     s->step = STEP_TALK;
     if (s->result < 0) {
         log_error("load", "user=%s %s", log_quote_text(s->expected->user), mail_err(s)->text);
@@ -72,16 +69,36 @@ static void load_done(struct loop_call *call)
         mail_finish(s, "unreadable");
         return;
     }
-    s->to_keep = s->store->ops->keep;
     pop3_server_loaded(&s->pop3);
     mail_drive(s);
+}
+
+static void load_done(struct loop_call *call)
+{
+    struct mail_session *s = mail_back(call);
+    if (!s)
+        return;
+    s->to_keep = s->store->ops->keep; /* it may have been counted anew */
+    loaded(s);
+}
+
+/* A session that needs no disk does not wait in line behind those that do. Surrogates may have to be measured, from the messages. */
+static bool at_hand(const struct mail_session *s)
+{
+    return s->store->ops->at_hand && s->store->ops->at_hand(s->store) && !differs(s);
 }
 
 void mail_load(struct mail_session *s)
 {
     s->line_started = 0;
     s->step = STEP_LOAD;
-    mail_call(s, load_work, load_done);
+    if (at_hand(s)) {
+        s->call.arg = s;
+        load_work(&s->call);
+        loaded(s);
+    } else {
+        mail_call(s, load_work, load_done);
+    }
 }
 
 /* ---- LIST and UIDL from text */

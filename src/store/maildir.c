@@ -142,6 +142,8 @@ static int maildir_body(struct store *s, unsigned msg, struct store_body *b, str
     struct maildir *m = maildir_of(s);
     if (msg >= m->box.table.count)
         return err_set(err, ERR_GONE, "there is no such message");
+    if (maildir_box_parts(&m->box, err) < 0)
+        return -1;
     struct maildir_entry *e = &m->box.table.entries[msg];
     struct opening o = {.fd = -1};
     if (reach(&m->box, e, &o, err) < 0)
@@ -296,6 +298,7 @@ const struct store_ops store_maildir = {
     .scheme = "maildir",
     .open = maildir_open,
     .list = maildir_list,
+    .at_hand = maildir_at_hand,
     .load = maildir_load,
     .text = maildir_text,
     .keep = maildir_keep,

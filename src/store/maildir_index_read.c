@@ -9,19 +9,31 @@
 #include "base/sum.h"
 #include "store/maildir_index.h"
 
-enum { PIECE = 65536, ROWS = PIECE / sizeof(struct maildir_index_row), MORE = 64 };
+enum { PIECE = 65536, MORE = 64, SMALL = 4096 /* octets of a file that one read has at once: that of some 15 messages */ };
 
-/* So many octets, neither fewer nor at an end. */
-static bool read_at(int fd, uint64_t at, void *p, size_t n)
+/* How many octets there are of so many; fewer only at the end. */
+static size_t read_most(int fd, uint64_t at, char *p, size_t n)
 {
-    for (size_t have = 0; have < n;) {
-        ssize_t got = pread(fd, (char *)p + have, n - have, (off_t)(at + have));
+    size_t have = 0;
+    while (have < n) {
+        ssize_t got = pread(fd, p + have, n - have, (off_t)(at + have));
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return false;
+            break;
         have += (size_t)got;
     }
+    return have;
+}
+
+/* So many octets, neither fewer nor at an end. */
+static bool read_at(const struct maildir_index *x, uint64_t at, void *p, size_t n)
+{
+    if (!x->rest)
+        return read_most(x->fd, at, p, n) == n;
+    if (at < MAILDIR_INDEX_HEAD || at - MAILDIR_INDEX_HEAD > x->rest_n || n > x->rest_n - (at - MAILDIR_INDEX_HEAD))
+        return false;
+    memcpy(p, x->rest + (at - MAILDIR_INDEX_HEAD), n);
     return true;
 }
 
@@ -32,16 +44,31 @@ void maildir_index_init(struct maildir_index *x)
     *x = (struct maildir_index){.fd = -1};
 }
 
+/* So that a session whose maildrop is small needs no disk to tell of its messages. What is not sound is read, and found out, when
+ * it is needed. */
+static void keep_rest(struct maildir_index *x, struct span rest)
+{
+    for (unsigned i = 0; i < x->head.parts; i++)
+        for (unsigned j = 0; j < MAILDIR_INDEX_SECTIONS; j++) {
+            uint64_t at = x->parts[i].section[j].at - MAILDIR_INDEX_HEAD, n = x->parts[i].section[j].n;
+            if (at > rest.n || n > rest.n - at || sum_of(rest.p + at, n) != x->parts[i].section[j].sum)
+                return;
+        }
+    x->rest = mem_copy(rest.p, rest.n);
+    x->rest_n = rest.n;
+}
+
 /* What is no regular file cannot be read at a place, and has no head; what nobody may read has none either. */
 void maildir_index_open(struct maildir_index *x, int maildrop)
 {
-    char block[MAILDIR_INDEX_HEAD] = {0};
+    char block[SMALL];
     struct maildir_index_part parts[MAILDIR_INDEX_PARTS];
     maildir_index_init(x);
     int fd = maildir_beneath(maildrop, MAILDIR_INDEX, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return;
-    if (!read_at(fd, 0, block, sizeof block) || !maildir_index_head_read(block, &x->head, parts)) {
+    size_t n = read_most(fd, 0, block, sizeof block);
+    if (n < MAILDIR_INDEX_HEAD || !maildir_index_head_read(block, &x->head, parts)) {
         close(fd);
         maildir_index_init(x);
         return;
@@ -49,6 +76,13 @@ void maildir_index_open(struct maildir_index *x, int maildrop)
     x->fd = fd;
     x->parts = mem_alloc(x->head.parts * sizeof *parts);
     memcpy(x->parts, parts, x->head.parts * sizeof *parts);
+    if (n < sizeof block)
+        keep_rest(x, (struct span){block + MAILDIR_INDEX_HEAD, n - MAILDIR_INDEX_HEAD});
+}
+
+bool maildir_index_at_hand(const struct maildir_index *x)
+{
+    return x->rest;
 }
 
 void maildir_index_close(struct maildir_index *x)
@@ -56,6 +90,7 @@ void maildir_index_close(struct maildir_index *x)
     if (x->fd >= 0)
         close(x->fd);
     mem_free(x->parts);
+    mem_free(x->rest);
     sum_free(x->sum);
     maildir_index_init(x);
 }
@@ -66,7 +101,7 @@ struct loading {
     const struct maildir_index *x;
     struct maildir_table *table;
     struct drop *drop;               /* or NULL */
-    struct maildir_index_row *piece; /* ROWS of them */
+    struct maildir_index_row *piece; /* PIECE octets of them */
     uint64_t octets, eight_bit;
 };
 
@@ -74,6 +109,8 @@ struct loading {
 static bool is_whole(const struct maildir_index *x)
 {
     struct stat st;
+    if (x->rest)
+        return true;
     bool whole = fstat(x->fd, &st) == 0 && S_ISREG(st.st_mode);
     for (unsigned i = 0; whole && i < x->head.parts; i++)
         for (unsigned j = 0; j < MAILDIR_INDEX_SECTIONS; j++)
@@ -128,7 +165,7 @@ static bool take_part(struct loading *l, const struct maildir_index_part *part)
     struct maildir_table *t = l->table;
     const uint64_t names_n = part->section[MAILDIR_INDEX_NAMES].n, n = part->section[MAILDIR_INDEX_ROWS].n;
     size_t names = t->names_n;
-    if (!read_at(l->x->fd, part->section[MAILDIR_INDEX_NAMES].at, t->names + names, names_n) ||
+    if (!read_at(l->x, part->section[MAILDIR_INDEX_NAMES].at, t->names + names, names_n) ||
         sum_of(t->names + names, names_n) != part->section[MAILDIR_INDEX_NAMES].sum)
         return false;
     t->names_n += names_n;
@@ -136,7 +173,7 @@ static bool take_part(struct loading *l, const struct maildir_index_part *part)
     bool sound = true;
     for (uint64_t at = 0; sound && at < n; at += PIECE) {
         size_t now = n - at < PIECE ? (size_t)(n - at) : PIECE;
-        sound = read_at(l->x->fd, part->section[MAILDIR_INDEX_ROWS].at + at, l->piece, now);
+        sound = read_at(l->x, part->section[MAILDIR_INDEX_ROWS].at + at, l->piece, now);
         if (sound)
             sum_add(sum, l->piece, now);
         for (size_t i = 0; sound && i < now / sizeof *l->piece; i++)
@@ -149,7 +186,7 @@ bool maildir_index_load(const struct maildir_index *x, struct maildir_table *t, 
 {
     if (x->fd < 0 || !is_whole(x))
         return false;
-    struct loading l = {.x = x, .table = t, .drop = drop, .piece = mem_resize(NULL, PIECE)};
+    struct loading l = {.x = x, .table = t, .drop = drop, .piece = mem_resize(NULL, x->rest ? x->rest_n : PIECE)};
     maildir_table_fini(t);
     t->room = (unsigned)(x->head.messages + x->head.messages / MORE + 1); /* a few have come since, mostly */
     t->entries = mem_resize(NULL, t->room * sizeof *t->entries);
@@ -183,7 +220,7 @@ static bool is_sound(const struct maildir_index *x, enum maildir_index_section w
         struct sum *sum = sum_new();
         while (sound && at < end) {
             size_t now = end - at < n ? (size_t)(end - at) : n;
-            sound = read_at(x->fd, at, p, now);
+            sound = read_at(x, at, p, now);
             if (sound)
                 sum_add(sum, p, now);
             at += now;
@@ -199,7 +236,7 @@ static long whole_text(const struct maildir_index *x, enum maildir_index_section
     size_t have = 0;
     for (unsigned i = 0; i < x->head.parts; i++) {
         size_t n = x->parts[i].section[which].n;
-        if (!read_at(x->fd, x->parts[i].section[which].at, p + have, n) ||
+        if (!read_at(x, x->parts[i].section[which].at, p + have, n) ||
             sum_of(p + have, n) != x->parts[i].section[which].sum)
             return -1;
         have += n;
@@ -232,7 +269,7 @@ static long next_piece(struct maildir_index *x, enum maildir_index_section which
         return 0;
     uint64_t left = begin + x->parts[i].section[which].n - at;
     size_t now = left < n ? (size_t)left : n;
-    if (!read_at(x->fd, x->parts[i].section[which].at + (at - begin), p, now))
+    if (!read_at(x, x->parts[i].section[which].at + (at - begin), p, now))
         return -1;
     return add_sent(x, &x->parts[i], which, begin, (struct span){p, now}) ? (long)now : -1;
 }

@@ -220,6 +220,8 @@ static int append_part(int fd, struct maildir_index *x, const struct maildir_ind
     if (maildir_index_out_end(&w.out, block) < 0)
         return -1;
     x->head = head;
+    mem_free(x->rest); /* it has more now */
+    x->rest = NULL;
     return 0;
 }
 

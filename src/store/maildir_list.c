@@ -174,9 +174,15 @@ int maildir_load(struct store *s, struct drop *drop, struct err *err)
     struct maildir *m = maildir_of(s);
     if (drop_loaded(drop))
         return 0;
-    if (maildir_box_parts(&m->box, err) < 0)
-        return -1;
-    return maildir_index_load(&m->index, &m->box.table, drop) ? 0 : load_afresh(m, drop, err);
+    if (maildir_index_load(&m->index, &m->box.table, drop))
+        return 0;
+    return maildir_box_parts(&m->box, err) < 0 ? -1 : load_afresh(m, drop, err);
+}
+
+bool maildir_at_hand(struct store *s)
+{
+    struct maildir *m = maildir_of(s);
+    return m->told && maildir_index_at_hand(&m->index);
 }
 
 long maildir_text(struct store *s, enum store_text which, uint64_t at, char *p, size_t n, struct err *err)

@@ -23,6 +23,7 @@ static inline struct maildir *maildir_of(struct store *s)
 }
 
 int maildir_list(struct store *s, struct drop *drop, struct err *err);
+bool maildir_at_hand(struct store *s);
 int maildir_load(struct store *s, struct drop *drop, struct err *err);
 long maildir_text(struct store *s, enum store_text which, uint64_t at, char *p, size_t n, struct err *err);
 int maildir_keep(struct store *s, const struct drop *drop, struct err *err);

@@ -85,6 +85,9 @@ struct store_ops {
      * session must end. NULL where list always fills it. */
     int (*load)(struct store *s, struct drop *drop, struct err *err);
 
+    /* After list: load would not wait for a disk. Never blocks itself. NULL where it might always. */
+    bool (*at_hand)(struct store *s);
+
     /* Octets of a whole listing from `at` on, as it stands on the wire ("1 120\r\n2 200\r\n…", neither status line nor final
      * dot), of what list has told, whatever was marked since. 0: its end. -1: it is not to be had. NULL where none is kept. */
     long (*text)(struct store *s, enum store_text which, uint64_t at, char *p, size_t n, struct err *err);
