@@ -7,22 +7,22 @@ import sys
 import tempfile
 import time
 
-from servers import CCPU, DIR, HERE, PRIO, SCPU
+from servers import CCPU, CPUS, DIR, HERE, PRIO, SCPU
 
 TOP = os.path.dirname(HERE)
 
 # What may differ from the shipped configuration, and as what; anything else that does is an error.
-PORTS, PATHS, ACCOUNTS, LIMITS, DELAYS = "address", "path", "account", "limit", "delay"
+PORTS, PATHS, PLACE, ACCOUNTS, LIMITS, DELAYS = "address", "path", "place of the log", "account", "limit", "delay"
 MAY_DIFFER = {
     "listen": PORTS, "hostname": PORTS, "tls_cert": PATHS, "tls_key": PATHS, "users_db": PATHS, "mail_root": PATHS, "store_default": PATHS,
-    "run_dir": PATHS, "log": PATHS, "log_file": PATHS, "mail_user": ACCOUNTS, "first_uid": ACCOUNTS, "door_user": ACCOUNTS, "auth_user": ACCOUNTS,
+    "run_dir": PATHS, "log": PLACE, "log_file": PATHS, "mail_user": ACCOUNTS, "first_uid": ACCOUNTS, "door_user": ACCOUNTS, "auth_user": ACCOUNTS,
     "control_user": ACCOUNTS, "connections": LIMITS, "tls_waiting": LIMITS, "mail_sessions": LIMITS, "user_sessions": LIMITS, "user_logins": LIMITS,
     "mail_idle": DELAYS, "password_remember": DELAYS,
 }
 
 
 def output(*argv, **kw):
-    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, errors="replace", **kw)
+    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True, errors="replace", **kw)
     return p.stdout.strip() if p.returncode == 0 else ""
 
 
@@ -67,7 +67,7 @@ def machine():
     with open("/proc/meminfo") as f:
         kb = int(f.readline().split()[1])
     return {
-        "cpu": model[1].strip() if model else platform.machine(), "cpus": os.cpu_count(), "memory_gb": round(kb / 2**20, 1),
+        "cpu": model[1].strip() if model else platform.machine(), "cpus": len(CPUS), "memory_gb": round(kb / 2**20, 1),
         "kernel": os.uname().release, "system": next(iter(re.findall(r'PRETTY_NAME="(.*)"', open("/etc/os-release").read())), ""),
         "virtual": output("systemd-detect-virt") or "not known", "file_system": output("findmnt", "-n", "-o", "FSTYPE", "--target", DIR),
     }
@@ -76,7 +76,7 @@ def machine():
 def versions(dovecot=True):
     v = {"bustia": output(build() + "/src/tool/bustia", "version"), "commit": output("git", "-C", TOP, "describe", "--always", "--dirty", "--abbrev=12"),
          "openssl": output("openssl", "version"), "compiler": output("gcc", "--version").split("\n")[0],
-         "build": " ".join("%s=%s" % o for o in build_options())}
+         "build": " ".join("%s=%s" % o for o in build_options().items()) or "build options not known"}
     if dovecot:
         v["dovecot"] = output(HERE + "/../tests/peer", "dovecot-pop3d", "--", "dovecot", "--version").split("\n")[-1]
     return v
@@ -88,8 +88,12 @@ def build_options():
     try:
         found = {o["name"]: o["value"] for o in json.loads(output("meson", "introspect", "--buildoptions", build()))}
     except ValueError:
-        return []
-    return [(n, found[n]) for n in ("buildtype", "optimization", "b_sanitize", "b_lto") if n in found]
+        return {}
+    return {n: found[n] for n in ("buildtype", "optimization", "b_sanitize", "b_lto") if n in found}
+
+
+def sanitized():
+    return build_options().get("b_sanitize", "none") not in ("none", "", [])
 
 
 def part(only, runs, seconds, dovecot=True):

@@ -126,27 +126,65 @@ def latency_table(data):
         verdict(ratio, LATENCY.bar)]])
 
 
-def idle_kb(data, peer, how, size=None):
-    """kB per connection with as many of them as were measured whole"""
-    held = {int(n): d for n, d in data.get("idle", {}).get(peer, {}).get(how, {}).items() if d["held"] == int(n)}
-    n = max(held) if held and size is None else size
-    return held[n]["per_conn_kb"] if n in held else None
+def held_whole(data, peer, how):
+    """{connections: what was held with them}, where all of them were"""
+    return {int(n): d for n, d in data.get("idle", {}).get(peer, {}).get(how, {}).items() if d["held"] == int(n)}
+
+
+def held_mb(data, peer, how):
+    """[(connections, MB of all processes)] from none on"""
+    one = held_whole(data, peer, how)
+    return [(0, one[min(one)]["zero"]["pss_kb"] / 1024)] + [(n, one[n]["full"]["pss_kb"] / 1024) for n in sorted(one)] if one else []
+
+
+def dovecots_mb(data, how):
+    """the same of the Dovecot that held most connections, and of two such the one that holds least with them"""
+    found = [h for h in (held_mb(data, p, how) for p in TUNED) if h]
+    return min(found, key=lambda h: (-h[-1][0], h[-1][1])) if found else []
+
+
+def most_held(data, peers, how):
+    """as many connections as the first of them that was measured held at most"""
+    return next((max(one) for one in (held_whole(data, p, how) for p in peers) if one), 0)
+
+
+def idle_kb(data, peer, how, n):
+    """kB per connection with n of them"""
+    one = held_whole(data, peer, how)
+    return one[n]["per_conn_kb"] if n in one else None
+
+
+def idle_states():
+    """[(name, how it is called, bar)]"""
+    return [("%s-%s" % (link, stage), "%s, %s log-in" % (title, stage), bar) for link, title in (("plain", "plain"), ("tls", "TLS"))
+            for stage, bar in zip(("before", "after"), SIZES[link])]
 
 
 def idle_table(data):
-    rows = []
-    for link, bars in SIZES.items():
-        for stage, bar in zip(("before", "after"), bars):
-            how = link + "-" + stage
-            found = [(idle_kb(data, p, how), p) for p in TUNED if idle_kb(data, p, how) is not None]
-            dovecot, which = min(found) if found else (None, None)
-            ours = idle_kb(data, "ours", how)
-            if ours is None and dovecot is None:
-                continue
-            rows.append(["%s, %s log-in" % ({"plain": "plain", "tls": "TLS"}[link], stage), cell(dovecot) + (" (%s)" % short(which) if which else ""),
-                         cell(idle_kb(data, "limit-empty", how)), cell(ours), str(bar), verdict(ours, bar), cell(idle_kb(data, "ours-single", how))])
-    most = max((int(n) for one in data.get("idle", {}).values() for sizes in one.values() for n in sizes), default=0)
-    return markdown(["kB (PSS) per idle connection, %s of them" % format(most, ","), "Dovecot's best", "ceiling", "Bústia", "bar", "", "Bústia, a process for each session"], rows) if rows else ""
+    """all but the last column with the same number of connections: the most that ours held"""
+    rows, sizes = [], [most_held(data, ["ours"] + TUNED, how) for how, _, _ in idle_states()]
+    single = max(most_held(data, ["ours-single"], how) for how, _, _ in idle_states())
+    for (how, title, bar), n in zip(idle_states(), sizes):
+        found = [(idle_kb(data, p, how, n), p) for p in TUNED if idle_kb(data, p, how, n) is not None]
+        dovecot, which = min(found) if found else (None, None)
+        ours = idle_kb(data, "ours", how, n)
+        if ours is None and dovecot is None:
+            continue
+        rows.append([title + ("" if n == max(sizes) else " (%s of them)" % format(n, ",")), cell(dovecot) + (" (%s)" % short(which) if which else ""),
+                     cell(idle_kb(data, "limit-empty", how, n)), cell(ours), str(bar), verdict(ours, bar), cell(idle_kb(data, "ours-single", how, single))])
+    return markdown(["kB (PSS) per idle connection, %s of them" % format(max(sizes), ","), "Dovecot's best", "ceiling", "Bústia", "bar", "",
+                     "Bústia, a process for each session" + (" (%s of them)" % format(single, ",") if single else "")], rows) if rows else ""
+
+
+def totals_table(data):
+    """what doc/img/memory.svg shows"""
+    rows, counts = [], []
+    for how, title, _ in idle_states():
+        found = [dovecots_mb(data, how), held_mb(data, "limit-empty", how), held_mb(data, "ours", how)]
+        if found[0] or found[2]:
+            rows.append([title] + [" / ".join(num(mb) for _, mb in one) or "–" for one in found])
+            counts = max([counts] + [[format(n, ",") for n, _ in one] for one in found], key=len)
+    return markdown(["MB (PSS) of all processes with %s idle connections" % " / ".join(counts), "Dovecot's best", "ceiling", "Bústia"], rows) if rows else ""
 
 
 def storm_table(data):
@@ -187,12 +225,28 @@ def failures(data):
     return out
 
 
+def pinned(part):
+    by = "; by " + part["prio"] if part["prio"] else ""
+    if part["server_cpu"] == part["client_cpu"]:
+        return "Pinned: server and load generator to the SAME CPU %s: throughput and latency say little%s" % (part["server_cpu"], by)
+    return "Pinned: server to CPU %s, load generator to CPU %s%s" % (part["server_cpu"], part["client_cpu"], by)
+
+
+def commits(data):
+    """of all parts, each once"""
+    return list(dict.fromkeys(p["versions"]["commit"] for p in data["parts"]))
+
+
+def days(data):
+    return " … ".join(dict.fromkeys(p["when"][:10] for p in (data["parts"][0], data["parts"][-1])))
+
+
 def about(data):
     last = data["parts"][-1]
     m, v = last["machine"], last["versions"]
     out = ["Machine: %(cpu)s, %(cpus)d CPUs (%(virtual)s), %(memory_gb)s GB; %(system)s, Linux %(kernel)s, %(file_system)s" % m,
-           "Versions: %s, commit %s (%s); Dovecot %s; %s; %s" % (v["bustia"], v["commit"], v["build"], v.get("dovecot", "–"), v["openssl"], v["compiler"]),
-           "Pinned: server to CPU %s, load generator to CPU %s%s" % (last["server_cpu"], last["client_cpu"], "; by " + last["prio"] if last["prio"] else ""),
+           "Versions: %s, commit %s (%s); Dovecot %s; %s; %s" % (v["bustia"], v["commit"], v["build"] or "build options not known", v.get("dovecot", "–"), v["openssl"], v["compiler"]),
+           pinned(last),
            "The machine was " + quiet(data), "", "Commands:", ""]
     for p in data["parts"]:
         out.append("    %s    # %s, %d runs of %g s, commit %s, load average before %s, %.1f minutes" % (
@@ -224,7 +278,7 @@ def whole(data):
     bad = failures(data)
     parts = ["POP3 servers side by side, %s" % first,
              "Processor time of all of a server's processes per operation, medians; ratios to the better of the two tuned Dovecots.", main_table(data),
-             "† the load generator's CPU was full", latency_table(data), idle_table(data), storm_table(data), about(data), conf_table(data), every_peer(data)]
+             "† the load generator's CPU was full", latency_table(data), idle_table(data), totals_table(data), storm_table(data), about(data), conf_table(data), every_peer(data)]
     if bad:
         parts.insert(1, "FAILED:\n" + "\n".join("    " + b for b in bad))
     return "\n\n".join(p for p in parts if p) + "\n"

@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from scenarios import SCENARIOS, before, load_words, popload
-from servers import PRIO, lock, unlock, wait_quiet
+from servers import CPUS, PRIO, lock, unlock, wait_quiet
 
 
 def med(rs, f):
@@ -78,6 +78,17 @@ class Held:
         self.p.stdout.close()
 
 
+def log_in_once(peer, n):
+    """Each of the first n idle users logs in and out, so that those who idle later are people who have been here before: a server that keeps an
+    index has one of theirs. False: not all could."""
+    peer.start()
+    try:
+        return subprocess.run(load_words(peer, False, "i%d", n, 20) + ["--scenario", "login", "--count", str(n), "--timeout", "60"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    finally:
+        peer.stop()
+
+
 def idle(peer, stage, sizes, tls, pattern="i%d"):
     """{"500": {...}, "2000": {...}}: what a peer that was just started holds, more and more of them at once; kB per connection beyond
     what it held with none. Stops with the first size that it does not take whole."""
@@ -135,4 +146,4 @@ def cpu(peer):
 
 
 def every_cpu():
-    return "0-%d" % (os.cpu_count() - 1)
+    return ",".join(map(str, CPUS))

@@ -122,22 +122,15 @@ def poll(data, path):
 
 # ---- memory ----
 
-def held(data, peer, how):
-    """[(connections, MB)] from none on, as far as all of them were held"""
-    one = {int(n): d for n, d in data.get("idle", {}).get(peer, {}).get(how, {}).items() if d["held"] == int(n)}
-    return [(0, one[min(one)]["zero"]["pss_kb"] / 1024)] + [(n, one[n]["full"]["pss_kb"] / 1024) for n in sorted(one)] if one else []
-
-
 def memory_lines(data, link):
     """[(class, words, points)]"""
     out = []
     for stage, word in (("before", "not logged in"), ("after", "logged in")):
         how = "%s-%s" % (link, stage)
-        dovecot = [h for h in (held(data, p, how) for p in matrix.TUNED) if h]
-        for cls, who, points in (("a", "Bústia", held(data, "ours", how)), ("b", "Dovecot", min(dovecot, key=lambda h: h[-1][1]) if dovecot else [])):
+        for cls, who, points in (("a", "Bústia", matrix.held_mb(data, "ours", how)), ("b", "Dovecot", matrix.dovecots_mb(data, how))):
             if points:
                 out.append((cls + (" thin" if stage == "before" else ""), "%s, %s" % (who, word), points))
-    ceiling = held(data, "limit-empty", link + "-after")
+    ceiling = matrix.held_mb(data, "limit-empty", link + "-after")
     return out + ([("c", "ceiling", ceiling)] if ceiling else [])
 
 
