@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "net/chan_queue.h"
 
 enum {
     BATCH = 64,              /* messages read for one wake-up: other sources have their turn */
@@ -18,13 +19,6 @@ enum {
     QUEUE_MAX = 16 << 20,    /* bytes that wait for a peer that does not read */
     SOCKET_BUFFER = 1 << 20, /* some hundred messages, the kernel's own cost included */
     RETRY_MS = 10            /* the kernel lacks something that has no event */
-};
-
-struct queued {
-    struct queued *next;
-    size_t n;
-    int fd;
-    char bytes[];
 };
 
 struct chan {
@@ -38,8 +32,7 @@ struct chan {
     bool dead;     /* chan_free was called meanwhile */
     bool lost;     /* `closed` is due, or was called */
     bool told;
-    struct queued *first, **last;
-    size_t queued;
+    struct chan_queue queue;
 };
 
 /* ---- one message in or out of a socket */
@@ -143,38 +136,6 @@ static int get(int sock, void *p, size_t room, size_t *n, int *fd, int flags)
     return look_at(&m, fd);
 }
 
-/* ---- the queue of what did not fit */
-
-static void queue_add(struct chan *c, const void *p, size_t n, int fd)
-{
-    struct queued *q = mem_alloc(sizeof *q + n);
-    q->n = n;
-    q->fd = fd;
-    memcpy(q->bytes, p, n);
-    *c->last = q;
-    c->last = &q->next;
-    c->queued += n;
-}
-
-static void queue_drop_first(struct chan *c)
-{
-    struct queued *q = c->first;
-    c->first = q->next;
-    if (!c->first)
-        c->last = &c->first;
-    c->queued -= q->n;
-    if (q->fd >= 0)
-        close(q->fd);
-    mem_wipe(q->bytes, q->n);
-    mem_free(q);
-}
-
-static void queue_drop_all(struct chan *c)
-{
-    while (c->first)
-        queue_drop_first(c);
-}
-
 /* ---- life */
 
 static void release(struct chan *c)
@@ -241,16 +202,16 @@ static enum sent try_send(struct chan *c, const void *p, size_t n, int fd)
 
 static void send_queue(struct chan *c)
 {
-    while (c->first) {
-        struct queued *q = c->first;
+    while (c->queue.first) {
+        const struct chan_queued *q = c->queue.first;
         switch (try_send(c, q->bytes, q->n, q->fd)) {
         case SENT:
-            queue_drop_first(c);
+            chan_queue_drop_first(&c->queue);
             break;
         case LATER:
             return;
         case GONE:
-            queue_drop_all(c);
+            chan_queue_drop_all(&c->queue);
             break;
         case NEVER:
             lose(c);
@@ -328,7 +289,7 @@ struct chan *chan_new(struct loop *l, int fd, const struct chan_events *ev, void
 {
     struct chan *c = mem_alloc(sizeof *c);
     *c = (struct chan){.loop = l, .ev = ev, .arg = arg, .fd = fd};
-    c->last = &c->first;
+    chan_queue_init(&c->queue);
     c->source = loop_fd_new(l, fd, on_ready, c);
     loop_fd_want(c->source, true, false);
     return c;
@@ -343,7 +304,7 @@ void chan_free(struct chan *c)
     loop_fd_free(c->source);
     loop_timer_free(c->timer);
     close(c->fd);
-    queue_drop_all(c);
+    chan_queue_drop_all(&c->queue);
     release(c);
 }
 
@@ -353,15 +314,15 @@ static bool keep(struct chan *c, const void *p, size_t n, int fd, bool lent)
     int kept = fd >= 0 && lent ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : fd;
     if (fd >= 0 && kept < 0)
         return false;
-    queue_add(c, p, n, kept);
+    chan_queue_add(&c->queue, p, n, kept);
     return true;
 }
 
 static int send_or_keep(struct chan *c, const void *p, size_t n, int fd, bool lent)
 {
     assert(n > 0 && n <= CHAN_MAX); /* an empty message would look like the end */
-    enum sent sent = c->lost ? GONE : c->first ? LATER : try_send(c, p, n, fd);
-    bool fits = c->queued + n <= QUEUE_MAX;
+    enum sent sent = c->lost ? GONE : c->queue.first ? LATER : try_send(c, p, n, fd);
+    bool fits = c->queue.octets + n <= QUEUE_MAX;
     if (sent == LATER && fits && keep(c, p, n, fd, lent))
         return 0;
     if (fd >= 0 && !lent)
