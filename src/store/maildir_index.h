@@ -19,7 +19,7 @@ struct maildir_index {
     int fd; /* -1: there is none that could be read */
     struct maildir_index_head head;
     struct maildir_index_part *parts;
-    char *rest;    /* a small one's octets behind the head, found sound when it was opened; NULL: they are read from fd */
+    char *rest;    /* a small one's octets behind the head, which summed up when it was opened; NULL: they are read from fd */
     size_t rest_n;
     struct sum *sum; /* of the part that is being sent; NULL: none is */
     uint64_t summed; /* octets of the whole text that were sent */
@@ -30,13 +30,14 @@ struct maildir_index {
 void maildir_index_init(struct maildir_index *x);
 /* Reads the head of the maildrop's, if it has one. */
 void maildir_index_open(struct maildir_index *x, int maildrop);
-/* All of it is in memory: what it knows of the messages is told without a wait for the disk. */
-bool maildir_index_at_hand(const struct maildir_index *x);
 void maildir_index_close(struct maildir_index *x);
 
 /* Fills the empty table with its rows: in order, marked `counted`. With a drop, fills that too, in their order. false: they
  * are not what was written, and both are as they were. */
 bool maildir_index_load(const struct maildir_index *x, struct maildir_table *t, struct drop *drop);
+
+/* That is so, and what it reads is in memory: it waits for no disk. */
+bool maildir_index_at_hand(const struct maildir_index *x);
 
 /* As the store's `text`. A listing is read twice: before its first octet is given away all is known to be sound, and the
  * second time once more. */

@@ -44,8 +44,8 @@ void maildir_index_init(struct maildir_index *x)
     *x = (struct maildir_index){.fd = -1};
 }
 
-/* So that a session whose maildrop is small needs no disk to tell of its messages. What is not sound is read, and found out, when
- * it is needed. */
+/* So that a session whose maildrop is small needs no disk to tell of its messages. What does not sum up is read, and found out,
+ * when it is needed. */
 static void keep_rest(struct maildir_index *x, struct span rest)
 {
     for (unsigned i = 0; i < x->head.parts; i++)
@@ -78,11 +78,6 @@ void maildir_index_open(struct maildir_index *x, int maildrop)
     memcpy(x->parts, parts, x->head.parts * sizeof *parts);
     if (n < sizeof block)
         keep_rest(x, (struct span){block + MAILDIR_INDEX_HEAD, n - MAILDIR_INDEX_HEAD});
-}
-
-bool maildir_index_at_hand(const struct maildir_index *x)
-{
-    return x->rest;
 }
 
 void maildir_index_close(struct maildir_index *x)
@@ -208,6 +203,17 @@ bool maildir_index_load(const struct maildir_index *x, struct maildir_table *t, 
         drop_tell(drop, (unsigned)x->head.messages, x->head.octets, x->head.eight_bit > 0);
     }
     return false;
+}
+
+/* Right sums do not make rows: who computes those as well may write anything, and it takes a scan to find out what is true. So
+ * they are tried first; there are some fifteen. */
+bool maildir_index_at_hand(const struct maildir_index *x)
+{
+    struct maildir_table scratch;
+    maildir_table_init(&scratch);
+    bool loads = x->rest && maildir_index_load(x, &scratch, NULL);
+    maildir_table_fini(&scratch);
+    return loads;
 }
 
 /* ---- listings */

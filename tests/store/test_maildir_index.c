@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sum.h"
 #include "fault.h"
 #include "place.h"
 #include "store/maildir.h"
@@ -289,6 +290,58 @@ static void test_each_length(void **state)
         mem_free(t);
     }
     mem_free(index);
+    mem_free(truth);
+}
+
+/* By who computes the sums as well. */
+static void forge_row(const struct place *p, unsigned way)
+{
+    size_t n;
+    char *index = read_index(p, &n);
+    struct maildir_index_head head;
+    struct maildir_index_part parts[MAILDIR_INDEX_PARTS];
+    struct maildir_index_row row;
+    assert_true(maildir_index_head_read(index, &head, parts));
+    char *rows = index + parts[0].section[MAILDIR_INDEX_ROWS].at;
+    memcpy(&row, rows + sizeof row, sizeof row);
+    row.name = way == 0 ? UINT32_MAX : row.name;
+    row.name_n = (uint8_t)(way == 1 ? row.name_n - 1 : row.name_n);
+    row.uid_n = way == 2 ? 0 : row.uid_n;
+    row.octets += way == 3;
+    row.flags ^= way == 4 ? MAILDIR_INDEX_EIGHT_BIT : 0;
+    memcpy(rows + sizeof row, &row, sizeof row);
+    parts[0].section[MAILDIR_INDEX_ROWS].sum = sum_of(rows, parts[0].section[MAILDIR_INDEX_ROWS].n);
+    maildir_index_head_write(&head, parts, index);
+    place_write(p, MAILDIR_INDEX, (struct span){index, n});
+    mem_free(index);
+}
+
+/* What says that it has all in memory does not go to the disk: rows that are none are found by who is asked, not by who loads. */
+static void test_rows_that_are_none_are_not_at_hand(void **state)
+{
+    struct place *p = *state;
+    struct drop drop;
+    struct err err;
+    fill(p);
+    struct told *truth = told(p, true);
+    for (unsigned way = 0; way <= 5; way++) {
+        forge_row(p, way);
+        struct store *s = place_open_list(p, &store_maildir, &drop);
+        assert_false(drop_loaded(&drop));
+        assert_int_equal(s->ops->at_hand(s), way == 5); /* a row that is as it was */
+        assert_int_equal(s->ops->at_hand(s), way == 5);
+        fault_rules("readdir:SLOW:/anna/:1");
+        assert_int_equal(s->ops->load(s, &drop, &err), 0);
+        assert_int_equal(fault_hits() > 0, way != 5);
+        fault_rules("");
+        assert_int_equal(drop.count, FIRST);
+        s->ops->keep(s, &drop, &err);
+        s->ops->close(s);
+        drop_fini(&drop);
+        struct told *t = told(p, true);
+        assert_string_equal(t->text, truth->text);
+        mem_free(t);
+    }
     mem_free(truth);
 }
 
@@ -604,6 +657,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(unchanged_is_not_scanned), TEST(empty_is_not_scanned),  TEST(one_more_is_one_count), TEST(comes_to_the_end),
         TEST(each_octet_flipped),       TEST(each_length),           TEST(cut_while_it_is_sent),
+        TEST(rows_that_are_none_are_not_at_hand),
         TEST(of_another_maildrop),      TEST(in_its_place),          TEST(clock_set_back),
         TEST(changes_are_seen),         TEST(times_set_back),        TEST(edited_between_sessions),
         TEST(edited_in_the_session),    TEST(strange_is_looked_at_again), TEST(downgraded_is_kept),
