@@ -145,6 +145,38 @@ static bool holds(const struct buf *b, const char *secret)
     return b->mem && memmem(b->mem, b->cap, secret, strlen(secret));
 }
 
+/* Memory that is looked at when it goes back: afterwards it is nobody's. */
+static struct {
+    const char *p;
+    size_t n, freed, wiped; /* of those that were watched */
+} watched;
+
+void __real_mem_free(void *p);
+void __wrap_mem_free(void *p);
+void __wrap_mem_free(void *p)
+{
+    static const char none[64];
+    if (p && p == watched.p) {
+        watched.freed++;
+        watched.wiped += memcmp(p, none, watched.n) == 0;
+        watched.p = NULL;
+    }
+    __real_mem_free(p);
+}
+
+static void watch(const char *p, size_t n)
+{
+    assert_in_range(n, 1, 64);
+    watched.p = p;
+    watched.n = n;
+}
+
+static void expect_wiped(size_t freed)
+{
+    assert_int_equal(watched.freed, freed);
+    assert_int_equal(watched.wiped, freed);
+}
+
 static void test_forgets(void **state)
 {
     static const char *const lines[] = {
@@ -158,9 +190,12 @@ static void test_forgets(void **state)
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         struct session s;
         begin(&s, 4096);
+        memset(&watched, 0, sizeof watched);
         if (say(&s, lines[i]) == POP3_WANT_AUTH) {
+            watch(s.m.sasl_text, s.m.sasl_len);
             assert_false(holds(&s.in, "sesame"));
             pop3_server_denied(&s.m, ERR_AUTH, &s.out);
+            expect_wiped(1);
         }
         assert_null(s.m.sasl_text);
         assert_int_equal(s.m.auth.secret.n, 0);
@@ -173,13 +208,19 @@ static void test_forgets_user(void **state)
 {
     struct session s;
     begin(&s, 4096);
+    memset(&watched, 0, sizeof watched);
     assert_int_equal(say(&s, "USER ann\r\nPASS x\r\n"), POP3_WANT_AUTH);
+    watch(s.m.user, s.m.user_len);
     pop3_server_denied(&s.m, ERR_AUTH, &s.out);
-    assert_null(s.m.user); /* its memory was wiped, and went back */
-    assert_int_equal(say(&s, "USER ann\r\nSTLS\r\nPASS x\r\n"), POP3_WANT_TLS);
+    assert_null(s.m.user);
+    expect_wiped(1);
+    assert_int_equal(say(&s, "USER ann\r\n"), POP3_WANT_INPUT);
+    watch(s.m.user, s.m.user_len);
+    assert_int_equal(say(&s, "STLS\r\nPASS x\r\n"), POP3_WANT_TLS);
     assert_int_equal(s.in.len, 0);
     pop3_server_secured(&s.m);
-    assert_null(s.m.user); /* its memory was wiped, and went back */
+    assert_null(s.m.user);
+    expect_wiped(2);
     assert_true(s.m.offer.tls_active);
     end(&s);
 }
