@@ -150,6 +150,7 @@ static int scan_in_passes(struct maildir_box *m, enum maildir_how how, struct er
         note_view(m, &view);
         idle = scan.missed ? 0 : idle + 1;
         scan.how = MAILDIR_ASK; /* when each was delivered says how many more are of use */
+        m->table.settled = view.counts;
         if (view.counts)
             return 0;
         if (n >= PASSES_ENOUGH && (idle >= PASSES_IDLE || n >= PASSES_MOST || clock_ms() - began > SCAN_MS))

@@ -1,8 +1,8 @@
 /* maildir_scan: reads new/ and cur/ while other programs deliver and rename in them.
  *
- * Passes over them (maildir_pass.h) are made until one counts, and what they saw is united. Where a program renames for ever none
- * will ever count, and that must neither close the maildrop nor hide a message: after several passes, the last of which met
- * nothing that the others had missed, the union is taken as it is. */
+ * Passes over them (maildir_pass.h) are made until one counts, and what they saw is united; `met` in the table says who was not in
+ * the last one. Where a program renames for ever none will ever count, and that must neither close the maildrop nor hide a
+ * message: after several passes, the last of which met nothing that the others had missed, the union is taken as it is. */
 #ifndef STORE_MAILDIR_SCAN_H
 #define STORE_MAILDIR_SCAN_H
 

@@ -128,6 +128,7 @@ void maildir_table_walk(struct maildir_table *t)
     t->next = 0;
     t->missed = UINT32_MAX;
     t->walked = 0;
+    t->reading = (uint16_t)(t->reading % UINT16_MAX + 1);
 }
 
 static bool is_here(const struct maildir_table *t, unsigned at, enum maildir_dir dir, const char *name, uint64_t inode)
@@ -170,7 +171,7 @@ void maildir_table_meet(struct maildir_table *t, long entry)
 {
     struct maildir_entry *e = &t->entries[entry];
     e->place = t->walked++;
-    e->met = true;
+    e->met = t->reading;
 }
 
 void maildir_table_find_place(struct maildir_table *t, long entry)
@@ -195,7 +196,7 @@ struct maildir_news maildir_table_news(struct maildir_table *t)
     struct maildir_news news = {0};
     for (unsigned i = 0; i < t->count; i++) {
         struct maildir_entry *e = &t->entries[i];
-        e->gone = e->gone || !e->met;
+        e->gone = e->gone || !e->met || (t->settled && e->met != t->reading);
         news.fresh += !e->counted && !e->odd;
         news.gone += e->gone;
         news.renamed += e->renamed && !e->gone;

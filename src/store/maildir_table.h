@@ -22,6 +22,7 @@ struct maildir_entry {
     uint64_t downgraded; /* octets of its surrogate; 0: not known */
     uint32_t place;  /* how many entries were met before it in the last reading; any number if it is not known */
     uint32_t name;   /* where its name, ended by NUL, begins in the table's names */
+    uint16_t met;    /* in which reading it was met last; 0: in none, if the table was filled from elsewhere */
     uint8_t room;    /* bytes kept for the name, the NUL not counted */
     uint8_t base_n;  /* length of the base in it */
     uint8_t dir;     /* enum maildir_dir: where it was last seen */
@@ -29,7 +30,6 @@ struct maildir_entry {
     bool eight_bit : 1; /* its header is not all ASCII */
     bool counted : 1; /* what is said above of its content is known */
     bool believed : 1; /* its inode is what readdir said */
-    bool met : 1;    /* in a reading; not yet, if the table was filled from elsewhere */
     bool renamed : 1; /* it had another name or directory before */
     bool gone : 1;   /* removed, or found missing */
     bool wanted : 1; /* a search looks for it */
@@ -55,6 +55,8 @@ struct maildir_table {
     unsigned order_n, next; /* whose turn is next */
     unsigned missed; /* whose turn it was when another came */
     uint32_t walked; /* how many have been met */
+    uint16_t reading; /* its number, from 1 */
+    bool settled;     /* whoever reads: the last one alone has shown all that is there */
 };
 
 enum { MAILDIR_NONE = -1 };
@@ -85,7 +87,8 @@ void maildir_table_meet_all(struct maildir_table *t, enum maildir_dir dir);
 struct maildir_news {
     unsigned fresh, gone, renamed;
 };
-/* After the readings: those that were not met are marked gone. */
+/* After the readings: those that were not met are marked gone; in the last one, if that has shown all: who was met only before it
+ * has been removed between the two. */
 struct maildir_news maildir_table_news(struct maildir_table *t);
 
 const char *maildir_table_name(const struct maildir_table *t, const struct maildir_entry *e);

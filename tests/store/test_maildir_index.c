@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,6 +38,27 @@ static void fill(const struct place *p)
     for (unsigned i = 0; i < FIRST; i++)
         place_text(p, first_names[i], first_texts[i]);
     settle();
+}
+
+/* ---- another program, in the midst of a reading of a directory */
+
+static void (*meanwhile)(const struct place *p); /* done once, after so many more calls */
+static const struct place *meanwhile_in;
+static unsigned meanwhile_after;
+
+ssize_t getdents64(int fd, void *p, size_t n);
+ssize_t getdents64(int fd, void *p, size_t n)
+{
+    static ssize_t (*next)(int, void *, size_t);
+    if (!next)
+        *(void **)&next = dlsym(RTLD_NEXT, "getdents64");
+    ssize_t got = next(fd, p, n);
+    if (meanwhile && !meanwhile_after--) {
+        void (*now)(const struct place *) = meanwhile;
+        meanwhile = NULL;
+        now(meanwhile_in);
+    }
+    return got;
 }
 
 /* ---- what a client is told */
@@ -500,6 +522,47 @@ static void test_changes_are_seen(void **state)
     expect_truth(p);
 }
 
+static void expunge(const struct place *p)
+{
+    place_remove(p, "cur/2.b:2,S");
+    place_text(p, "new/6.more", "more\n"); /* so that this reading is no view of one moment */
+}
+
+/* It is met in a reading that does not count, and is not there in the one that does: known before, nobody opens it. */
+static void test_expunged_during_the_scan(void **state)
+{
+    struct place *p = *state;
+    for (unsigned way = 0; way < 4; way++) {
+        char name[64];
+        if (way == 0)
+            fill(p);
+        else
+            place_text(p, "cur/2.b:2,S", "x\r\ny\r\n");
+        settle();
+        mem_free(told(p, false)); /* an index that knows it */
+        struct told *before = told(p, false);
+        assert_non_null(strstr(before->text, "2.b"));
+        mem_free(before);
+        snprintf(name, sizeof name, "new/5.%u", way);
+        place_text(p, name, "x\n");
+        snprintf(name, sizeof name, "cur/5.cur%u", way);
+        if (way >= 2) /* both are read */
+            place_text(p, name, "x\n");
+        settle();
+        meanwhile_in = p;
+        meanwhile_after = way;
+        meanwhile = expunge;
+        mem_free(told(p, false));
+        assert_null(meanwhile);
+        settle();
+        struct told *after = told(p, false);
+        assert_null(strstr(after->text, "2.b"));
+        mem_free(after);
+        expect_truth(p);
+        place_remove(p, "new/6.more");
+    }
+}
+
 /* Who restores a backup sets times back; ctime is nobody's to set. */
 static void test_times_set_back(void **state)
 {
@@ -660,7 +723,7 @@ int main(void)
         TEST(rows_that_are_none_are_not_at_hand),
         TEST(of_another_maildrop),      TEST(in_its_place),          TEST(clock_set_back),
         TEST(changes_are_seen),         TEST(times_set_back),        TEST(edited_between_sessions),
-        TEST(edited_in_the_session),    TEST(strange_is_looked_at_again), TEST(downgraded_is_kept),
+        TEST(expunged_during_the_scan), TEST(edited_in_the_session),    TEST(strange_is_looked_at_again), TEST(downgraded_is_kept),
         TEST(total_of_surrogates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
