@@ -44,8 +44,8 @@ typedef void loop_signal_fn(void *arg, int signo);
 void loop_signal(struct loop *l, int signo, loop_signal_fn *fn, void *arg);
 
 /* ---- calls: plain blocking code, run by the loop's own thread after the handler that asked for it has
- * returned. If `work` lasts longer than the takeover time, another thread takes the loop over and the
- * rest goes on. `done` always runs as a handler, never while `work` runs. `work` may touch only what
+ * returned. If `work` lasts longer than the takeover time, or says that it is slow, another thread takes the
+ * loop over and the rest goes on. `done` always runs as a handler, never while `work` runs. `work` may touch only what
  * belongs to its call. The struct is the caller's and must live until `done`. */
 void loop_call(struct loop *l, struct loop_call *c);
 

@@ -1,4 +1,5 @@
-/* What the files of a logged-in session share (mail_pop3.c, mail_body.c, mail_end.c). Private to them. */
+/* What the files of a logged-in session share: mail_pop3.c, mail_body.c, mail_end.c, mail_file.c, mail_list.c, mail_surrogate.c
+ * and mail_wait.c. Private to them. */
 #ifndef DAEMON_MAIL_SESSION_H
 #define DAEMON_MAIL_SESSION_H
 
