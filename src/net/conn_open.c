@@ -129,6 +129,7 @@ size_t conn_send(struct conn *c, struct span s)
 {
     if (!may_send(c) || conn_waits_to_send(c))
         return 0;
+    c->flush_at = 0; /* of what has left with what came behind it */
     size_t took = push(c, s);
     c->awaited = c->blocked;
     conn_changed(c, c->end_due != CONN_NO_END);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "net/conn.h"
+#include "net/conn_impl.h"
 #include "net_help.h"
 
 struct owner {
@@ -142,6 +142,25 @@ static void sends_from_where_it_stands(void **state)
     disown(&o);
 }
 
+/* What was to leave soon has left with what came behind it: nothing of it keeps back the rest. */
+static void waits_for_nothing_that_has_left(void **state)
+{
+    static char text[32 << 20];
+    struct owner o;
+    own(&o, *state, 0);
+    fill(text, sizeof text, 0);
+    buf_add_text(conn_out(o.c), "x");
+    conn_flush_soon(o.c);
+    buf_take(conn_out(o.c), 1); /* into one piece with the text */
+    size_t sent = conn_send(o.c, (struct span){text, sizeof text});
+    assert_in_range(sent, 1, sizeof text - 1);
+    buf_add(conn_out(o.c), text + sent, 1);
+    bool read, write;
+    o.c->stage->wants(o.c, &read, &write);
+    assert_true(write);
+    disown(&o);
+}
+
 /* Nothing is put off until the loop turns; and nothing happens before. */
 static void settles_when_it_is_let_go(void **state)
 {
@@ -181,6 +200,7 @@ int main(void)
         cmocka_unit_test(gathers_answers),
         cmocka_unit_test(waits_not_for_long),
         cmocka_unit_test(sends_from_where_it_stands),
+        cmocka_unit_test(waits_for_nothing_that_has_left),
         cmocka_unit_test(settles_when_it_is_let_go),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
