@@ -318,7 +318,7 @@ enum tls_result tls_write(struct tls_stream *s, const void *p, size_t n, size_t 
             return result(s, r, err);
         *took += part;
     }
-    if (s->greets)
+    if (s->greets && s->secure) /* in the handshake a peek would go on with it */
         release_input(s);
     if (s->last)
         close_notify(s);
