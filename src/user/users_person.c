@@ -140,14 +140,23 @@ static int look_up(struct users *db, enum users_statement which, const char *sql
     return ret;
 }
 
+/* What SQLite stumbled over last: it has waited already. */
+static bool is_locked(const struct users *db)
+{
+    enum { CODE = 0xff }; /* of an extended one */
+    int why = db->sql ? sqlite3_errcode(db->sql) & CODE : SQLITE_OK;
+    return why == SQLITE_BUSY || why == SQLITE_LOCKED;
+}
+
 /* Both tables by one statement, as its lock is dearer than what it reads. Trouble with the app passwords' is left to who wants to read
- * them. */
+ * them; whoever has waited for a lock in vain does not wait again. */
 int users_look_up(struct users *db, struct span name, struct user *u, struct err *err)
 {
     static const char both[] = "SELECT " USERS_COLUMNS ", EXISTS (SELECT 1 FROM app_password WHERE person = ?1)"
                                " FROM person WHERE name = ?1";
+    static const char alone[] = "SELECT " USERS_COLUMNS ", 1 FROM person WHERE name = ?1";
     int found = look_up(db, USERS_FIND, both, name, u, err);
-    return found >= 0 ? found : look_up(db, USERS_FIND_ALONE, "SELECT " USERS_COLUMNS ", 1 FROM person WHERE name = ?1", name, u, err);
+    return found >= 0 || is_locked(db) ? found : look_up(db, USERS_FIND_ALONE, alone, name, u, err);
 }
 
 int users_find(struct users *db, struct span name, struct user *u, struct err *err)
