@@ -104,6 +104,8 @@ static void on_drained(void *arg)
         mail_listing_more(s);
     else if (s->step == STEP_TALK && s->crowded)
         mail_drive(s);
+    else if (s->step == STEP_TALK) /* the client has had his answers only now */
+        set_deadline(s);
 }
 
 static void on_secure(void *arg)
@@ -252,7 +254,7 @@ void mail_pop3_describe(const struct mail_session *s, struct talk *t)
     t->num[0] = s->flags;
     t->num[1] = (uint32_t)((clock_ms() - s->started) / 1000);
     t->num[2] = s->pop3.count.read;
-    t->num[3] = s->step == STEP_OPEN ? 0 : s->drop.deleted; /* while it opens, the drop is another thread's */
+    t->num[3] = s->step == STEP_OPEN || s->step == STEP_LOAD ? 0 : s->drop.deleted; /* meanwhile the drop is another thread's */
     t->text[0] = span_of(s->expected->user);
     t->text[1] = span_of(s->expected->address);
     t->text[2] = span_of(s->expected->where);
