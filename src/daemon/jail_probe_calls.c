@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -160,6 +161,20 @@ static int open_pid(const struct place *p)
 static int own_signals(const struct place *p)
 {
     return done(fcntl(STDOUT_FILENO, F_SETOWN, p->parent));
+}
+
+/* The socket of a session is one for all who hold it: who makes it wait stops the threads of another process. */
+static int make_wait(const struct place *p)
+{
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+        return errno;
+    int error = done(fcntl(fds[0], F_SETFL, O_RDWR | O_NONBLOCK)); /* this much is needed */
+    if (!error)
+        error = done(fcntl(fds[0], F_SETFL, O_RDWR));
+    close(fds[0]);
+    close(fds[1]);
+    return error;
 }
 
 static int type_into_terminal(const struct place *p)
@@ -341,6 +356,7 @@ static const struct probe_row rows[] = {
     {"tgkill self",                       signal_self,           ALL,      {0}, 0},
     {"pidfd_open parent",                 open_pid,              ALL,      {EPERM}, 0},
     {"fcntl F_SETOWN",                    own_signals,           ALL,      {EPERM}, 0},
+    {"fcntl F_SETFL without O_NONBLOCK",  make_wait,             CHILDREN, {EPERM}, 0},
     {"ioctl TIOCSTI",                     type_into_terminal,    ALL,      {EPERM}, 0},
     /* rights */
     {"setuid 0",                          set_uid,               CHILDREN, {EPERM}, 0},

@@ -159,7 +159,9 @@ static const struct {
     {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_GETFD)}},
     {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_SETFD)}},
     {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_GETFL)}},
-    {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_SETFL)}},
+    /* O_NONBLOCK is of a socket, not of a descriptor: a door could make the mail process wait that has the same one. */
+    {CHILDREN,       SCMP_SYS(fcntl),      2, {IS(1, F_SETFL), BITS(2, O_NONBLOCK, O_NONBLOCK)}},
+    {MASTER,         SCMP_SYS(fcntl),      1, {IS(1, F_SETFL)}},
     {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_DUPFD)}},
     {ALL,            SCMP_SYS(fcntl),      1, {IS(1, F_DUPFD_CLOEXEC)}},
     {DOOR | MAIL,    SCMP_SYS(fcntl),      1, {IS(1, F_ADD_SEALS)}},
