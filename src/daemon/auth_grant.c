@@ -15,7 +15,7 @@
 static const uint64_t SECOND = 1000;
 
 enum {
-    SESSION_FILES = 4, /* descriptors of a session: its client, and three of its maildrop */
+    SESSION_FILES = 6, /* descriptors of a session: its client; its maildrop, the index, new, cur; the message that is being sent */
     OTHER_FILES = 64
 };
 
