@@ -64,6 +64,18 @@ void mem_wipe(void *p, size_t n)
         explicit_bzero(p, n);
 }
 
+/* The allocator learns it from a large block that is freed; with mallopt it would never learn again, from larger ones. */
+void mem_come_and_go(size_t n)
+{
+    void *volatile block = mem_resize(NULL, n);
+    mem_free(block);
+}
+
+void mem_rest(void)
+{
+    malloc_trim(0);
+}
+
 /* Looking for what is free costs as much as there is of it: so it is done once when three of four have ended, or all. */
 bool mem_ended(struct mem_tide *t, size_t left)
 {
@@ -72,7 +84,7 @@ bool mem_ended(struct mem_tide *t, size_t left)
     if (t->most < (left ? TIDE_LEAST : TIDE_ALL) || left > t->most / 4)
         return false;
     t->most = left;
-    malloc_trim(0);
+    mem_rest();
     return true;
 }
 

@@ -24,6 +24,11 @@ void mem_free(void *p);
 /* Overwrites a secret so that the compiler cannot leave it out. */
 void mem_wipe(void *p, size_t n);
 
+/* Blocks of up to `n` bytes come and go: what is free may be some of them, and more, before the kernel has its pages back, which it would
+ * have to give out one by one again; until mem_rest. */
+void mem_come_and_go(size_t n);
+void mem_rest(void); /* what is free goes back now */
+
 /* What a burst needed goes back to the kernel when it is over. One for each kind of which there are many, of zeroes at first. */
 struct mem_tide {
     size_t most; /* there were at once since memory was given back */

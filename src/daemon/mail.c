@@ -19,6 +19,7 @@
 #include "store/open.h"
 
 enum { EXPECT_MS = 30000, EARLY_MS = 5000, SWEEP_MS = 1000, TAKEOVER_MS = 50, SESSIONS_EARLY = 256 };
+enum { BUFFERS = 512 * 1024 }; /* as much as some sessions have, whose answers leave at once */
 
 /* ---- whom to expect, and who comes: the two words meet here */
 
@@ -185,6 +186,8 @@ static void rest(void *arg)
     struct mail *m = arg;
     if (mail_scratch_rest())
         loop_timer_start(m->rest, MAIL_REST_MS);
+    else
+        mem_rest();
 }
 
 /* ---- auth */
@@ -376,6 +379,7 @@ static int mail_run(void)
         close(paths[0].fd);
     m->uid = geteuid();
     m->gid = getegid();
+    mem_come_and_go(BUFFERS);
     m->budget.ceiling = m->start.conf.memory_buffers;
     m->loop = loop_new();
     loop_threads(m->loop, (unsigned)m->start.conf.store_threads, TAKEOVER_MS);

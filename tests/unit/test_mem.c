@@ -115,6 +115,27 @@ static void the_tide(void **state)
     assert_true(mem_ended(&t, 125));
 }
 
+static size_t free_at_the_top(void)
+{
+    return mallinfo2().keepcost;
+}
+
+/* A block that comes and goes is not the kernel's each time, and none is kept when there is to be rest. */
+static void blocks_come_and_go(void **state)
+{
+    enum { BLOCK = 300 * 1024 };
+    mem_come_and_go(512 * 1024);
+    void *volatile block = mem_resize(NULL, BLOCK);
+    bool tells = mallinfo2().arena > 0; /* another allocator does not */
+    if (tells)
+        assert_int_equal(mallinfo2().hblkhd, 0); /* not mapped by itself */
+    mem_free(block);
+    if (tells)
+        assert_true(free_at_the_top() >= BLOCK);
+    mem_rest();
+    assert_true(free_at_the_top() < BLOCK / 2);
+}
+
 /* A child that asks for what cannot be had must not live on. */
 static void ends_without(void *(*ask)(void))
 {
@@ -173,6 +194,7 @@ int main(void)
         cmocka_unit_test(arena_pieces_do_not_overlap),
         cmocka_unit_test(a_small_arena_is_small),
         cmocka_unit_test(the_tide),
+        cmocka_unit_test(blocks_come_and_go),
         cmocka_unit_test(ends_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
