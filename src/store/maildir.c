@@ -146,8 +146,11 @@ static int maildir_body(struct store *s, unsigned msg, struct store_body *b, str
         return -1;
     struct maildir_entry *e = &m->box.table.entries[msg];
     struct opening o = {.fd = -1};
-    if (reach(&m->box, e, &o, err) < 0)
+    if (reach(&m->box, e, &o, err) < 0) {
+        if (e->gone)
+            maildir_doubt(m, e);
         return -1;
+    }
     if (see_content(m, e, &o, err) < 0) {
         close(o.fd);
         return -1;
@@ -159,6 +162,7 @@ static int maildir_body(struct store *s, unsigned msg, struct store_body *b, str
 /* ---- removing */
 
 struct removal {
+    struct maildir *maildir;
     struct maildir_box *box;
     bool changed[MAILDIR_DIRS]; /* what must be made durable */
     size_t left;
@@ -213,8 +217,10 @@ static int unlink_all(struct removal *r, const struct drop *drop, struct err *er
                                                 maildir_look(r->box->sub[MAILDIR_CUR])};
     for (unsigned i = 0; i < t->count; i++) {
         struct maildir_entry *e = &t->entries[i];
+        bool marked = i < drop->count && drop->messages[i].deleted && !e->told;
         e->failed = e->unlinked = false;
-        e->wanted = i < drop->count && drop->messages[i].deleted && !e->gone && !unlink_message(r->box, e, r);
+        e->gone = e->gone && !marked; /* it was missed before, and may be back */
+        e->wanted = marked && !unlink_message(r->box, e, r);
     }
     int searched = maildir_search(r->box, unlink_message, r, err);
     for (unsigned i = 0; i < t->count; i++) {
@@ -223,6 +229,7 @@ static int unlink_all(struct removal *r, const struct drop *drop, struct err *er
             e->failed = true;
         } else if (e->wanted) {
             e->gone = true;
+            maildir_doubt(r->maildir, e);
             vouch(r, e, before);
         }
         r->left += e->failed;
@@ -247,7 +254,7 @@ static int make_durable(const struct removal *r, struct err *err)
 static int maildir_remove(struct store *s, const struct drop *drop, size_t *left, struct err *err)
 {
     struct maildir *m = maildir_of(s);
-    struct removal r = {.box = &m->box};
+    struct removal r = {.maildir = m, .box = &m->box};
     *left = drop->deleted;
     if (maildir_box_parts(&m->box, err) < 0)
         return -1;

@@ -145,7 +145,7 @@ int maildir_list(struct store *s, struct drop *drop, struct err *err)
 {
     struct maildir *m = maildir_of(s);
     m->listed = maildir_ns(clock_wall());
-    m->scanned = m->news = false;
+    m->scanned = m->news = m->wrong = false;
     m->told = maildir_index_trusted(&m->index, m->box.dir);
     if (!m->told)
         return maildir_box_parts(&m->box, err) < 0 ? -1 : list_afresh(m, drop, err);
@@ -199,6 +199,19 @@ long maildir_text(struct store *s, enum store_text which, uint64_t at, char *p, 
     return err_set(err, ERR_TEMP, "%s: there is no listing", m->box.where);
 }
 
+void maildir_doubt(struct maildir *m, const struct maildir_entry *e)
+{
+    const struct maildir_state *then = &m->index.head.state[e->dir];
+    struct stat st;
+    if (!m->told || m->wrong || fstat(m->box.sub[e->dir], &st) < 0 || !then->changed || st.st_dev != then->device ||
+        st.st_ino != then->inode || maildir_ns(st.st_ctim) != then->changed)
+        return;
+    log_warning("maildir", "maildrop=%s %s tells of what is not there, and is made anew", log_quote_text(m->box.where),
+                MAILDIR_INDEX);
+    maildir_index_remove(m->box.dir);
+    m->wrong = true;
+}
+
 /* ---- what is kept */
 
 /* Where the disk is full, or may not be written to, all is served as well, by counting: said once, not at each log-in. */
@@ -221,10 +234,19 @@ static void learn(struct maildir *m, const struct drop *drop)
     }
 }
 
+/* Whoever is gone is left out: in truth, or because he was not to be found. */
+static bool is_complete(const struct maildir *m)
+{
+    bool complete = !m->scanned || (m->box.still && !m->strange);
+    for (unsigned i = 0; complete && i < m->box.table.count; i++)
+        complete = !m->box.table.entries[i].gone;
+    return complete;
+}
+
 int maildir_keep(struct store *s, const struct drop *drop, struct err *err)
 {
     struct maildir *m = maildir_of(s);
-    if (!drop_loaded(drop) || drop->count != m->box.table.count)
+    if (m->wrong || !drop_loaded(drop) || drop->count != m->box.table.count)
         return 0;
     learn(m, drop);
     if (!m->news)
@@ -234,7 +256,7 @@ int maildir_keep(struct store *s, const struct drop *drop, struct err *err)
                                       .drop = drop,
                                       .state = m->scanned ? m->box.state : m->index.head.state,
                                       .looked = m->scanned ? m->box.looked : m->index.head.looked,
-                                      .complete = !m->scanned || (m->box.still && !m->strange)};
+                                      .complete = is_complete(m)};
     if (maildir_index_write(m->box.dir, &news) == 0)
         return 0;
     tell_unkept(m, errno);

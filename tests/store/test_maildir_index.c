@@ -563,6 +563,150 @@ static void test_expunged_during_the_scan(void **state)
     }
 }
 
+/* An index that tells of a message that is not there, and of directories as they are. */
+static void forge_ghost(const struct place *p)
+{
+    size_t n, n_now;
+    struct maildir_index_head head, now;
+    struct maildir_index_part parts[MAILDIR_INDEX_PARTS], parts_now[MAILDIR_INDEX_PARTS];
+    place_text(p, "cur/3.ghost:2,S", "not there\n");
+    settle();
+    mem_free(told(p, false));
+    char *with = read_index(p, &n);
+    place_remove(p, "cur/3.ghost:2,S");
+    settle();
+    mem_free(told(p, false));
+    char *without = read_index(p, &n_now);
+    assert_true(maildir_index_head_read(with, &head, parts) && maildir_index_head_read(without, &now, parts_now));
+    memcpy(head.state, now.state, sizeof head.state);
+    head.looked = now.looked;
+    maildir_index_head_write(&head, parts, with);
+    place_write(p, MAILDIR_INDEX, (struct span){with, n});
+    mem_free(with);
+    mem_free(without);
+}
+
+static unsigned number_of(const struct drop *drop, const char *uid)
+{
+    unsigned i = 0;
+    while (i < drop->count && strcmp(drop->messages[i].uid, uid) != 0)
+        i++;
+    assert_true(i < drop->count);
+    return i;
+}
+
+/* Whoever finds out that the index is wrong about that sees to it that the next session is not told the same. */
+static void test_ghost_is_driven_out(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    for (unsigned way = 0; way < 4; way++) {
+        struct drop drop;
+        struct err err = {0};
+        struct store_body b;
+        size_t left = 9;
+        forge_ghost(p);
+        struct store *s = place_open_list(p, &store_maildir, &drop);
+        assert_false(drop_loaded(&drop));
+        assert_int_equal(s->ops->load(s, &drop, &err), 0);
+        unsigned ghost = number_of(&drop, "3.ghost");
+        if (way == 0 || way == 2) {
+            assert_int_equal(s->ops->body(s, ghost, &b, &err), -1);
+            assert_int_equal(err.kind, ERR_GONE);
+        }
+        if (way == 2)
+            drop.messages[number_of(&drop, "3.c")].downgraded = 99; /* something to keep */
+        if (way == 1 || way == 3) {
+            drop_mark(&drop, ghost);
+            if (way == 3) /* of the other directory, which changes by that */
+                drop_mark(&drop, number_of(&drop, "1.a"));
+            assert_int_equal(s->ops->remove(s, &drop, &left, &err), 0);
+        }
+        s->ops->keep(s, &drop, &err);
+        s->ops->close(s);
+        drop_fini(&drop);
+        struct told *after = told(p, false);
+        assert_null(strstr(after->text, "ghost"));
+        mem_free(after);
+        expect_truth(p);
+    }
+}
+
+/* Another program removes a message while a session looks at it: that is no reason to count all others anew. */
+static void test_removed_beside_costs_no_count(void **state)
+{
+    struct place *p = *state;
+    struct drop drop;
+    struct err err = {0};
+    struct store_body b;
+    fill(p);
+    mem_free(told(p, false));
+    struct store *s = place_open_list(p, &store_maildir, &drop);
+    assert_int_equal(s->ops->load(s, &drop, &err), 0);
+    place_remove(p, "new/1.a");
+    assert_int_equal(s->ops->body(s, 0, &b, &err), -1);
+    assert_int_equal(err.kind, ERR_GONE);
+    s->ops->close(s);
+    drop_fini(&drop);
+    settle();
+    fault_rules("openat:SLOW:/anna/new/:1;openat:SLOW:/anna/cur/:1");
+    mem_free(told(p, false));
+    assert_int_equal(fault_hits(), 0);
+    fault_rules("");
+    expect_truth(p);
+}
+
+/* What a session has found gone is left out of what it keeps: that does not speak for the maildrop. */
+static void test_gone_leaves_it_incomplete(void **state)
+{
+    struct place *p = *state;
+    struct drop drop;
+    struct err err = {0};
+    struct store_body b;
+    struct maildir_index_head head;
+    struct maildir_index_part parts[MAILDIR_INDEX_PARTS];
+    size_t n;
+    fill(p);
+    struct store *s = place_open_list(p, &store_maildir, &drop);
+    assert_true(drop_loaded(&drop));
+    place_rename(p, "new/1.a", "1.aside");
+    assert_int_equal(s->ops->body(s, 0, &b, &err), -1);
+    assert_int_equal(err.kind, ERR_GONE);
+    place_rename(p, "1.aside", "new/1.a");
+    assert_int_equal(s->ops->keep(s, &drop, &err), 0);
+    s->ops->close(s);
+    drop_fini(&drop);
+    char *index = read_index(p, &n);
+    assert_true(maildir_index_head_read(index, &head, parts));
+    assert_int_equal(head.messages, FIRST - 1);
+    assert_int_equal(head.state[MAILDIR_NEW].changed, 0);
+    mem_free(index);
+    expect_truth(p);
+}
+
+/* What RETR has missed is tried once more when it is to be removed. */
+static void test_comes_back_and_is_removed(void **state)
+{
+    struct place *p = *state;
+    struct drop drop;
+    struct err err = {0};
+    struct store_body b;
+    size_t left = 9;
+    fill(p);
+    struct store *s = place_open_list(p, &store_maildir, &drop);
+    place_rename(p, "new/1.a", "1.aside");
+    assert_int_equal(s->ops->body(s, 0, &b, &err), -1);
+    assert_int_equal(err.kind, ERR_GONE);
+    place_rename(p, "1.aside", "cur/1.a:2,S");
+    drop_mark(&drop, 0);
+    assert_int_equal(s->ops->remove(s, &drop, &left, &err), 0);
+    assert_int_equal(left, 0);
+    assert_false(place_has(p, "cur/1.a:2,S"));
+    s->ops->close(s);
+    drop_fini(&drop);
+    expect_truth(p);
+}
+
 /* Who restores a backup sets times back; ctime is nobody's to set. */
 static void test_times_set_back(void **state)
 {
@@ -723,7 +867,8 @@ int main(void)
         TEST(rows_that_are_none_are_not_at_hand),
         TEST(of_another_maildrop),      TEST(in_its_place),          TEST(clock_set_back),
         TEST(changes_are_seen),         TEST(times_set_back),        TEST(edited_between_sessions),
-        TEST(expunged_during_the_scan), TEST(edited_in_the_session),    TEST(strange_is_looked_at_again), TEST(downgraded_is_kept),
+        TEST(expunged_during_the_scan), TEST(ghost_is_driven_out), TEST(removed_beside_costs_no_count),
+        TEST(gone_leaves_it_incomplete), TEST(comes_back_and_is_removed), TEST(edited_in_the_session),    TEST(strange_is_looked_at_again), TEST(downgraded_is_kept),
         TEST(total_of_surrogates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
