@@ -201,7 +201,7 @@ static void body_work(struct loop_call *call)
 {
     struct mail_session *s = call->arg;
     s->result = s->store->ops->body(s->store, s->pop3.msg, &s->body, mail_err(s));
-    s->heading = s->result == 0 && mail_surrogate_stands(s, s->pop3.msg);
+    s->heading = s->result == 0 && s->downgrade && s->body.eight_bit;
     /* Not what the log-in counted: it may have been unable to. */
     if (s->heading && (s->result = mail_surrogate_measure(&s->body, &s->body.octets, mail_err(s))) < 0)
         mail_body_close(s);

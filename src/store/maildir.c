@@ -131,7 +131,7 @@ static int see_content(struct maildir *m, struct maildir_entry *e, const struct 
     mem_free(piece);
     if (why)
         return err_set(err, ERR_TEMP, "%s", why);
-    m->news = true;
+    m->news = e->recounted = true;
     if (e->octets != told && !maildir_before(o->st.st_ctim, m->listed))
         return refuse_changed(e, err);
     return 0;
@@ -155,7 +155,12 @@ static int maildir_body(struct store *s, unsigned msg, struct store_body *b, str
         close(o.fd);
         return -1;
     }
-    *b = (struct store_body){.fd = o.fd, .size = e->size, .wire = e->wire, .octets = e->octets, .close = body_close};
+    *b = (struct store_body){.fd = o.fd,
+                             .size = e->size,
+                             .wire = e->wire,
+                             .eight_bit = e->eight_bit,
+                             .octets = e->octets,
+                             .close = body_close};
     return 0;
 }
 

@@ -66,6 +66,7 @@ const char *maildir_count_file(struct maildir_entry *e, int fd, const struct sta
     e->octets = store_count_octets(&count);
     e->wire = store_count_wire(&count);
     e->eight_bit = store_count_eight_bit(&count);
+    e->downgraded = 0;
     e->counted = true;
     return NULL;
 }

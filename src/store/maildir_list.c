@@ -227,7 +227,7 @@ static void learn(struct maildir *m, const struct drop *drop)
 {
     for (unsigned i = 0; drop->eight_bit && i < drop->count; i++) {
         struct maildir_entry *e = &m->box.table.entries[i];
-        if (drop->messages[i].downgraded == e->downgraded)
+        if (e->recounted || drop->messages[i].downgraded == e->downgraded)
             continue;
         e->downgraded = drop->messages[i].downgraded;
         m->news = true;

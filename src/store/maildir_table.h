@@ -38,6 +38,7 @@ struct maildir_entry {
     bool unlinked : 1; /* a name of it was removed by us, and others may be there */
     bool told : 1;   /* its removal has been noted in the record */
     bool recalled : 1; /* what is known of its content is what its row in an index says */
+    bool recounted : 1; /* after list, as its file was not the one that was told of: what the drop says of it is of before */
     bool refused : 1; /* it has changed since the session began */
     const char *odd; /* why it is no message that can be served; NULL: it is one */
 };

@@ -139,8 +139,11 @@ static int memory_body(struct store *s, unsigned msg, struct store_body *b, stru
     if (!there)
         return err_set(err, ERR_GONE, "the message is not there any more");
     store_count_add(&count, (struct span){text, size});
-    *b = (struct store_body){
-        .fd = -1, .size = size, .octets = store_count_octets(&count), .wire = store_count_wire(&count)};
+    *b = (struct store_body){.fd = -1,
+                             .size = size,
+                             .octets = store_count_octets(&count),
+                             .wire = store_count_wire(&count),
+                             .eight_bit = store_count_eight_bit(&count)};
     if (m->words.fd) {
         b->fd = fd_with(text, size, err);
         b->close = fd_close;

@@ -29,6 +29,7 @@ struct store_body {
     uint64_t offset; /* of the first octet in fd */
     uint64_t size;   /* octets as stored */
     bool wire;       /* already in wire form */
+    bool eight_bit;  /* its header has octets above 0x7F: also where list, of another content, has said something else */
     uint64_t octets; /* in wire form, what STAT and LIST said; 0 octets of a TOP are not counted here */
     void *state;     /* the reader's */
     /* Fills p with up to n octets from `at`. Returns how many; 0 only at the end of the message; -1 with err. */

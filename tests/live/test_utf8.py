@@ -1,7 +1,9 @@
 """UTF8 and LANG (RFC 6856): what a client is sent that reads UTF-8 in headers, and one that does not (RFC 6858)."""
 import email
 import email.policy
+import os
 import poplib
+import time
 
 import pytest
 from bed import wire
@@ -152,6 +154,30 @@ def test_deleting_what_was_sent_otherwise(bed):
     p = session(bed, (name, password))
     assert p.stat() == (1, len(wire(PLAIN)))
     p.quit()
+    bed.empty(name)
+
+
+def test_a_header_that_was_changed_in_place(bed):
+    """what is sent is what the file has by now, whatever was known of it; sizes are right from the next log-in on"""
+    name, password = bed.pool(29)
+    bed.seed(name, [PLAIN])
+    for content in (LETTER, PLAIN, wire(LETTER)):
+        p = session(bed, (name, password))
+        p.stat()
+        p.quit()
+        time.sleep(0.03)
+        path, = (os.path.join(d, f) for d in (bed.maildir(name) + "/new", bed.maildir(name) + "/cur") for f in os.listdir(d))
+        with open(path, "r+b") as file:
+            file.truncate(0)
+            file.write(content)
+        time.sleep(0.03)
+        p = session(bed, (name, password))
+        assert all(c < 128 for c in head_of(p.retr(1)))
+        p.quit()
+        p = session(bed, (name, password))
+        got = p.retr(1)
+        assert p.stat() == (1, len(got)) and (got == wire(PLAIN)) == (content == PLAIN)
+        p.quit()
     bed.empty(name)
 
 

@@ -827,6 +827,42 @@ static void test_downgraded_is_kept(void **state)
     }
 }
 
+/* What is measured is measured of one content. */
+static void test_downgraded_is_of_the_content(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    struct drop drop;
+    struct err err;
+    struct store_body b;
+    struct store *s = place_open_list(p, &store_maildir, &drop);
+    assert_true(drop.messages[2].eight_bit);
+    drop.messages[2].downgraded = 4711;
+    assert_int_equal(s->ops->keep(s, &drop, &err), 0);
+    s->ops->close(s);
+    drop_fini(&drop);
+    place_text(p, "cur/3.c,S=8:2,", "Subject: \303\244\303\244\303\244\n\nlonger\n"); /* in its place */
+    place_text(p, "new/1.a", "Subject: \303\244\n\ntext\n");
+    settle();
+    s = place_open_list(p, &store_maildir, &drop);
+    assert_int_equal(s->ops->load(s, &drop, &err), 0);
+    for (unsigned msg = 0; msg < FIRST; msg++) {
+        assert_int_equal(s->ops->body(s, msg, &b, &err), 0);
+        assert_int_equal(b.eight_bit, msg == 0 || msg == 2);
+        b.close(&b);
+    }
+    assert_int_equal(s->ops->keep(s, &drop, &err), 0);
+    s->ops->close(s);
+    drop_fini(&drop);
+    s = place_open_list(p, &store_maildir, &drop);
+    assert_int_equal(drop.downgraded, 0);
+    assert_int_equal(drop_loaded(&drop) ? 0 : s->ops->load(s, &drop, &err), 0);
+    assert_int_equal(drop.messages[2].downgraded, 0);
+    assert_true(drop.messages[0].eight_bit);
+    s->ops->close(s);
+    drop_fini(&drop);
+}
+
 /* The total with surrogates, as long as each of them was measured. */
 static void test_total_of_surrogates(void **state)
 {
@@ -869,7 +905,7 @@ int main(void)
         TEST(changes_are_seen),         TEST(times_set_back),        TEST(edited_between_sessions),
         TEST(expunged_during_the_scan), TEST(ghost_is_driven_out), TEST(removed_beside_costs_no_count),
         TEST(gone_leaves_it_incomplete), TEST(comes_back_and_is_removed), TEST(edited_in_the_session),    TEST(strange_is_looked_at_again), TEST(downgraded_is_kept),
-        TEST(total_of_surrogates),
+        TEST(downgraded_is_of_the_content), TEST(total_of_surrogates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
