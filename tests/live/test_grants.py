@@ -1,5 +1,6 @@
 """A real mail process, and master, auth and door played by this test: what they must not be able to make it do."""
 import os
+import re
 import time
 
 import frames
@@ -66,6 +67,35 @@ def test_forged_grants(worker, what, tmp_path):
     ok = w.take(2)
     assert w.answer(2) == "TAKEN"
     assert ok.recv(100).startswith(b"+OK")
+
+
+def test_a_session_holds_no_more_descriptors_than_it_is_counted_with(worker):
+    """by which auth knows how many sessions a mail process has room for"""
+    with open(os.path.dirname(__file__) + "/../../src/daemon/auth_grant.c") as f:
+        counted = int(re.search(r"SESSION_FILES = (\d+)", f.read())[1])
+    w = worker()
+
+    def descriptors():
+        return len(os.listdir("/proc/%d/fd" % w.process.pid))
+
+    path = "%s/anna/new/2.large" % w.root
+    with open(path, "wb") as f:
+        f.write(b"Subject: large\n\n" + b"0123456789abcdef\n" * 500000)
+    os.chown(path, UID, GID)
+    w.expect(1, user="berta")  # it stays: what is opened once for all is open
+    first = w.take(1)
+    assert first.recv(100).startswith(b"+OK berta")
+    before = descriptors()
+    w.expect(2)
+    client = w.take(2)
+    assert client.recv(100).startswith(b"+OK anna has 2 message")
+    client.sendall(b"RETR 1\r\n")
+    assert client.recv(100).startswith(b"+OK")
+    client.sendall(b"RETR 2\r\n")
+    time.sleep(0.5)  # as much of it as fits
+    held = descriptors() - before
+    print("a session holds %d descriptors" % held)
+    assert 4 < held <= counted
 
 
 def test_single_store(worker):
