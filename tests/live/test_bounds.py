@@ -346,6 +346,7 @@ def test_no_descriptors_left(hasty):
         old = re.search(r"^Max open files +(\d+)", f.read(), re.M)[1]
     hasty.login(*hasty.pool(3)).quit()
     limit_files(door, "40")
+    time.sleep(0.2)  # the door believes for 0.1 s what it has read of its limit
     socks = []
     try:
         for _ in range(80):
