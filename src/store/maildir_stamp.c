@@ -8,6 +8,7 @@
 enum {
     GRAIN_NS = 10000000,    /* the slowest tick: a stamp is at most so far behind the clock */
     COARSE_NS = 2000000000, /* file systems that keep whole seconds */
+    ROUNDED_NS = 1000,      /* file systems that keep microseconds, or tenths of them: a stamp may be of so much later */
     FINE_NS = 1000000,      /* a multiple of it is no tick of the kernel, but was rounded */
     WAIT_NS = 20000000,     /* longer is not waited */
     LATER_NS = 200000       /* after a tick is due; then every so often */
@@ -30,7 +31,7 @@ int64_t maildir_tick(void)
 
 bool maildir_told(struct timespec changed, int64_t tick)
 {
-    return changed.tv_nsec % FINE_NS ? maildir_ns(changed) < tick : maildir_before(changed, tick);
+    return changed.tv_nsec % FINE_NS ? maildir_ns(changed) < tick - ROUNDED_NS : maildir_before(changed, tick);
 }
 
 /* Ticks may come late, where a machine is only lent its processor. */

@@ -5,7 +5,8 @@
  * older than the tick cannot. The rule, wherever "nothing has changed since" is concluded: the stamp is the same as
  * before looking, *and* the tick had moved beyond it before the look began. Who meets a directory that was changed within this very
  * tick waits for the next one, a few milliseconds at most; nobody waits for a maildrop that has been quiet for that long.
- * File systems that keep whole seconds, or milliseconds, are known by the zeroes in their stamps, and given 2 s or 10 ms.
+ * File systems that keep whole seconds, or milliseconds, are known by the zeroes in their stamps, and given 2 s or 10 ms; one that keeps tenths of a
+ * microsecond, or microseconds, has rounded the tick down: a stamp that much older may be of this very tick.
  *
  * Since Linux 6.13 some file systems stamp finer: a change after somebody has looked is to bear a time of its own. There is no
  * asking which do, and not every change does (a removal in a tmpfs bears the time of before): nothing is concluded from it. */

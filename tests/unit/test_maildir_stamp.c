@@ -23,7 +23,10 @@ static void test_told(void **state)
         bool told;
     } rows[] = {
         {{100, 123456789}, 100 * (int64_t)S + 123456789, false}, /* it may be borne by what comes */
-        {{100, 123456789}, 100 * (int64_t)S + 123456790, true},
+        {{100, 123456789}, 100 * (int64_t)S + 123456790, false},
+        {{100, 123456700}, 100 * (int64_t)S + 123456789, false}, /* rounded to 100 ns: it is this very tick's */
+        {{100, 123456000}, 100 * (int64_t)S + 123456999, false}, /* the same, to 1 us */
+        {{100, 123456789}, 100 * (int64_t)S + 124456789, true}, /* the next tick, of the fastest clock */
         {{100, 123456789}, 99 * (int64_t)S, false}, /* of the future */
         {{100, 123000000}, 100 * (int64_t)S + 124000000, false}, /* milliseconds alone */
         {{100, 123000000}, 100 * (int64_t)S + 133000001, true},
