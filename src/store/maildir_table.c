@@ -307,13 +307,43 @@ void maildir_table_sift(struct maildir_table *t)
     forget_index(t);
 }
 
+/* Of those that are left, without the names of the others between them. */
+static void pack_names(struct maildir_table *t, size_t needed)
+{
+    char *names = mem_resize(NULL, needed);
+    size_t at = 0;
+    for (unsigned i = 0; i < t->count; i++) {
+        struct maildir_entry *e = &t->entries[i];
+        memcpy(names + at, maildir_table_name(t, e), e->room + 1U);
+        e->name = (uint32_t)at;
+        at += e->room + 1U;
+    }
+    mem_free(t->names);
+    t->names = names;
+    t->names_n = at;
+}
+
+static void trim_names(struct maildir_table *t)
+{
+    size_t needed = 0;
+    for (unsigned i = 0; i < t->count; i++)
+        needed += t->entries[i].room + 1U;
+    if (needed < t->names_n / 2)
+        pack_names(t, needed);
+    else
+        t->names = mem_resize(t->names, t->names_n);
+    t->names_room = t->names_n;
+}
+
 void maildir_table_trim(struct maildir_table *t)
 {
     forget_index(t);
-    if (!t->count || t->room == t->count)
+    if (!t->count) {
+        maildir_table_fini(t);
         return;
+    }
+    if (t->room > t->count)
+        t->entries = mem_resize(t->entries, t->count * sizeof *t->entries);
     t->room = t->count;
-    t->entries = mem_resize(t->entries, t->room * sizeof *t->entries);
-    t->names_room = t->names_n;
-    t->names = mem_resize(t->names, t->names_room);
+    trim_names(t);
 }

@@ -192,10 +192,42 @@ static void test_what_stands_still_is_not_read(void **state)
     }
 }
 
+/* Of what has been removed no room is held. */
+static void test_room_goes_with_the_messages(void **state)
+{
+    struct maildir_box m;
+    open_box(&m, *state);
+    scan(&m);
+    maildir_table_sort(&m.table);
+    size_t all = m.table.names_n;
+    for (unsigned i = 0; i < FILES; i++)
+        m.table.entries[i].gone = i % 5;
+    char first[64], last[64];
+    snprintf(first, sizeof first, "%s", maildir_table_name(&m.table, &m.table.entries[0]));
+    snprintf(last, sizeof last, "%s", maildir_table_name(&m.table, &m.table.entries[FILES - 5]));
+    maildir_table_sift(&m.table);
+    maildir_table_trim(&m.table);
+    assert_int_equal(m.table.count, FILES / 5);
+    assert_int_equal(m.table.room, FILES / 5);
+    assert_true(m.table.names_room <= all / 4);
+    assert_string_equal(maildir_table_name(&m.table, &m.table.entries[0]), first);
+    assert_string_equal(maildir_table_name(&m.table, &m.table.entries[FILES / 5 - 1]), last);
+    for (unsigned i = 0; i < m.table.count; i++)
+        m.table.entries[i].gone = true;
+    maildir_table_sift(&m.table);
+    maildir_table_trim(&m.table);
+    assert_null(m.table.entries);
+    assert_null(m.table.names);
+    update(&m); /* all are there, and new to it */
+    assert_int_equal(m.table.count, FILES);
+    maildir_box_close(&m);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, place_tear_down)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(changes_are_met), TEST(places_of_several_times), TEST(what_stands_still_is_not_read)};
+    const struct CMUnitTest tests[] = {TEST(changes_are_met), TEST(places_of_several_times), TEST(what_stands_still_is_not_read),
+                                       TEST(room_goes_with_the_messages)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
