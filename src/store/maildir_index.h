@@ -72,7 +72,7 @@ int maildir_index_write(int maildrop, const struct maildir_index_news *news);
 /* Writes what begins at `first` behind the rows that are there, which are those before it. *x has it then. -1: it cannot; what
  * was there stays, as far as its head tells. */
 int maildir_index_append(struct maildir_index *x, int maildrop, const struct maildir_index_news *news);
-/* Removes it: it is not what was written. */
-void maildir_index_remove(int maildrop);
+/* Removes it: it is not what was written. -1: errno says why it cannot. */
+int maildir_index_remove(int maildrop);
 
 #endif

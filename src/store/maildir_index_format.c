@@ -7,30 +7,34 @@
 #include "base/sum.h"
 #include "store/store.h"
 
-enum { SUMMED = offsetof(struct maildir_index_head, version) }; /* from here on */
+enum {
+    SUMMED = offsetof(struct maildir_index_head, version), /* from here on */
+    NAMES_EACH = MAILDIR_NAME_MAX + 1 + STORE_UID           /* a name and a uid, each with its NUL */
+};
 
 static size_t head_size(unsigned parts)
 {
     return sizeof(struct maildir_index_head) + parts * sizeof(struct maildir_index_part);
 }
 
-/* Sections lie within what an index may be, and there is a whole row for each message. */
+/* Sections come one behind the other, as they are written, within what an index may be: so there is no more in memory of it than
+ * in its file. There is a whole row for each message, and no more of names than so many can have. */
 static bool parts_fit(const struct maildir_index_head *head, const struct maildir_index_part *parts)
 {
-    uint64_t rows = 0, all = 0;
+    uint64_t rows = 0, end = MAILDIR_INDEX_HEAD;
     for (unsigned i = 0; i < head->parts; i++) {
         for (unsigned j = 0; j < MAILDIR_INDEX_SECTIONS; j++) {
             uint64_t at = parts[i].section[j].at, n = parts[i].section[j].n;
-            if (at < MAILDIR_INDEX_HEAD || at > MAILDIR_INDEX_MOST || n > MAILDIR_INDEX_MOST - at)
+            if (at < end || at > MAILDIR_INDEX_MOST || n > MAILDIR_INDEX_MOST - at)
                 return false;
-            all += n;
+            end = at + n;
         }
-        uint64_t n = parts[i].section[MAILDIR_INDEX_ROWS].n;
-        if (n % sizeof(struct maildir_index_row))
+        uint64_t n = parts[i].section[MAILDIR_INDEX_ROWS].n, here = n / sizeof(struct maildir_index_row);
+        if (n % sizeof(struct maildir_index_row) || parts[i].section[MAILDIR_INDEX_NAMES].n > here * NAMES_EACH)
             return false;
-        rows += n / sizeof(struct maildir_index_row);
+        rows += here;
     }
-    return rows == head->messages && all <= MAILDIR_INDEX_MOST && head->eight_bit <= head->messages;
+    return rows == head->messages && head->eight_bit <= head->messages;
 }
 
 bool maildir_index_head_read(const char block[MAILDIR_INDEX_HEAD], struct maildir_index_head *head,

@@ -49,6 +49,8 @@ void maildir_index_put(struct maildir_index_out *o, const void *p, size_t n)
     memcpy(o->piece + o->n, p, n); /* what is put at once is always much smaller than a piece */
     o->n += n;
     o->at += n;
+    if (o->at > MAILDIR_INDEX_MOST && !o->failed)
+        o->failed = EFBIG;
 }
 
 void maildir_index_put_number(struct maildir_index_out *o, uint64_t number)

@@ -1,4 +1,5 @@
-/* maildir_index_out: octets on their way into an index, gathered and summed up by sections. What is small leaves in one write. */
+/* maildir_index_out: octets on their way into an index, gathered and summed up by sections. What is small leaves in one write;
+ * of what grows beyond what an index may be nothing more is written. */
 #ifndef STORE_MAILDIR_INDEX_OUT_H
 #define STORE_MAILDIR_INDEX_OUT_H
 

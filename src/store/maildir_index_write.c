@@ -146,8 +146,6 @@ static int write_file(int fd, const struct maildir_index_news *news)
     maildir_index_out_init(&w.out, fd, 0);
     maildir_index_put(&w.out, block, sizeof block);
     put_part(&w, 0, &part);
-    if (w.out.at > MAILDIR_INDEX_MOST)
-        w.out.failed = EFBIG;
     maildir_index_head_write(&head, &part, block);
     return maildir_index_out_end(&w.out, block);
 }
@@ -213,8 +211,6 @@ static int append_part(int fd, struct maildir_index *x, const struct maildir_ind
     x->parts = mem_resize(x->parts, (head.parts + 1) * sizeof *x->parts);
     if (news->first < news->table->count)
         put_part(&w, head.messages, &x->parts[head.parts++]);
-    if (w.out.at > MAILDIR_INDEX_MOST)
-        w.out.failed = EFBIG;
     fill_head(news, &head);
     maildir_index_head_write(&head, x->parts, block);
     if (maildir_index_out_end(&w.out, block) < 0)
@@ -237,7 +233,7 @@ int maildir_index_append(struct maildir_index *x, int maildrop, const struct mai
     return failed ? -1 : 0;
 }
 
-void maildir_index_remove(int maildrop)
+int maildir_index_remove(int maildrop)
 {
-    (void)unlinkat(maildrop, MAILDIR_INDEX, 0);
+    return unlinkat(maildrop, MAILDIR_INDEX, 0);
 }

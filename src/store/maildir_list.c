@@ -35,11 +35,27 @@ static bool pass_over(struct maildir_box *m)
     return strange > 0;
 }
 
-/* It is not what was written. */
+/* Where the disk is full, or may not be written to, all is served as well, by counting: said once, not at each log-in. */
+static void tell_unkept(const struct maildir *m, int error)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&said))
+        log_warning("maildir", "maildrop=%s %s cannot be written: %s; messages are counted at each log-in",
+                    log_quote_text(m->box.where), MAILDIR_INDEX, strerror(error));
+}
+
+/* It is not what was written, or not true. Where it cannot be removed it will be found at each log-in. */
+static void remove_index(const struct maildir *m, const char *what)
+{
+    if (maildir_index_remove(m->box.dir) == 0)
+        log_warning("maildir", "maildrop=%s %s %s, and made anew", log_quote_text(m->box.where), MAILDIR_INDEX, what);
+    else if (errno != ENOENT)
+        tell_unkept(m, errno);
+}
+
 static void drop_index(struct maildir *m)
 {
-    log_warning("maildir", "maildrop=%s %s is damaged, and made anew", log_quote_text(m->box.where), MAILDIR_INDEX);
-    maildir_index_remove(m->box.dir);
+    remove_index(m, "is damaged");
     maildir_index_close(&m->index);
 }
 
@@ -192,7 +208,7 @@ long maildir_text(struct store *s, enum store_text which, uint64_t at, char *p, 
     if (got >= 0)
         return got;
     if (m->told) {
-        maildir_index_remove(m->box.dir);
+        (void)maildir_index_remove(m->box.dir);
         m->news = true;
     }
     m->told = false;
@@ -206,22 +222,11 @@ void maildir_doubt(struct maildir *m, const struct maildir_entry *e)
     if (!m->told || m->wrong || fstat(m->box.sub[e->dir], &st) < 0 || !then->changed || st.st_dev != then->device ||
         st.st_ino != then->inode || maildir_ns(st.st_ctim) != then->changed)
         return;
-    log_warning("maildir", "maildrop=%s %s tells of what is not there, and is made anew", log_quote_text(m->box.where),
-                MAILDIR_INDEX);
-    maildir_index_remove(m->box.dir);
+    remove_index(m, "tells of what is not there");
     m->wrong = true;
 }
 
 /* ---- what is kept */
-
-/* Where the disk is full, or may not be written to, all is served as well, by counting: said once, not at each log-in. */
-static void tell_unkept(const struct maildir *m, int error)
-{
-    static atomic_flag said = ATOMIC_FLAG_INIT;
-    if (!atomic_flag_test_and_set(&said))
-        log_warning("maildir", "maildrop=%s %s cannot be written: %s; messages are counted at each log-in",
-                    log_quote_text(m->box.where), MAILDIR_INDEX, strerror(error));
-}
 
 static void learn(struct maildir *m, const struct drop *drop)
 {

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "place.h"
 #include "store/maildir.h"
 #include "store/maildir_index.h"
+#include "store/maildir_index_out.h"
 
 enum { TICK_US = 12000, TEXT = 1 << 20 };
 
@@ -336,6 +338,101 @@ static void forge_row(const struct place *p, unsigned way)
     maildir_index_head_write(&head, parts, index);
     place_write(p, MAILDIR_INDEX, (struct span){index, n});
     mem_free(index);
+}
+
+/* Whoever computes the sums as well cannot have more room made for it than its file has octets. */
+static void test_sections_that_take_room(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    mem_free(told(p, false));
+    size_t n;
+    char *index = read_index(p, &n), block[MAILDIR_INDEX_HEAD];
+    struct maildir_index_head head, read;
+    struct maildir_index_part parts[MAILDIR_INDEX_PARTS], read_parts[MAILDIR_INDEX_PARTS];
+    for (unsigned way = 0; way < 6; way++) {
+        assert_true(maildir_index_head_read(index, &head, parts));
+        struct maildir_index_part *one = &parts[0], *two = &parts[1];
+        uint64_t names = FIRST * (uint64_t)(MAILDIR_NAME_MAX + 1 + STORE_UID);
+        if (way == 1) /* so much each may have */
+            one->section[MAILDIR_INDEX_NAMES].n = names;
+        if (way == 2)
+            one->section[MAILDIR_INDEX_NAMES].n = names + 1;
+        if (way == 3)
+            one->section[MAILDIR_INDEX_UIDL].at--;
+        if (way >= 4) { /* the same rows twice; and behind the first */
+            *two = *one;
+            head.parts = 2;
+            head.messages = 2 * FIRST;
+        }
+        for (unsigned i = 0; way == 5 && i < MAILDIR_INDEX_SECTIONS; i++)
+            two->section[i].at += n - MAILDIR_INDEX_HEAD;
+        maildir_index_head_write(&head, parts, block);
+        assert_int_equal(maildir_index_head_read(block, &read, read_parts), way <= 1 || way == 5);
+    }
+    mem_free(index);
+}
+
+/* What grows beyond what an index may be is not written to its end before that is said. */
+static void test_too_much_is_not_written(void **state)
+{
+    static char piece[60000];
+    char path[PLACE_PATH];
+    struct stat st;
+    struct maildir_index_out out;
+    place_path(*state, "tmp/out", path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    maildir_index_out_init(&out, fd, MAILDIR_INDEX_MOST - 10 * sizeof piece);
+    for (unsigned i = 0; i < 10; i++)
+        maildir_index_put(&out, piece, sizeof piece);
+    assert_int_equal(out.failed, 0);
+    for (unsigned i = 0; i < 10; i++)
+        maildir_index_put(&out, piece, sizeof piece);
+    assert_int_equal(out.failed, EFBIG);
+    assert_int_equal(maildir_index_out_end(&out, piece), -1);
+    assert_int_equal(errno, EFBIG);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_true((uint64_t)st.st_size <= MAILDIR_INDEX_MOST);
+    close(fd);
+}
+
+/* How often this is said in sessions of which each finds a damaged index. */
+static unsigned said(const struct place *p, const char *what, unsigned sessions)
+{
+    char path[PLACE_PATH], *text = mem_alloc(TEXT);
+    place_path(p, "tmp/log", path);
+    int log = open(path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600), before = dup(2);
+    assert_true(log >= 0 && before >= 0 && dup2(log, 2) == 2);
+    for (unsigned i = 0; i < sessions; i++)
+        mem_free(told(p, true));
+    assert_true(dup2(before, 2) == 2 && pread(log, text, TEXT - 1, 0) >= 0);
+    close(before);
+    close(log);
+    unsigned n = 0;
+    for (const char *at = text; (at = strstr(at, what)); at++)
+        n++;
+    mem_free(text);
+    return n;
+}
+
+/* Where it cannot be removed, that is not said at each log-in. */
+static void test_damaged_on_a_disk_that_is_read_only(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    mem_free(told(p, false));
+    size_t n;
+    char *index = read_index(p, &n);
+    index[n - 2] ^= 1; /* a name */
+    place_write(p, MAILDIR_INDEX, (struct span){index, n});
+    fault_rules("unlinkat:EROFS:bustia-index:1-99;openat:EROFS:bustia-index.new:1-99");
+    assert_true(said(p, MAILDIR_INDEX, 5) <= 1);
+    assert_true(fault_hits() >= 5);
+    fault_rules("");
+    assert_int_equal(said(p, "is damaged, and made anew", 3), 1);
+    mem_free(index);
+    expect_truth(p);
 }
 
 /* What says that it has all in memory does not go to the disk: rows that are none are found by who is asked, not by who loads. */
@@ -900,7 +997,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(unchanged_is_not_scanned), TEST(empty_is_not_scanned),  TEST(one_more_is_one_count), TEST(comes_to_the_end),
         TEST(each_octet_flipped),       TEST(each_length),           TEST(cut_while_it_is_sent),
-        TEST(rows_that_are_none_are_not_at_hand),
+        TEST(rows_that_are_none_are_not_at_hand), TEST(sections_that_take_room), TEST(too_much_is_not_written),
+        TEST(damaged_on_a_disk_that_is_read_only),
         TEST(of_another_maildrop),      TEST(in_its_place),          TEST(clock_set_back),
         TEST(changes_are_seen),         TEST(times_set_back),        TEST(edited_between_sessions),
         TEST(expunged_during_the_scan), TEST(ghost_is_driven_out), TEST(removed_beside_costs_no_count),
