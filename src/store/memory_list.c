@@ -109,7 +109,8 @@ long memory_listing(struct store *s, enum store_text which, uint64_t at, char *p
     if (m->words.text_ends && n > m->words.text_ends - at)
         n = (size_t)(m->words.text_ends - at);
     n = n < rest.n ? n : rest.n;
-    memcpy(p, rest.p, n);
+    if (n)
+        memcpy(p, rest.p, n);
     return (long)n;
 }
 
