@@ -107,7 +107,7 @@ RULES = {
     "t10": "openat:EACCES:/t10/new/1750000001:1",
     "t11": "openat:EMFILE:/t11/new/1750000001:1-1",
     "t12": "unlinkat:SLOW:/t12/new/:1",
-    "t13": "fstatat:EIO:/t13/new/1750000001:1",
+    "t13": "fstat:EIO:/t13/new/1750000001:1",
 }
 
 
@@ -179,7 +179,7 @@ def test_read_fails_in_the_middle(failing, name):
     failing.wait_log(r"end=broken-message", start=start)
 
 
-@pytest.mark.parametrize("name,what", [("t7", "it cannot be read"), ("t10", "it may not be read"), ("t13", "it cannot be examined")])
+@pytest.mark.parametrize("name,what", [("t7", "it cannot be read"), ("t10", "it may not be read"), ("t13", "it cannot be opened")])
 def test_counting_fails(failing, name, what):
     """one message that cannot be looked at does not close the maildrop"""
     fill(failing, name, 3)
