@@ -322,8 +322,12 @@ def test_a_second_process_of_a_uid_goes_home(plain):
 
 def test_a_broken_database_is_a_passing_trouble(plain):
     a = plain.start()
-    a.whose("nobody@host.example")
-    assert a.recipient() == NOBODY
+    for n in range(20, 25):  # on a machine at work the first look may wait for its lock in vain
+        a.whose("nobody@host.example", n=n)
+        first = a.recipient(n)
+        if first != TEMP:
+            break
+    assert first == NOBODY
     db = sqlite3.connect(str(a.tmp / "db/users.db"))
     tables = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")]
 
