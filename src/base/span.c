@@ -74,3 +74,22 @@ bool span_number(struct span s, uint64_t *value)
     *value = v;
     return true;
 }
+
+/* Two at a time: snprintf would be most of what a listing of a large maildrop costs. */
+char *span_put_number(char *p, uint64_t v)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                                "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                                "8081828384858687888990919293949596979899";
+    unsigned n = 1;
+    for (uint64_t least = 10; v >= least && n < SPAN_DIGITS; least *= 10)
+        n++;
+    char *at = p + n;
+    for (; v >= 100; v /= 100)
+        memcpy(at -= 2, pairs + 2 * (v % 100), 2);
+    if (v >= 10)
+        memcpy(at - 2, pairs + 2 * v, 2);
+    else
+        at[-1] = (char)('0' + v);
+    return p + n;
+}

@@ -24,5 +24,8 @@ struct span span_cut(struct span *s, char c);
 
 /* Only decimal digits, at least one, at most 2^64-1: true and *value. Anything else: false. */
 bool span_number(struct span s, uint64_t *value);
+/* The decimal digits of v, at p, which has room for SPAN_DIGITS. Returns what follows them. */
+enum { SPAN_DIGITS = 20 };
+char *span_put_number(char *p, uint64_t v);
 
 #endif

@@ -55,12 +55,8 @@ void maildir_index_put(struct maildir_index_out *o, const void *p, size_t n)
 
 void maildir_index_put_number(struct maildir_index_out *o, uint64_t number)
 {
-    char digits[20];
-    size_t n = sizeof digits;
-    do
-        digits[--n] = (char)('0' + number % 10);
-    while (number /= 10);
-    maildir_index_put(o, digits + n, sizeof digits - n);
+    char digits[SPAN_DIGITS];
+    maildir_index_put(o, digits, (size_t)(span_put_number(digits, number) - digits));
 }
 
 void maildir_index_section_begin(struct maildir_index_out *o)

@@ -10,35 +10,16 @@
 enum { ROW_MAX = 96, ROWS_AT_ONCE = 65536 }; /* ROW_MAX: a number, a size or a uid, CRLF; more than the final dot's line, too */
 _Static_assert(POP3_REPLY_MAX > 2 * ROW_MAX, "in the least room there is, some row fits");
 
-/* The decimal digits of v, two at a time. snprintf would be most of what a listing of a large maildrop costs. */
-static char *put_number(char *p, uint64_t v)
-{
-    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-                                "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-                                "8081828384858687888990919293949596979899";
-    unsigned n = 1;
-    for (uint64_t least = 10; v >= least && n < 20; least *= 10)
-        n++;
-    char *at = p + n;
-    for (; v >= 100; v /= 100)
-        memcpy(at -= 2, pairs + 2 * (v % 100), 2);
-    if (v >= 10)
-        memcpy(at - 2, pairs + 2 * v, 2);
-    else
-        at[-1] = (char)('0' + v);
-    return p + n;
-}
-
 /* "n ", and what is told of it. */
 static char *put_row(char *p, unsigned n, const struct drop_message *msg, bool uidl)
 {
-    p = put_number(p, (uint64_t)n + 1);
+    p = span_put_number(p, (uint64_t)n + 1);
     *p++ = ' ';
     if (uidl) {
         memcpy(p, msg->uid, msg->uid_n);
         p += msg->uid_n;
     } else
-        p = put_number(p, msg->octets);
+        p = span_put_number(p, msg->octets);
     *p++ = '\r';
     *p++ = '\n';
     return p;

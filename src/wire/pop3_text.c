@@ -331,12 +331,8 @@ static void put(struct writer *w, const char *p, size_t n)
 
 static void put_number(struct writer *w, uint64_t v)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    do
-        digits[--at] = (char)('0' + v % 10);
-    while ((v /= 10) != 0);
-    put(w, digits + at, sizeof digits - at);
+    char digits[SPAN_DIGITS];
+    put(w, digits, (size_t)(span_put_number(digits, v) - digits));
 }
 
 size_t pop3_text_write(enum pop3_language language, enum pop3_text text, const struct pop3_fill *fill, char *out, size_t room)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -96,11 +97,30 @@ static void reads_numbers(void **state)
     assert_false(span_number((struct span){"1\0", 2}, &value));
 }
 
+/* As printf has them, about each power of ten and of two. */
+static void writes_numbers(void **state)
+{
+    uint64_t ten = 1;
+    for (unsigned i = 0; i < 64; i++, ten *= 10) {
+        const uint64_t near[] = {UINT64_C(1) << i, ten};
+        for (unsigned n = 0; n < 6; n++) {
+            uint64_t v = near[n / 3] + n % 3 - 1;
+            char is[SPAN_DIGITS + 1], should[32];
+            *span_put_number(is, v) = '\0';
+            snprintf(should, sizeof should, "%llu", (unsigned long long)v);
+            assert_string_equal(is, should);
+        }
+    }
+    char most[SPAN_DIGITS + 1];
+    *span_put_number(most, UINT64_MAX) = '\0';
+    assert_string_equal(most, "18446744073709551615");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_is_bounded), cmocka_unit_test(compares),      cmocka_unit_test(orders_bytewise),
-        cmocka_unit_test(cuts_words),      cmocka_unit_test(reads_numbers),
+        cmocka_unit_test(cuts_words),      cmocka_unit_test(reads_numbers), cmocka_unit_test(writes_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
