@@ -134,13 +134,7 @@ static void go_on(struct mail_session *s)
 
 static void read_done(struct loop_call *call)
 {
-    struct mail_session *s = mail_back(call);
-    if (!s)
-        return;
-    struct conn *c = s->conn;
-    conn_hold(c);
-    go_on(s);
-    conn_release(c);
+    mail_then(call, go_on);
 }
 
 static void body_end(struct mail_session *s)
@@ -225,8 +219,12 @@ void mail_body_read_on(struct mail_session *s)
     dot_init(&s->dot, true);
 }
 
-static void body_there(struct mail_session *s)
+static void body_opened(struct mail_session *s)
 {
+    if (s->result < 0) {
+        body_failed(s);
+        return;
+    }
     bool wire = s->body.wire && !s->heading;
     if (s->pop3.top)
         dot_init_top(&s->dot, wire, s->pop3.top_lines);
@@ -245,16 +243,7 @@ static void body_there(struct mail_session *s)
 
 static void body_done(struct loop_call *call)
 {
-    struct mail_session *s = mail_back(call);
-    if (!s)
-        return;
-    struct conn *c = s->conn;
-    conn_hold(c);
-    if (s->result < 0)
-        body_failed(s);
-    else
-        body_there(s);
-    conn_release(c);
+    mail_then(call, body_opened);
 }
 
 /* Of the message's size nothing is asked beforehand: what is read at first is made for what is wanted of it. */

@@ -48,6 +48,17 @@ struct mail_session *mail_back(struct loop_call *call)
     return NULL;
 }
 
+void mail_then(struct loop_call *call, void (*next)(struct mail_session *s))
+{
+    struct mail_session *s = mail_back(call);
+    if (!s)
+        return;
+    struct conn *c = s->conn;
+    conn_hold(c);
+    next(s);
+    conn_release(c); /* s may be gone */
+}
+
 /* ---- the end */
 
 static void log_session(const struct mail_session *s)

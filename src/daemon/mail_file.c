@@ -39,6 +39,7 @@ static void send_work(struct loop_call *call)
 static void sent(struct mail_session *s)
 {
     struct conn_file *f = s->file;
+    conn_file_done(s->conn, f);
     uint64_t n = s->body.size - f->left - s->at;
     if (n && !s->at)
         metric_took(METRIC_RETRIEVE_TIME, clock_us() - s->wanted);
@@ -68,14 +69,7 @@ static void sent(struct mail_session *s)
 
 static void send_done(struct loop_call *call)
 {
-    struct mail_session *s = mail_back(call);
-    if (!s)
-        return;
-    struct conn *c = s->conn;
-    conn_hold(c);
-    conn_file_done(c, s->file);
-    sent(s);
-    conn_release(c);
+    mail_then(call, sent);
 }
 
 void mail_file_more(struct mail_session *s)

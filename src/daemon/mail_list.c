@@ -73,13 +73,15 @@ static void loaded(struct mail_session *s)
     mail_drive(s);
 }
 
-static void load_done(struct loop_call *call)
+static void load_there(struct mail_session *s)
 {
-    struct mail_session *s = mail_back(call);
-    if (!s)
-        return;
     s->to_keep = s->store->ops->keep; /* it may have been counted anew */
     loaded(s);
+}
+
+static void load_done(struct loop_call *call)
+{
+    mail_then(call, load_there);
 }
 
 /* A session that needs no disk does not wait in line behind those that do. Surrogates may have to be measured, from the messages. */
@@ -198,13 +200,7 @@ static void text_there(struct mail_session *s)
 
 static void text_done(struct loop_call *call)
 {
-    struct mail_session *s = mail_back(call);
-    if (!s)
-        return;
-    struct conn *c = s->conn;
-    conn_hold(c);
-    text_there(s);
-    conn_release(c);
+    mail_then(call, text_there);
 }
 
 void mail_listing_more(struct mail_session *s)
@@ -249,9 +245,7 @@ static void keep_work(struct loop_call *call)
 
 static void keep_done(struct loop_call *call)
 {
-    struct mail_session *s = mail_back(call);
-    if (s)
-        mail_drive(s);
+    mail_then(call, mail_drive);
 }
 
 bool mail_keep_now(struct mail_session *s)

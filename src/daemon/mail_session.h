@@ -122,6 +122,8 @@ void mail_forget_err(struct mail_session *s); /* nothing is under way */
 void mail_call(struct mail_session *s, void (*work)(struct loop_call *), void (*done)(struct loop_call *));
 /* The session of a call that is done; NULL when it went away meanwhile and has been cleaned up. */
 struct mail_session *mail_back(struct loop_call *call);
+/* The same, and if it is there what it does next: what becomes due of its connection thereby needs no round of the loop. */
+void mail_then(struct loop_call *call, void (*next)(struct mail_session *s));
 void mail_update(struct mail_session *s); /* WANT_COMMIT */
 void mail_finish(struct mail_session *s, const char *how); /* the last words leave, then it ends */
 void mail_end(struct mail_session *s, const char *how);    /* now, without another word */

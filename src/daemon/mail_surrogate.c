@@ -142,11 +142,8 @@ static void encode(struct mail_session *s)
     }
 }
 
-static void piece_done(struct loop_call *call)
+static void piece_there(struct mail_session *s)
 {
-    struct mail_session *s = mail_back(call);
-    if (!s)
-        return;
     bool failed = s->chunk_got < 0;
     if (!failed && s->wanted)
         metric_took(METRIC_RETRIEVE_TIME, clock_us() - s->wanted);
@@ -159,6 +156,11 @@ static void piece_done(struct loop_call *call)
         mail_body_broken(s, s->surrogate.at, mail_err(s)->text);
     else
         mail_body_more(s);
+}
+
+static void piece_done(struct loop_call *call)
+{
+    mail_then(call, piece_there);
 }
 
 void mail_surrogate_more(struct mail_session *s)
