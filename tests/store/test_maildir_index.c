@@ -148,6 +148,13 @@ static struct told *told(const struct place *p, bool bodies)
     return t;
 }
 
+static void expect_told(const struct place *p, bool bodies, const struct told *truth)
+{
+    struct told *t = told(p, bodies);
+    assert_string_equal(t->text, truth->text);
+    mem_free(t);
+}
+
 /* The same as after a count of all; then with the index that this has written, too, which is believed. */
 static void expect_truth(const struct place *p)
 {
@@ -288,9 +295,7 @@ static void test_each_octet_flipped(void **state)
     for (size_t i = 0; i < n; i++) {
         index[i] ^= (char)(1 << i % 8);
         place_write(p, MAILDIR_INDEX, (struct span){index, n});
-        struct told *t = told(p, true);
-        assert_string_equal(t->text, truth->text);
-        mem_free(t);
+        expect_told(p, true, truth);
         index[i] ^= (char)(1 << i % 8);
     }
     char *last = read_index(p, &other); /* the last one was mended */
@@ -309,9 +314,7 @@ static void test_each_length(void **state)
     char *index = read_index(p, &n);
     for (size_t i = 0; i < n; i++) {
         place_write(p, MAILDIR_INDEX, (struct span){index, i});
-        struct told *t = told(p, true);
-        assert_string_equal(t->text, truth->text);
-        mem_free(t);
+        expect_told(p, true, truth);
     }
     mem_free(index);
     mem_free(truth);
@@ -457,9 +460,7 @@ static void test_rows_that_are_none_are_not_at_hand(void **state)
         s->ops->keep(s, &drop, &err);
         s->ops->close(s);
         drop_fini(&drop);
-        struct told *t = told(p, true);
-        assert_string_equal(t->text, truth->text);
-        mem_free(t);
+        expect_told(p, true, truth);
     }
     mem_free(truth);
 }
@@ -498,9 +499,7 @@ static void test_cut_while_it_is_sent(void **state)
         s->ops->keep(s, &drop, &err);
         s->ops->close(s);
         drop_fini(&drop);
-        struct told *after = told(p, false);
-        assert_string_equal(after->text, truth->text);
-        mem_free(after);
+        expect_told(p, false, truth);
     }
     mem_free(truth);
 }

@@ -204,6 +204,21 @@ unsigned open_descriptors(void)
     return n;
 }
 
+static unsigned descriptors;
+
+int loop_begin(void **state)
+{
+    descriptors = open_descriptors();
+    *state = loop_new();
+    return 0;
+}
+
+int loop_finish(void **state)
+{
+    loop_free(*state);
+    return open_descriptors() != descriptors;
+}
+
 /* ---- pump. > 0: bytes; 0: the end; -1: not now; -2: broken */
 
 static ssize_t tls_outcome(SSL *ssl, int r, size_t n)

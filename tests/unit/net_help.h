@@ -30,6 +30,9 @@ void far_pair(int fds[2]);
 /* What a worker says to a relay when it ends in good order. */
 void end_whole(int fd);
 unsigned open_descriptors(void);
+/* cmocka's set-up and tear-down of a group: *state is a loop, and at the end as many descriptors are open as at the beginning. */
+int loop_begin(void **state);
+int loop_finish(void **state);
 
 /* A peer in a thread of its own: sends and receives numbered bytes at the same time, TLS if `ssl` is set (the handshake included).
  * Then, if `close_first`, closes its half (close_notify too) before it reads on to the end. */

@@ -81,21 +81,6 @@ static const char *numbered(unsigned number, size_t n)
     return message;
 }
 
-static unsigned descriptors;
-
-static int begin(void **state)
-{
-    descriptors = open_descriptors();
-    *state = loop_new();
-    return 0;
-}
-
-static int finish(void **state)
-{
-    loop_free(*state);
-    return open_descriptors() != descriptors;
-}
-
 static void passes_messages_and_descriptors(void **state)
 {
     static const size_t sizes[] = {4, 5, 100, 4096, 40000, CHAN_MAX};
@@ -303,7 +288,7 @@ static void works_without_a_loop(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, finish)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, loop_begin, loop_finish)
     const struct CMUnitTest tests[] = {
         TEST(passes_messages_and_descriptors),
         TEST(queues_for_a_peer_that_does_not_read),

@@ -632,24 +632,9 @@ static void costs_little_when_idle(void **state)
     }
 }
 
-static unsigned descriptors;
-
-static int begin(void **state)
-{
-    descriptors = open_descriptors();
-    *state = loop_new();
-    return 0;
-}
-
-static int finish(void **state)
-{
-    loop_free(*state);
-    return open_descriptors() != descriptors;
-}
-
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, finish)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, loop_begin, loop_finish)
     const struct CMUnitTest tests[] = {
         TEST(echoes_megabytes_through_small_buffers),
         TEST(sends_as_the_peer_reads_and_ends_in_order),

@@ -221,18 +221,6 @@ static void refuses_what_is_not_for_it(void **state)
     close(fds[1]);
 }
 
-static int set_up(void **state)
-{
-    *state = loop_new();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    loop_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,5 +228,5 @@ int main(void)
         cmocka_unit_test(says_where_it_ends_early), cmocka_unit_test(says_what_cannot_be_read),
         cmocka_unit_test(notices_who_leaves),      cmocka_unit_test(refuses_what_is_not_for_it),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, loop_begin, loop_finish);
 }

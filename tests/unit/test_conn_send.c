@@ -182,18 +182,6 @@ static void settles_when_it_is_let_go(void **state)
     disown(&o);
 }
 
-static int set_up(void **state)
-{
-    *state = loop_new();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    loop_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,5 +191,5 @@ int main(void)
         cmocka_unit_test(waits_for_nothing_that_has_left),
         cmocka_unit_test(settles_when_it_is_let_go),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, loop_begin, loop_finish);
 }
