@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,4 +22,20 @@ int beneath_open(int dir, const char *path, int flags, mode_t mode)
         fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
     while (fd < 0 && (errno == EINTR || errno == EAGAIN));
     return (int)fd;
+}
+
+static bool is_one_step(const char *name)
+{
+    return name[0] != '\0' && name[0] != '.' && !strchr(name, '/');
+}
+
+int beneath_open_name(int dir, const char *name, int flags)
+{
+    if (!is_one_step(name))
+        return beneath_open(dir, name, flags | O_NOFOLLOW, 0);
+    int fd;
+    do
+        fd = openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC);
+    while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+    return fd;
 }

@@ -8,4 +8,9 @@
  * kernel from being sure. A descriptor, or -1 with errno. */
 int beneath_open(int dir, const char *path, int flags, mode_t mode);
 
+/* What bears this name in the directory itself, for reading it. A name that readdir tells is a single step, which leads nowhere else unless
+ * it is a link, and O_NOFOLLOW, which is added, refuses that: so it is opened by openat, for which the kernel need not look
+ * whether the way was left. Any other name ("..", with a slash) goes by beneath_open. */
+int beneath_open_name(int dir, const char *name, int flags);
+
 #endif

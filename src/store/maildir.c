@@ -2,10 +2,10 @@
  * the mailbox's own uid, from an empty root with one directory held open, sealed by seccomp and Landlock; deliver
  * processes, for which files cannot be opened for reading at all.
  *
- * Whatever is opened is opened beneath the maildrop by openat2, is a regular file and is the inode that was
+ * Whatever is opened is opened beneath the maildrop (base/beneath.h), is a regular file and is the inode that was
  * listed; else it is not that message. The calls used by both: openat2, fstat, newfstatat, getdents64, fcntl (F_GETFL,
  * F_SETFD), readlinkat, symlinkat, renameat (of libc's renameat2), unlinkat, fsync, flock, mkdirat, close, nanosleep or
- * clock_nanosleep, and the clock. For sessions also pread64; for deliveries write, renameat2, linkat, getrandom,
+ * clock_nanosleep, and the clock. For sessions also openat, pread64; for deliveries write, renameat2, linkat, getrandom,
  * getpid.
  */
 #include "store/maildir.h"

@@ -1,4 +1,4 @@
-/* maildir_count: see the header. Mail processes; blocking. Four calls a message: openat2, fstat, pread, close. */
+/* maildir_count: see the header. Mail processes; blocking. Four calls a message: openat, fstat, pread, close. */
 #include "store/maildir_count.h"
 
 #include <errno.h>
@@ -6,14 +6,23 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/beneath.h"
 #include "base/mem.h"
 #include "store/store.h"
 
-/* O_NONBLOCK: if a FIFO or a device has taken the name since it was looked at, nobody is waited for. */
+/* O_NONBLOCK: if a FIFO or a device has taken the name since it was looked at, nobody is waited for. O_NOATIME, which only a file's
+ * owner may ask for: else the first reading of each message would write its inode to the disk. */
+static int open_entry(const struct maildir_box *m, const struct maildir_entry *e)
+{
+    const char *name = maildir_table_name(&m->table, e);
+    int fd = beneath_open_name(m->sub[e->dir], name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOATIME);
+    return fd < 0 && errno == EPERM ? beneath_open_name(m->sub[e->dir], name, O_RDONLY | O_NONBLOCK | O_NOCTTY) : fd;
+}
+
 enum maildir_outcome maildir_message_open(const struct maildir_box *m, const struct maildir_entry *e, int *fd,
                                           struct stat *st)
 {
-    *fd = maildir_beneath(m->sub[e->dir], maildir_table_name(&m->table, e), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    *fd = open_entry(m, e);
     if (*fd < 0)
         return maildir_moved(errno) ? MAILDIR_MOVED : MAILDIR_FAILED;
     enum maildir_outcome outcome = fstat(*fd, st) < 0          ? MAILDIR_FAILED

@@ -444,6 +444,23 @@ static void test_shrinks_while_it_is_sent(void **state)
     shut(s, &drop);
 }
 
+/* Who reads a message writes nothing: its time of access stays, where the kernel would set it at the first reading. */
+static void test_reading_leaves_no_trace(void **state)
+{
+    struct place *p = *state;
+    char path[PLACE_PATH];
+    place_path(p, "new/1.a", path);
+    place_text(p, "new/1.a", "Subject: x\n\nbody\n");
+    assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){{1, 0}, {2, 0}}, 0), 0);
+    struct drop drop;
+    struct store *s = open_list(p, &drop);
+    place_expect(s, 0, "Subject: x\n\nbody\n");
+    shut(s, &drop);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_atim.tv_sec, 1);
+}
+
 /* ---- many */
 
 static void test_many_messages(void **state)
@@ -489,6 +506,7 @@ int main(void)
         TEST(changed),
         TEST(changed_in_kind),
         TEST(shrinks_while_it_is_sent),
+        TEST(reading_leaves_no_trace),
         TEST(many_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

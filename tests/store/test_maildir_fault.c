@@ -219,6 +219,8 @@ static void test_one_message_fails(void **state)
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         assert_int_equal(list_under(*state, rules[i], &err), FILES - 1);
     assert_int_equal(list_under(*state, "read:EINTR:/1001.a:1-2", &err), FILES);
+    assert_int_equal(list_under(*state, "openat:EPERM:/1004.a:1-1", &err), FILES); /* another's: not without a time of access */
+    assert_int_equal(list_under(*state, "openat:EPERM:/1004.a:1", &err), FILES - 1);
 }
 
 /* Trouble that is not one message's must not make the others vanish. */
