@@ -50,24 +50,36 @@ static void check_work(struct loop_call *call)
         secret_verify_nobody(c->prepared ? c->prepared : "");
 }
 
+static struct span password_of(const struct auth_check *c)
+{
+    return (struct span){c->raw, c->raw_len};
+}
+
+/* Who waits for the answer, which comes now; NULL: nobody any more. */
+static struct auth_session *asker(struct auth_check *c)
+{
+    struct auth_session *s = c->queued.abandoned ? NULL : auth_find(c->auth, c->id);
+    if (s)
+        s->abandoned = NULL;
+    return s;
+}
+
 static void check_done(struct loop_call *call)
 {
     struct auth_check *c = call->arg;
     struct auth *a = c->auth;
-    struct auth_session *s = c->queued.abandoned ? NULL : auth_find(a, c->id);
-    auth_queue_done(a);
-    if (s)
-        s->abandoned = NULL;
+    if (c->exists && c->ok)
+        auth_remember(a, &c->user, password_of(c));
+    struct auth_session *s = asker(c);
     metric_add(METRIC_CHECKS, 1);
     if (c->result < 0)
         log_error("verifier", "user=%s %s", log_quote_text(c->user.name), c->err.text);
-    if (c->exists && c->ok)
-        auth_remember(a, &c->user, (struct span){c->raw, c->raw_len});
     if (s && c->exists && c->ok)
         auth_grant(a, s, &c->user);
     else if (s)
         auth_refuse(a, s, c->result < 0 ? ERR_TEMP : ERR_AUTH);
     check_free(c);
+    auth_queue_done(a); /* the next may be the same password again, and comes after this one */
 }
 
 static struct auth_check *check_of(struct auth_queued *q)
@@ -83,13 +95,28 @@ static void drop_check(struct auth_queued *q)
 static void put_off_check(struct auth_queued *q)
 {
     struct auth_check *c = check_of(q);
-    struct auth *a = c->auth;
-    struct auth_session *s = q->abandoned ? NULL : auth_find(a, c->id);
-    if (s) {
-        s->abandoned = NULL;
-        auth_refuse(a, s, ERR_LIMIT);
-    }
+    struct auth_session *s = asker(c);
+    if (s)
+        auth_refuse(c->auth, s, ERR_LIMIT);
     check_free(c);
+}
+
+static void grant_remembered(struct auth *a, struct auth_session *s, const struct user *u)
+{
+    metric_add(METRIC_CHECKS + 1, 1);
+    auth_grant(a, s, u);
+}
+
+static bool answer_remembered(struct auth_queued *q)
+{
+    struct auth_check *c = check_of(q);
+    if (!c->exists || !auth_remembers(c->auth, &c->user, password_of(c)))
+        return false;
+    struct auth_session *s = asker(c);
+    if (s)
+        grant_remembered(c->auth, s, &c->user);
+    check_free(c);
+    return true;
 }
 
 /* Costs at most a look into the database, and stands before the dear check: that is the same for who has app passwords and who has
@@ -128,8 +155,7 @@ static void check_password(struct auth *a, struct auth_session *s, struct span n
     }
     exists = exists && *u.verifier;
     if (exists && auth_remembers(a, &u, password)) {
-        metric_add(METRIC_CHECKS + 1, 1);
-        auth_grant(a, s, &u);
+        grant_remembered(a, s, &u);
         user_free(&u);
         return;
     }
@@ -138,7 +164,7 @@ static void check_password(struct auth *a, struct auth_session *s, struct span n
     c->raw = mem_copy(password.p, password.n);
     c->raw_len = password.n;
     c->prepared = secret_prepare(password);
-    c->queued = (struct auth_queued){.call = &c->call, .drop = drop_check, .put_off = put_off_check};
+    c->queued = (struct auth_queued){.call = &c->call, .answer = answer_remembered, .drop = drop_check, .put_off = put_off_check};
     s->abandoned = &c->queued.abandoned;
     s->step = AUTH_CHECK;
     if (!auth_queue_add(a, &c->queued, s))

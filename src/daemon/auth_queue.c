@@ -39,6 +39,8 @@ static void pump(struct auth *a)
         struct auth_queued *q = m->owner;
         if (q->abandoned) /* he has left: nobody pays for it */
             q->drop(q);
+        else if (q->answer(q)) /* the same password was checked while he waited */
+            continue;
         else if (falls_behind(a, line, q))
             continue;
         else if (pool_call(a->pool, q->call))

@@ -76,6 +76,7 @@ struct auth_queued {
     const struct auth_session *session; /* while not abandoned */
     uint64_t key;   /* its address */
     bool abandoned; /* nobody waits for the answer any more */
+    bool (*answer)(struct auth_queued *q);  /* true: what is remembered by now has answered him, and freed it */
     void (*drop)(struct auth_queued *q);    /* frees it */
     void (*put_off)(struct auth_queued *q); /* the same, and tells him that it is */
 };

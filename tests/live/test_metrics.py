@@ -68,6 +68,25 @@ def names(changes):
     return {name + ("{%s}" % ",".join(labels) if labels else ""): n for (name, labels), n in changes.items()}
 
 
+def test_one_password_at_once_is_hashed_once(counted):
+    """who waits for the check of a password that is remembered when his turn comes needs none"""
+    b, port = counted("password_threads=1", "user_sessions=0")
+    before, many = read(port), [b.connect() for _ in range(8)]
+    for p in many:
+        p.ok("USER t2")
+    for p in many:
+        p.send("PASS %s\r\n" % b.pool(2)[1])
+    for p in many[:3]:
+        p.close()  # whether the check has begun or not
+    answers = [p.line() for p in many[3:]]
+    assert all(a.startswith(b"+OK") or b"[IN-USE]" in a for a in answers), answers
+    for p in many:
+        p.close()
+    after = read(port)
+    checks = {way: after("password_checks_total", way=way) - before("password_checks_total", way=way) for way in ("hashed", "remembered")}
+    assert checks["hashed"] == 1 and 4 <= checks["remembered"] <= 7, checks
+
+
 @pytest.mark.asan
 def test_counts(counted):
     b, port = counted("hostname=localhost")
