@@ -1,7 +1,9 @@
 """What the live tests share: a server that is up, one of their own for those that break it, and other mail programs."""
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -12,9 +14,17 @@ pytest.register_assert_rewrite("abuse")
 from bed import TOP, Bed  # noqa: E402
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
+    if not config.option.basetemp:
+        # Not below /tmp/pytest-of-USER: each run of pytest that begins closes that to other users, as whom the roles of this run work.
+        config.option.basetemp = config.own_temp = tempfile.mkdtemp(prefix="live-", dir="/tmp")
     config.addinivalue_line("markers", "asan: runs again on the build with the sanitizers")
     config.addinivalue_line("markers", "root: needs root")
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(getattr(config, "own_temp", None) or "", ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items):

@@ -97,7 +97,7 @@ class Auth:
     def recipient(self, n=1, rcpt=0, targets=0):
         """the verdict of a RECIPIENT"""
         name, of, num, _ = self.hears()
-        assert (name, of, num[0], num[2]) == ("RECIPIENT", n, rcpt, targets), (name, of, num)
+        assert (name, of, num[0], num[2]) == ("RECIPIENT", n, rcpt, targets), (name, of, num, self.log())
         return num[1]
 
     def log(self):
@@ -322,12 +322,8 @@ def test_a_second_process_of_a_uid_goes_home(plain):
 
 def test_a_broken_database_is_a_passing_trouble(plain):
     a = plain.start()
-    for n in range(20, 25):  # on a machine at work the first look may wait for its lock in vain
-        a.whose("nobody@host.example", n=n)
-        first = a.recipient(n)
-        if first != TEMP:
-            break
-    assert first == NOBODY
+    a.whose("nobody@host.example")
+    assert a.recipient() == NOBODY
     db = sqlite3.connect(str(a.tmp / "db/users.db"))
     tables = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")]
 
