@@ -259,7 +259,10 @@ void door_pop3_taken(struct door_session *s)
     mem_free(s->stamp);
     s->stamp = NULL;
     conn_deadline(s->conn, 0);
-    conn_relay(s->conn, fd);
+    struct conn *c = s->conn;
+    conn_hold(c); /* the first answer leaves without a round of the loop */
+    conn_relay(c, fd);
+    conn_release(c); /* s may be gone */
 }
 
 /* Another client waits for his maildrop. */

@@ -163,8 +163,7 @@ void door_drive(struct door_session *s)
 static void offer_tls_mechanisms(struct door_session *s, struct pop3_offer *offer)
 {
     const struct start *start = &s->door->start;
-    struct tls_binding binding;
-    s->bound = conn_is_tls(s->conn) && tls_binding(conn_tls(s->conn), &binding);
+    s->bound = conn_is_tls(s->conn) && tls_binds(conn_tls(s->conn));
     s->asks = conn_is_tls(s->conn) && tls_asks(conn_tls(s->conn));
     offer->sasl_tls = s->bound ? start->sasl_bound : "";
     offer->sasl_external = s->asks ? start->sasl_external : "";

@@ -152,13 +152,24 @@ void mail_refuse(struct mail_session *s)
     mail_cleanup(s);
 }
 
+static bool tell_taken(struct mail *m, struct talk_id id)
+{
+    struct mail_door *d = mail_door_of(m, id.door);
+    return d && talk_send(d->chan, &(struct talk){.type = TALK_TAKEN, .id = id, .fd = -1}) == 0;
+}
+
+/* A door that cannot be told has died with its half of the session, or answers the client itself.
+ *
+ * TAKEN before +OK: were we to die between the two, the client would see a close, never two answers. But where the door relays, it looks for +OK
+ * behind TAKEN alone: so that is there first, and the door need not be woken twice. */
 static void open_done(struct loop_call *call)
 {
     struct mail_session *s = mail_back(call);
     if (!s)
         return;
     struct mail *m = s->mail;
-    struct mail_door *d = mail_door_of(m, s->id.door);
+    struct talk_id id = s->id;
+    bool relayed = s->flags & TALK_TLS;
     if (s->order && s->result == 0)
         s->result = err_set(mail_err(s), s->order->kind, "%s", s->order->told);
     if (s->result < 0) {
@@ -166,16 +177,14 @@ static void open_done(struct loop_call *call)
             mail_refuse(s);
         return;
     }
-    /* TAKEN before +OK: were we to die between the two, the client would see a close, never two answers. A door that cannot be told
-     * has died with its half of the session, or answers the client itself. */
-    if (!d || talk_send(d->chan, &(struct talk){.type = TALK_TAKEN, .id = s->id, .fd = -1}) < 0) {
+    if (!relayed && !tell_taken(m, id)) {
         mail_cleanup(s);
         return;
     }
     metric_add(METRIC_OPENED, 1);
     struct conn_limits limits = {MAIL_IN_MAX, MAIL_OUT_MAX, (unsigned)m->start.conf.write_timeout, &m->budget};
     s->conn = conn_new(m->loop, s->early->fd, &limits, &events, s);
-    if (s->flags & TALK_TLS)
+    if (relayed)
         conn_relayed(s->conn);
     s->early->fd = -1;
     buf_add(conn_in(s->conn), s->early->unread, s->early->n_unread);
@@ -200,11 +209,13 @@ static void open_done(struct loop_call *call)
     talk_term(s->expected->term, s->expire);
     if (s->expected->delay)
         snprintf(s->login_delay, sizeof s->login_delay, "%u", s->expected->delay - 1);
-    if (s->asked && !(s->flags & TALK_TLS)) /* somebody came while it was being opened */
+    if (s->asked && !relayed) /* somebody came while it was being opened */
         conn_probe(s->conn);
     s->step = STEP_TALK;
     pop3_server_resume(&s->pop3, &offer, span_of(s->expected->user), &s->drop, conn_out(s->conn));
-    mail_drive(s);
+    mail_drive(s); /* s may be gone */
+    if (relayed && !tell_taken(m, id) && (s = map_get(&m->sessions, talk_key(id))))
+        mail_end(s, NULL);
 }
 
 void mail_open(struct mail_session *s)

@@ -215,5 +215,6 @@ void conn_relay(struct conn *c, int fd)
     c->deadline_at = 0;
     c->paused = c->unseen = c->drained = false;
     buf_wipe(&c->in);
+    down(c); /* the first answer is there already */
     conn_changed(c, true);
 }

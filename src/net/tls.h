@@ -74,7 +74,7 @@ struct tls_binding {
 /* After the handshake. false: there is none, as with TLS 1.2 without the extended master secret (RFC 7627), where two connections can
  * be made to have the same. */
 bool tls_binding(const struct tls_stream *s, struct tls_binding *b);
-
+bool tls_binds(const struct tls_stream *s); /* whether there is one, which costs nothing: to compute it is a part of a handshake */
 
 enum { TLS_NAME_MAX = 249 };
 bool tls_asks(const struct tls_stream *s); /* the client for a certificate */

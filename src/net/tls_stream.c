@@ -22,6 +22,7 @@ struct tls_stream {
     char *kept; /* records that the socket did not take */
     size_t kept_start, kept_len, kept_size;
     size_t handshake_bytes;
+    size_t taken;   /* of tls_write's octets, up to a record: not yet much */
     unsigned reads; /* of the call that runs */
     int fd;
     int broken; /* errno of the socket */
@@ -120,7 +121,8 @@ static int bio_read(BIO *bio, char *p, size_t n, size_t *got)
     *got = 0;
     if (s->eof || s->broken || s->refused)
         return 0;
-    if (s->dry || s->reads++ == READS) { /* the socket stays readable */
+    /* The socket stays readable. Nobody answers what has not left yet. */
+    if (s->dry || s->c->gathered || s->reads++ == READS) {
         BIO_set_retry_read(bio);
         return 0;
     }
@@ -318,6 +320,8 @@ enum tls_result tls_write(struct tls_stream *s, const void *p, size_t n, size_t 
             return result(s, r, err);
         *took += part;
     }
+    if (s->taken < TLS_RECORD)
+        s->taken += n;
     if (s->greets && s->secure) /* in the handshake a peek would go on with it */
         release_input(s);
     if (s->last)
@@ -339,6 +343,8 @@ size_t tls_room(const struct tls_stream *s)
         return 0;
     if (s->budget && s->budget->used >= s->budget->ceiling)
         return BUF_SMALL;
+    if (s->taken < TLS_RECORD) /* short answers: what there is of them finds room, or is no more than is kept in any case */
+        return TLS_RECORD;
     if (getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, info, &n) < 0 || n <= SK_MEMINFO_WMEM_QUEUED * sizeof *info)
         return TLS_RECORD;
     size_t queued = info[SK_MEMINFO_WMEM_QUEUED] > info[SK_MEMINFO_WMEM_ALLOC] ? info[SK_MEMINFO_WMEM_QUEUED]
@@ -360,20 +366,25 @@ const char *tls_version(const struct tls_stream *s)
     return SSL_get_version(s->ssl);
 }
 
+bool tls_binds(const struct tls_stream *s)
+{
+    return s->secure && (SSL_version(s->ssl) >= TLS1_3_VERSION || SSL_get_extms_support(s->ssl) == 1);
+}
+
 /* Of a resumed connection our Finished is the first, else the client's (RFC 5929 §3.1; we do not renegotiate). */
 bool tls_binding(const struct tls_stream *s, struct tls_binding *b)
 {
     static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 §4.2 */
     enum { EXPORTED = 32 };
     *b = (struct tls_binding){0};
-    if (!s->secure)
+    if (!tls_binds(s))
         return false;
     if (SSL_version(s->ssl) >= TLS1_3_VERSION) {
         b->kind = "tls-exporter";
         if (SSL_export_keying_material(s->ssl, b->octets, EXPORTED, label, sizeof label - 1, (const unsigned char *)"", 0, 1) == 1)
             b->n = EXPORTED;
         ERR_clear_error();
-    } else if (SSL_get_extms_support(s->ssl) == 1) {
+    } else {
         b->kind = "tls-unique";
         b->n = SSL_session_reused(s->ssl) ? SSL_get_finished(s->ssl, b->octets, sizeof b->octets)
                                           : SSL_get_peer_finished(s->ssl, b->octets, sizeof b->octets);
