@@ -46,13 +46,19 @@ static uint32_t hash(struct span base, uint64_t inode)
     return (uint32_t)((sum_of(base.p, base.n) ^ inode) * 0x9e3779b97f4a7c15ULL >> 32);
 }
 
-static void put_slot(struct maildir_table *t, unsigned number)
+/* A slot is a hash and, in its lower half, the entry's number + 1: the table grows, and most is found, without a look at names. */
+static void put_slot(struct maildir_table *t, uint32_t h, unsigned number)
 {
-    const struct maildir_entry *e = &t->entries[number];
-    uint32_t at = hash(maildir_table_base(t, e), e->inode) & t->mask;
+    uint32_t at = h & t->mask;
     while (t->slots[at])
         at = (at + 1) & t->mask;
-    t->slots[at] = number + 1;
+    t->slots[at] = (uint64_t)h << 32 | (number + 1);
+}
+
+static void put_entry(struct maildir_table *t, unsigned number)
+{
+    const struct maildir_entry *e = &t->entries[number];
+    put_slot(t, hash(maildir_table_base(t, e), e->inode), number);
 }
 
 /* At least twice as many slots as entries. */
@@ -61,18 +67,30 @@ static void index_entries(struct maildir_table *t)
     size_t slots = 2 * FIRST_ROOM;
     while (slots < 2 * ((size_t)t->count + 1))
         slots *= 2;
-    mem_free(t->slots);
     t->slots = mem_alloc(slots * sizeof *t->slots);
     t->mask = (unsigned)(slots - 1);
     for (unsigned i = 0; i < t->count; i++)
-        put_slot(t, i);
+        put_entry(t, i);
 }
 
-static void forget_index(struct maildir_table *t)
+static void grow_index(struct maildir_table *t)
+{
+    uint64_t *slots = t->slots;
+    size_t n = (size_t)t->mask + 1;
+    t->slots = mem_alloc(2 * n * sizeof *slots);
+    t->mask = (unsigned)(2 * n - 1);
+    for (size_t i = 0; i < n; i++)
+        if (slots[i])
+            put_slot(t, (uint32_t)(slots[i] >> 32), (uint32_t)slots[i] - 1);
+    mem_free(slots);
+}
+
+void maildir_table_forget(struct maildir_table *t)
 {
     mem_free(t->slots);
     mem_free(t->order);
-    t->slots = t->order = NULL;
+    t->slots = NULL;
+    t->order = NULL;
     t->order_n = 0;
     t->looked = 0;
 }
@@ -92,10 +110,10 @@ long maildir_table_find(struct maildir_table *t, struct span base, uint64_t inod
     }
     if (!t->slots)
         index_entries(t);
-    uint32_t at = hash(base, inode) & t->mask;
-    for (; t->slots[at]; at = (at + 1) & t->mask)
-        if (is(t, &t->entries[t->slots[at] - 1], base, inode))
-            return (long)t->slots[at] - 1;
+    uint32_t h = hash(base, inode), at = h & t->mask;
+    for (uint64_t slot; (slot = t->slots[at]); at = (at + 1) & t->mask)
+        if (slot >> 32 == h && is(t, &t->entries[(uint32_t)slot - 1], base, inode))
+            return (long)(uint32_t)slot - 1;
     return MAILDIR_NONE;
 }
 
@@ -238,9 +256,9 @@ long maildir_table_add(struct maildir_table *t, enum maildir_dir dir, struct spa
     write_name(t, e, name);
     t->count++;
     if (t->slots && 2 * ((size_t)t->count + 1) > (size_t)t->mask + 1)
-        index_entries(t);
-    else if (t->slots)
-        put_slot(t, t->count - 1);
+        grow_index(t);
+    if (t->slots)
+        put_entry(t, t->count - 1);
     return (long)t->count - 1;
 }
 
@@ -257,42 +275,7 @@ bool maildir_table_rename(struct maildir_table *t, long entry, enum maildir_dir 
     return true;
 }
 
-/* ---- order */
-
-static int compare(const void *left, const void *right, void *table)
-{
-    const struct maildir_entry *a = left, *b = right;
-    struct maildir_name x = {maildir_table_base(table, a), a->time}, y = {maildir_table_base(table, b), b->time};
-    int order = maildir_name_compare(&x, &y);
-    return order ? order : (a->inode > b->inode) - (a->inode < b->inode);
-}
-
-/* Two sorted runs become one, from their ends. */
-static void merge(struct maildir_table *t, unsigned first)
-{
-    unsigned second = t->count - first, at = t->count;
-    struct maildir_entry *e = t->entries, *tail = mem_resize(NULL, second * sizeof *e);
-    memcpy(tail, e + first, second * sizeof *e);
-    while (first && second)
-        if (compare(&e[first - 1], &tail[second - 1], t) > 0)
-            e[--at] = e[--first];
-        else
-            e[--at] = tail[--second];
-    memcpy(e, tail, second * sizeof *e);
-    mem_free(tail);
-}
-
-void maildir_table_sort(struct maildir_table *t)
-{
-    unsigned fresh = t->count - t->sorted;
-    struct maildir_entry *tail = fresh ? t->entries + t->sorted : NULL;
-    if (fresh > 1)
-        qsort_r(tail, fresh, sizeof *tail, compare, t);
-    if (fresh && t->sorted && compare(tail - 1, tail, t) > 0)
-        merge(t, t->sorted);
-    t->sorted = t->count;
-    forget_index(t);
-}
+/* ---- less */
 
 void maildir_table_sift(struct maildir_table *t)
 {
@@ -304,7 +287,7 @@ void maildir_table_sift(struct maildir_table *t)
         }
     t->count = kept;
     t->sorted = sorted;
-    forget_index(t);
+    maildir_table_forget(t);
 }
 
 /* Of those that are left, without the names of the others between them. */
@@ -337,7 +320,7 @@ static void trim_names(struct maildir_table *t)
 
 void maildir_table_trim(struct maildir_table *t)
 {
-    forget_index(t);
+    maildir_table_forget(t);
     if (!t->count) {
         maildir_table_fini(t);
         return;

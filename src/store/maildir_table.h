@@ -48,7 +48,7 @@ struct maildir_table {
     unsigned count, room;
     char *names;
     size_t names_n, names_room;
-    uint32_t *slots; /* open hash of entry numbers + 1; NULL: not made yet */
+    uint64_t *slots; /* open hash of entries; NULL: not made yet */
     unsigned mask;
     unsigned looked; /* how often somebody was looked for without it */
     unsigned sorted; /* so many at its head are in order */
@@ -97,6 +97,8 @@ struct span maildir_table_base(const struct maildir_table *t, const struct maild
 
 /* Sorts by time, base name, inode: what was added since the last time is sorted in. */
 void maildir_table_sort(struct maildir_table *t);
+/* Gives back what only finding and reading need: numbers or entries change. */
+void maildir_table_forget(struct maildir_table *t);
 /* Throws away the entries that are odd or gone. */
 void maildir_table_sift(struct maildir_table *t);
 /* It is whole: gives back the room for more, and what only finding needs. */

@@ -29,6 +29,13 @@ static uint32_t *slot_of(const struct given *g, const struct drop *drop, const c
     return &g->slots[at];
 }
 
+/* Who has the same uid has the same head of the name, so the same time. */
+static bool has_neighbour(const struct maildir_table *t, unsigned i)
+{
+    const struct maildir_entry *e = &t->entries[i];
+    return (i > 0 && e[-1].time == e->time) || (i + 1 < t->count && e[1].time == e->time);
+}
+
 void maildir_number(const struct maildir_table *t, struct drop *drop)
 {
     size_t slots = 64;
@@ -40,10 +47,10 @@ void maildir_number(const struct maildir_table *t, struct drop *drop)
         struct span base = maildir_table_base(t, e);
         char uid[71];
         store_uid(base, uid);
-        uint32_t *slot = slot_of(&given, drop, uid);
-        if (*slot)
+        uint32_t *slot = has_neighbour(t, i) ? slot_of(&given, drop, uid) : NULL;
+        if (slot && *slot)
             store_uid_second(base, e->inode, uid);
-        else
+        else if (slot)
             *slot = i + 1;
         unsigned msg = drop_add(drop, e->octets, span_of(uid));
         drop->messages[msg].eight_bit = e->eight_bit;
@@ -55,7 +62,6 @@ void maildir_number(const struct maildir_table *t, struct drop *drop)
 
 enum { COMPARED = 1000 };
 
-/* Who has the same uid has the same head of the name, so the same time. */
 static bool is_only(const struct maildir_table *t, unsigned i, const char *uid, unsigned *compared)
 {
     const struct maildir_entry *e = &t->entries[i];
