@@ -16,7 +16,7 @@ static const uint64_t SECOND = 1000;
 
 enum {
     SESSION_FILES = 6, /* descriptors of a session: its client; its maildrop, the index, new, cur; the message that is being sent */
-    OTHER_FILES = 64
+    OTHER_FILES = 128  /* channels and the log; the files that are counted at once, by as many threads as do that */
 };
 
 /* A mail process that has been asked for, and who waits for it. */

@@ -3,6 +3,7 @@
 #include "daemon/jail_probe_row.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <limits.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
@@ -284,6 +285,17 @@ static int add_key(const struct place *p)
     return done(syscall(SYS_add_key, NULL, NULL, NULL, 0, 0));
 }
 
+static int close_several(const struct place *p)
+{
+    int fd = dup(STDOUT_FILENO);
+    return fd < 0 ? errno : done(syscall(SYS_close_range, fd, fd, 0));
+}
+
+static int unshare_files(const struct place *p)
+{
+    return done(syscall(SYS_close_range, ~0u, ~0u, CLOSE_RANGE_UNSHARE));
+}
+
 static int ring(const struct place *p)
 {
     return closed((int)syscall(SYS_io_uring_setup, 0, NULL));
@@ -357,6 +369,9 @@ static const struct probe_row rows[] = {
     {"pidfd_open parent",                 open_pid,              ALL,      {EPERM}, 0},
     {"fcntl F_SETOWN",                    own_signals,           ALL,      {EPERM}, 0},
     {"fcntl F_SETFL without O_NONBLOCK",  make_wait,             CHILDREN, {EPERM}, 0},
+    {"close_range",                       close_several,         CHILDREN & ~MAIL, {EPERM}, 0},
+    {"close_range",                       close_several,         MAIL,     {0}, 0},
+    {"close_range CLOSE_RANGE_UNSHARE",   unshare_files,         CHILDREN, {EPERM}, 0},
     {"ioctl TIOCSTI",                     type_into_terminal,    ALL,      {EPERM}, 0},
     /* rights */
     {"setuid 0",                          set_uid,               CHILDREN, {EPERM}, 0},

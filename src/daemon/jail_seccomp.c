@@ -173,6 +173,7 @@ static const struct {
     {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_OFD_SETLK)}},
     {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_OFD_SETLKW)}},
     {AUTH,           SCMP_SYS(fchmod),     1, {BITS(1, SET_ID, 0)}},
+    {MAIL,           SCMP_SYS(close_range), 1, {IS(2, 0)}}, /* as close, of several */
     /* Sockets come from the master or from accept; a role makes only pairs, and of those none that can send to anybody else, as a
      * datagram socket can. */
     {ALL,            SCMP_SYS(socketpair), 2, {IS(0, AF_UNIX), BITS(1, SOCKET_TYPE, SOCK_STREAM)}},

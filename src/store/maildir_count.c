@@ -1,4 +1,4 @@
-/* maildir_count: see the header. Mail processes; blocking. Four calls a message: openat, fstat, pread, close. */
+/* maildir_count: see the header. Mail processes; blocking. Three calls a message: openat, fstat, pread; and one close_range for several. */
 #include "store/maildir_count.h"
 
 #include <errno.h>
@@ -82,12 +82,48 @@ const char *maildir_count_file(struct maildir_entry *e, int fd, const struct sta
 
 /* ---- all of them */
 
+enum {
+    OPEN_MOST = 16, /* files that are open at once: to do the same with each of them costs less than to do all with one by one */
+    NEAR = 8        /* names are called near so many entries beforehand: they lie in the order of the directory */
+};
+
+struct opened {
+    struct maildir_entry *entry;
+    struct stat st;
+};
+
 struct counting {
     char *piece;
     int64_t began;
     int failed; /* errno of trouble that is ours, not the message's */
     bool doubt; /* an inode is not the one that readdir told */
+    unsigned n; /* files that are open: */
+    int fds[OPEN_MOST];
+    struct opened opened[OPEN_MOST];
 };
+
+/* Nobody else has a descriptor between them. */
+static void close_row(int first, int last)
+{
+    if (first == last || close_range((unsigned)first, (unsigned)last, 0) < 0)
+        for (; first <= last; first++)
+            close(first);
+}
+
+/* Counts what is open, and closes it: descriptors that follow each other by one call. */
+static void count_opened(struct counting *c)
+{
+    for (unsigned i = 0; i < c->n; i++) {
+        struct opened *o = &c->opened[i];
+        o->entry->odd = maildir_count_file(o->entry, c->fds[i], &o->st, c->began, c->piece);
+    }
+    for (unsigned i = 0, first = 0; i < c->n; i++)
+        if (i + 1 == c->n || c->fds[i + 1] != c->fds[i] + 1) {
+            close_row(c->fds[first], c->fds[i]);
+            first = i + 1;
+        }
+    c->n = 0;
+}
 
 /* Trouble of this process or of the machine, not of one file: hiding messages for it would be wrong. */
 static bool ours(int error)
@@ -95,30 +131,46 @@ static bool ours(int error)
     return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
-/* maildir_met_fn: true when there is no more to find out about this entry. */
-static bool count_message(struct maildir_box *m, struct maildir_entry *e, void *arg)
+/* true when there is no more to find out about this entry, but for counting it once it is open. */
+static bool open_message(struct maildir_box *m, struct maildir_entry *e, struct counting *c)
 {
-    struct counting *c = arg;
-    struct stat st = {0};
-    int fd;
-    switch (maildir_message_open(m, e, &fd, &st)) {
+    struct opened *o = &c->opened[c->n];
+    *o = (struct opened){.entry = e};
+    switch (maildir_message_open(m, e, &c->fds[c->n], &o->st)) {
     case MAILDIR_MOVED:
-        c->doubt = c->doubt || (e->believed && st.st_ino); /* it was opened, and is another */
+        c->doubt = c->doubt || (e->believed && o->st.st_ino); /* it was opened, and is another */
         return false;
     case MAILDIR_GONE:
         e->gone = true;
         return true;
     case MAILDIR_FAILED:
+        if (ours(errno) && c->n) { /* it may be for those that are open */
+            count_opened(c);
+            return open_message(m, e, c);
+        }
         if (ours(errno))
             c->failed = errno;
         e->odd = errno == EACCES || errno == EPERM ? "it may not be read" : "it cannot be opened";
         return true;
     case MAILDIR_HAVE:
-        e->odd = maildir_count_file(e, fd, &st, c->began, c->piece);
-        close(fd);
+        c->n++;
         return true;
     }
     return true;
+}
+
+/* maildir_met_fn */
+static bool count_message(struct maildir_box *m, struct maildir_entry *e, void *arg)
+{
+    bool met = open_message(m, e, arg);
+    count_opened(arg);
+    return met;
+}
+
+static void approach(const struct maildir_table *t, unsigned i)
+{
+    if (i + NEAR < t->count)
+        __builtin_prefetch(maildir_table_name(t, &t->entries[i + NEAR]));
 }
 
 int maildir_count_all(struct maildir_box *m, struct err *err)
@@ -128,12 +180,16 @@ int maildir_count_all(struct maildir_box *m, struct err *err)
     bool search = false;
     for (unsigned i = 0; i < t->count && !c.failed && !c.doubt; i++) {
         struct maildir_entry *e = &t->entries[i];
+        approach(t, i);
         if (e->odd || e->counted || e->gone)
             continue;
         c.piece = c.piece ? c.piece : mem_resize(NULL, MAILDIR_PIECE);
-        e->wanted = !count_message(m, e, &c);
+        e->wanted = !open_message(m, e, &c);
         search = search || e->wanted;
+        if (c.n == OPEN_MOST)
+            count_opened(&c);
     }
+    count_opened(&c);
     int result = search && !c.failed && !c.doubt ? maildir_search(m, count_message, &c, err) : 0;
     mem_free(c.piece);
     if (c.failed)

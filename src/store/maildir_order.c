@@ -33,8 +33,8 @@ static void sort_by(const struct key *from, struct key *to, unsigned n, unsigned
         to[ends[from[i].time >> shift & 0xff]++] = from[i];
 }
 
-/* From the last octet to the first, but those in which they are all the same: of times there are four or so. There is room for
- * twice as many. Returns where they are then. */
+/* From the last octet to the first, but those in which they are all the same: of times there are four or so. There is
+ * room for twice as many. Returns where they are then. */
 static struct key *sort_by_time(struct key *keys, unsigned n)
 {
     struct key *from = keys, *to = keys + n;

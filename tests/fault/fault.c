@@ -294,6 +294,14 @@ WRAP(int, close, (int fd))
     return -1;
 }
 
+/* Of several none is made to fail. */
+WRAP(int, close_range, (unsigned first, unsigned last, int flags))
+{
+    for (unsigned fd = first; fd <= last && fd < FDS; fd++)
+        paths[fd][0] = '\0';
+    return REAL(close_range)(first, last, flags);
+}
+
 WRAP(int, unlinkat, (int dir, const char *path, int flags))
 {
     return fails_at("unlinkat", dir, path) ? -1 : REAL(unlinkat)(dir, path, flags);

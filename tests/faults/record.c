@@ -233,6 +233,16 @@ WRAP(int, close, (int fd))
     return real_close()(fd);
 }
 
+WRAP(int, close_range, (unsigned first, unsigned last, int flags))
+{
+    for (unsigned fd = first; fd <= last && fd < FDS; fd++)
+        if (is_file((int)fd)) {
+            meet(CLOSE, paths[fd]);
+            paths[fd][0] = '\0';
+        }
+    return real_close_range()(first, last, flags);
+}
+
 /* libc closes these itself, and the number is soon another's. */
 WRAP(int, closedir, (DIR * stream))
 {

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -219,6 +220,7 @@ static void test_one_message_fails(void **state)
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         assert_int_equal(list_under(*state, rules[i], &err), FILES - 1);
     assert_int_equal(list_under(*state, "read:EINTR:/1001.a:1-2", &err), FILES);
+    assert_int_equal(list_under(*state, "openat:EMFILE:/100:4-4", &err), FILES); /* others are closed, and it is tried again */
     assert_int_equal(list_under(*state, "openat:EPERM:/1004.a:1-1", &err), FILES); /* another's: not without a time of access */
     assert_int_equal(list_under(*state, "openat:EPERM:/1004.a:1", &err), FILES - 1);
 }
@@ -234,6 +236,31 @@ static void test_list_fails(void **state)
         assert_int_equal(list_under(*state, rules[i], &err), 99);
         assert_int_equal(err.kind, ERR_TEMP);
     }
+}
+
+static unsigned descriptors(void)
+{
+    unsigned n = 0;
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+/* What others have open stands between what is opened to be counted. */
+static void test_closes_what_it_opened(void **state)
+{
+    enum { HELD = 32 };
+    int held[HELD];
+    for (size_t i = 0; i < HELD; i++)
+        held[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (size_t i = 0; i < HELD; i += 2)
+        close(held[i]);
+    unsigned before = descriptors();
+    struct err err;
+    assert_int_equal(list_under(*state, "fstat:EIO:/1001.a:1", &err), FILES - 1);
+    assert_int_equal(descriptors(), before);
+    for (size_t i = 1; i < HELD; i += 2)
+        assert_int_equal(close(held[i]), 0);
 }
 
 /* ---- bodies */
@@ -322,6 +349,7 @@ int main(void)
         TEST(links_elsewhere_cost_no_second_flush),
         TEST(one_message_fails),
         TEST(list_fails),
+        TEST(closes_what_it_opened),
         TEST(body_fails),
         TEST(renamed_without_end),
         TEST(open_fails),
