@@ -36,7 +36,12 @@ void maildir_index_close(struct maildir_index *x);
  * are not what was written, and both are as they were. */
 bool maildir_index_load(const struct maildir_index *x, struct maildir_table *t, struct drop *drop);
 
-/* That is so, and what it reads is in memory: it waits for no disk. */
+/* The same of the parts from `first` on alone, the drop being empty. */
+bool maildir_index_load_from(const struct maildir_index *x, unsigned first, struct maildir_table *t, struct drop *drop);
+/* The time in the name of its last message. false: it has none, or does not tell. */
+bool maildir_index_last(const struct maildir_index *x, uint64_t *time);
+
+/* It can be loaded, and what that reads is in memory: it waits for no disk. */
 bool maildir_index_at_hand(const struct maildir_index *x);
 
 /* As the store's `text`. A listing is read twice: before its first octet is given away all is known to be sound, and the
@@ -64,13 +69,14 @@ struct maildir_index_news {
     const struct maildir_state *state; /* of both directories, when they were looked at */
     int64_t looked;
     bool complete; /* all that was in them is known, and each later change will show in their state */
+    uint64_t *sum; /* becomes that in the head; NULL: nobody asks */
 };
 
 /* Replaces what is there. Not synced: it says nothing that a count could not find out, and after a power cut its sums tell. -1:
  * errno says why; nothing is left behind, and what was there stays. */
 int maildir_index_write(int maildrop, const struct maildir_index_news *news);
-/* Writes what begins at `first` behind the rows that are there, which are those before it. *x has it then. -1: it cannot; what
- * was there stays, as far as its head tells. */
+/* Writes what begins at `first` behind the rows that are there, which are those before it. *x has it then. Where there are too many
+ * parts, and all but the first are small, these become one with it. -1: it cannot; what was there stays, as far as its head tells. */
 int maildir_index_append(struct maildir_index *x, int maildrop, const struct maildir_index_news *news);
 /* Removes it: it is not what was written. -1: errno says why it cannot. */
 int maildir_index_remove(int maildrop);

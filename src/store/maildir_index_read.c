@@ -113,10 +113,10 @@ static bool is_whole(const struct maildir_index *x)
     return whole;
 }
 
-static uint64_t total(const struct maildir_index *x, enum maildir_index_section which)
+static uint64_t total(const struct maildir_index *x, unsigned first, enum maildir_index_section which)
 {
     uint64_t n = 0;
-    for (unsigned i = 0; i < x->head.parts; i++)
+    for (unsigned i = first; i < x->head.parts; i++)
         n += x->parts[i].section[which].n;
     return n;
 }
@@ -177,25 +177,35 @@ static bool take_part(struct loading *l, const struct maildir_index_part *part)
     return (sum_finish(sum) == part->section[MAILDIR_INDEX_ROWS].sum) & sound;
 }
 
-bool maildir_index_load(const struct maildir_index *x, struct maildir_table *t, struct drop *drop)
+/* Of the parts from `first` on. */
+static bool load(struct loading *l, unsigned first)
 {
-    if (x->fd < 0 || !is_whole(x))
-        return false;
-    struct loading l = {.x = x, .table = t, .drop = drop, .piece = mem_resize(NULL, x->rest ? x->rest_n : PIECE)};
+    const struct maildir_index *x = l->x;
+    struct maildir_table *t = l->table;
+    uint64_t rows = total(x, first, MAILDIR_INDEX_ROWS) / sizeof(struct maildir_index_row);
+    l->piece = mem_resize(NULL, x->rest ? x->rest_n : PIECE);
     maildir_table_fini(t);
-    t->room = (unsigned)(x->head.messages + x->head.messages / MORE + 1); /* a few have come since, mostly */
+    t->room = (unsigned)(rows + rows / MORE + 1); /* a few have come since, mostly */
     t->entries = mem_resize(NULL, t->room * sizeof *t->entries);
-    t->names_room = total(x, MAILDIR_INDEX_NAMES);
+    t->names_room = total(x, first, MAILDIR_INDEX_NAMES);
     t->names_room += t->names_room / MORE + 2 * MAILDIR_NAME_MAX;
     t->names = mem_resize(NULL, t->names_room);
+    bool sound = true;
+    for (unsigned i = first; sound && i < x->head.parts; i++)
+        sound = take_part(l, &x->parts[i]);
+    mem_free(l->piece);
+    t->sorted = t->count;
+    return sound;
+}
+
+bool maildir_index_load(const struct maildir_index *x, struct maildir_table *t, struct drop *drop)
+{
+    struct loading l = {.x = x, .table = t, .drop = drop};
+    if (x->fd < 0 || !is_whole(x))
+        return false;
     if (drop)
         drop_load(drop);
-    bool sound = true;
-    for (unsigned i = 0; sound && i < x->head.parts; i++)
-        sound = take_part(&l, &x->parts[i]);
-    mem_free(l.piece);
-    t->sorted = t->count;
-    if (sound && l.octets == x->head.octets && l.eight_bit == x->head.eight_bit)
+    if (load(&l, 0) && l.octets == x->head.octets && l.eight_bit == x->head.eight_bit)
         return true;
     maildir_table_fini(t);
     if (drop) {
@@ -203,6 +213,28 @@ bool maildir_index_load(const struct maildir_index *x, struct maildir_table *t, 
         drop_tell(drop, (unsigned)x->head.messages, x->head.octets, x->head.eight_bit > 0);
     }
     return false;
+}
+
+bool maildir_index_load_from(const struct maildir_index *x, unsigned first, struct maildir_table *t, struct drop *drop)
+{
+    struct loading l = {.x = x, .table = t, .drop = drop};
+    if (x->fd >= 0 && is_whole(x) && load(&l, first))
+        return true;
+    maildir_table_fini(t);
+    if (drop)
+        drop_fini(drop);
+    return false;
+}
+
+bool maildir_index_last(const struct maildir_index *x, uint64_t *time)
+{
+    struct maildir_table t;
+    maildir_table_init(&t);
+    bool last = x->head.parts && maildir_index_load_from(x, x->head.parts - 1, &t, NULL) && t.count;
+    if (last)
+        *time = t.entries[t.count - 1].time;
+    maildir_table_fini(&t);
+    return last;
 }
 
 /* Right sums do not make rows: who computes those as well may write anything, and it takes a scan to find out what is true. So
@@ -283,7 +315,7 @@ static long next_piece(struct maildir_index *x, enum maildir_index_section which
 long maildir_index_text(struct maildir_index *x, enum store_text which, uint64_t at, char *p, size_t n)
 {
     enum maildir_index_section section = which == STORE_LIST ? MAILDIR_INDEX_LIST : MAILDIR_INDEX_UIDL;
-    uint64_t all = total(x, section);
+    uint64_t all = total(x, 0, section);
     if (at == all)
         return 0;
     if (x->fd < 0 || n == 0)

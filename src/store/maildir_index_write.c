@@ -11,10 +11,13 @@
 #include "store/maildir_index.h"
 #include "store/maildir_index_out.h"
 
+enum { FEW = 4 /* to so many one: parts that are joined, to the first */ };
+
 /* ---- sections */
 
 struct writing {
     const struct maildir_index_news *news;
+    const struct maildir_index_news *tail; /* what comes before them in the same part, and is in the totals already; or NULL */
     struct maildir_index_out out;
 };
 
@@ -35,13 +38,12 @@ static size_t name_length(const struct maildir_index_news *news, const struct ma
     return e->base_n + strlen(name + e->base_n);
 }
 
-static void put_rows(struct writing *w)
+static void put_rows(struct writing *w, const struct maildir_index_news *news, uint64_t *name)
 {
-    const struct maildir_table *t = w->news->table;
-    uint64_t name = 0;
-    for (unsigned i = w->news->first; i < t->count; i++) {
+    const struct maildir_table *t = news->table;
+    for (unsigned i = news->first; i < t->count; i++) {
         const struct maildir_entry *e = &t->entries[i];
-        struct span uid = uid_of(w->news, i);
+        struct span uid = uid_of(news, i);
         if (e->gone)
             continue;
         bool plain = is_plain(maildir_table_base(t, e), uid);
@@ -52,27 +54,27 @@ static void put_rows(struct writing *w)
             .changed = e->ctime,
             .downgraded = e->downgraded,
             .place = e->place,
-            .name = (uint32_t)name,
-            .name_n = (uint8_t)name_length(w->news, e),
+            .name = (uint32_t)*name,
+            .name_n = (uint8_t)name_length(news, e),
             .base_n = e->base_n,
             .uid_n = (uint8_t)uid.n,
             .flags = (uint8_t)((e->dir == MAILDIR_CUR ? MAILDIR_INDEX_CUR : 0) | (e->wire ? MAILDIR_INDEX_WIRE : 0) |
                                (e->eight_bit ? MAILDIR_INDEX_EIGHT_BIT : 0) | (plain ? 0 : MAILDIR_INDEX_OWN_UID)),
         };
-        name += row.name_n + 1u + (plain ? 0 : uid.n + 1);
+        *name += row.name_n + 1u + (plain ? 0 : uid.n + 1);
         maildir_index_put(&w->out, &row, sizeof row);
     }
 }
 
-static void put_names(struct writing *w)
+static void put_names(struct writing *w, const struct maildir_index_news *news)
 {
-    const struct maildir_table *t = w->news->table;
-    for (unsigned i = w->news->first; i < t->count; i++) {
+    const struct maildir_table *t = news->table;
+    for (unsigned i = news->first; i < t->count; i++) {
         const struct maildir_entry *e = &t->entries[i];
-        struct span uid = uid_of(w->news, i);
+        struct span uid = uid_of(news, i);
         if (e->gone)
             continue;
-        maildir_index_put(&w->out, maildir_table_name(t, e), name_length(w->news, e) + 1);
+        maildir_index_put(&w->out, maildir_table_name(t, e), name_length(news, e) + 1);
         if (is_plain(maildir_table_base(t, e), uid))
             continue;
         maildir_index_put(&w->out, uid.p, uid.n);
@@ -80,20 +82,33 @@ static void put_names(struct writing *w)
     }
 }
 
-static void put_listing(struct writing *w, enum maildir_index_section which, uint64_t number)
+static void put_listing(struct writing *w, const struct maildir_index_news *news, enum maildir_index_section which,
+                        uint64_t *number)
 {
-    const struct maildir_table *t = w->news->table;
-    for (unsigned i = w->news->first; i < t->count; i++) {
+    const struct maildir_table *t = news->table;
+    for (unsigned i = news->first; i < t->count; i++) {
         if (t->entries[i].gone)
             continue;
-        maildir_index_put_number(&w->out, ++number);
+        maildir_index_put_number(&w->out, ++*number);
         maildir_index_put(&w->out, " ", 1);
         if (which == MAILDIR_INDEX_UIDL)
-            maildir_index_put(&w->out, uid_of(w->news, i).p, uid_of(w->news, i).n);
+            maildir_index_put(&w->out, uid_of(news, i).p, uid_of(news, i).n);
         else
             maildir_index_put_number(&w->out, t->entries[i].octets);
         maildir_index_put(&w->out, "\r\n", 2);
     }
+}
+
+static void put_section(struct writing *w, enum maildir_index_section which, uint64_t before)
+{
+    uint64_t name = 0, number = before;
+    for (const struct maildir_index_news *news = w->tail ? w->tail : w->news; news; news = news == w->tail ? w->news : NULL)
+        if (which == MAILDIR_INDEX_ROWS)
+            put_rows(w, news, &name);
+        else if (which == MAILDIR_INDEX_NAMES)
+            put_names(w, news);
+        else
+            put_listing(w, news, which, &number);
 }
 
 /* `before`: so many messages stand in other parts. */
@@ -102,12 +117,7 @@ static void put_part(struct writing *w, uint64_t before, struct maildir_index_pa
     for (unsigned i = 0; i < MAILDIR_INDEX_SECTIONS; i++) {
         maildir_index_section_begin(&w->out);
         part->section[i].at = w->out.at;
-        if (i == MAILDIR_INDEX_ROWS)
-            put_rows(w);
-        else if (i == MAILDIR_INDEX_NAMES)
-            put_names(w);
-        else
-            put_listing(w, i, before);
+        put_section(w, i, before);
         part->section[i].n = w->out.at - part->section[i].at;
         part->section[i].sum = maildir_index_section_end(&w->out);
     }
@@ -147,6 +157,8 @@ static int write_file(int fd, const struct maildir_index_news *news)
     maildir_index_put(&w.out, block, sizeof block);
     put_part(&w, 0, &part);
     maildir_index_head_write(&head, &part, block);
+    if (news->sum)
+        *news->sum = head.sum;
     return maildir_index_out_end(&w.out, block);
 }
 
@@ -201,36 +213,74 @@ static uint64_t end_of(const struct maildir_index *x)
     return end;
 }
 
-/* The head last: until it is there, what stands behind the others is nothing. */
-static int append_part(int fd, struct maildir_index *x, const struct maildir_index_news *news)
+/* The head last: until it is there, what stands behind the others is nothing. With a tail, that takes the place of all parts but the
+ * first. */
+static int append_part(int fd, struct maildir_index *x, const struct maildir_index_news *tail,
+                       const struct maildir_index_news *news)
 {
     struct maildir_index_head head = x->head;
+    struct maildir_index_part parts[MAILDIR_INDEX_PARTS];
     char block[MAILDIR_INDEX_HEAD] = {0};
-    struct writing w = {.news = news};
+    struct writing w = {.news = news, .tail = tail};
+    memcpy(parts, x->parts, head.parts * sizeof *parts);
+    head.parts = tail ? 1 : head.parts;
     maildir_index_out_init(&w.out, fd, end_of(x));
-    x->parts = mem_resize(x->parts, (head.parts + 1) * sizeof *x->parts);
     if (news->first < news->table->count)
-        put_part(&w, head.messages, &x->parts[head.parts++]);
+        put_part(&w, head.messages - (tail ? tail->table->count : 0), &parts[head.parts++]);
     fill_head(news, &head);
-    maildir_index_head_write(&head, x->parts, block);
+    maildir_index_head_write(&head, parts, block);
     if (maildir_index_out_end(&w.out, block) < 0)
         return -1;
+    x->parts = mem_resize(x->parts, (head.parts + 1) * sizeof *x->parts);
+    memcpy(x->parts, parts, head.parts * sizeof *parts);
     x->head = head;
     mem_free(x->rest); /* it has more now */
     x->rest = NULL;
     return 0;
 }
 
-int maildir_index_append(struct maildir_index *x, int maildrop, const struct maildir_index_news *news)
+static int append(struct maildir_index *x, int maildrop, const struct maildir_index_news *tail,
+                  const struct maildir_index_news *news)
 {
-    int fd = x->head.parts < MAILDIR_INDEX_PARTS ? open_again(x, maildrop) : -1;
+    int fd = open_again(x, maildrop);
     if (fd < 0)
         return -1;
-    int failed = append_part(fd, x, news) < 0 ? errno : 0;
+    int failed = append_part(fd, x, tail, news) < 0 ? errno : 0;
     if (close(fd) < 0 && !failed)
         failed = errno;
     errno = failed;
     return failed ? -1 : 0;
+}
+
+/* All parts but the first are few messages beside those in it, and what they have left behind in the file is not more than all that
+ * counts: so each message is written some few times, and the file has twice its size at most. */
+static bool worth_joining(const struct maildir_index *x)
+{
+    uint64_t first = x->parts[0].section[MAILDIR_INDEX_ROWS].n / sizeof(struct maildir_index_row), used = MAILDIR_INDEX_HEAD;
+    for (unsigned i = 0; i < x->head.parts; i++)
+        for (unsigned j = 0; j < MAILDIR_INDEX_SECTIONS; j++)
+            used += x->parts[i].section[j].n;
+    return x->head.messages - first <= first / FEW && end_of(x) <= 2 * used;
+}
+
+static int append_joined(struct maildir_index *x, int maildrop, const struct maildir_index_news *news)
+{
+    struct maildir_table t;
+    struct drop drop;
+    maildir_table_init(&t);
+    drop_init(&drop);
+    struct maildir_index_news tail = {.table = &t, .drop = &drop};
+    errno = EINVAL;
+    int result = worth_joining(x) && maildir_index_load_from(x, 1, &t, &drop) ? append(x, maildrop, &tail, news) : -1;
+    maildir_table_fini(&t);
+    drop_fini(&drop);
+    return result;
+}
+
+int maildir_index_append(struct maildir_index *x, int maildrop, const struct maildir_index_news *news)
+{
+    bool room = x->head.parts < MAILDIR_INDEX_PARTS || news->first == news->table->count;
+    return room ? append(x, maildrop, NULL, news) : append_joined(x, maildrop, news);
 }
 
 int maildir_index_remove(int maildrop)

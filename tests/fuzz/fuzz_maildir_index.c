@@ -111,6 +111,25 @@ static void write_anew(const struct maildir_index *x, const struct maildir_table
     maildir_index_close(&again);
 }
 
+/* Of its last part what all of it says. */
+static void check_last(const struct maildir_index *x, const struct maildir_table *t)
+{
+    uint64_t time = 0;
+    struct maildir_table tail;
+    struct drop drop;
+    bool last = maildir_index_last(x, &time);
+    maildir_table_init(&tail);
+    drop_init(&drop);
+    if (x->head.parts && maildir_index_load_from(x, x->head.parts - 1, &tail, &drop)) {
+        assert(last == (tail.count > 0) && drop.count == tail.count);
+        assert(!t || (tail.count <= t->count && (!last || time == t->entries[t->count - 1].time)));
+    } else {
+        assert(!last && !t);
+    }
+    maildir_table_fini(&tail);
+    drop_fini(&drop);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (directory < 0)
@@ -137,6 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check_table(&table, &drop);
             write_anew(&x, &table, &drop);
         }
+        check_last(&x, loads && x.head.parts ? &table : NULL);
         read_text(&x, STORE_LIST, 7);
         read_text(&x, STORE_UIDL, 65536);
         read_text(&x, STORE_UIDL, 64);
