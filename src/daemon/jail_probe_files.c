@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <sys/fanotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -145,6 +146,47 @@ static int open_by_handle(const struct place *p)
     return done(syscall(SYS_open_by_handle_at, -1, NULL, 0));
 }
 
+/* ---- what happens to files */
+
+static int watch_group(const struct place *p)
+{
+    return closed(fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_NONBLOCK | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC));
+}
+
+static int watch_and_decide(const struct place *p)
+{
+    return closed(fanotify_init(FAN_CLASS_CONTENT | FAN_NONBLOCK | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC));
+}
+
+static int watch_directory(const struct place *p)
+{
+    return done(fanotify_mark(-1, FAN_MARK_ADD, FAN_CREATE, -1, NULL));
+}
+
+static int watch_path(const struct place *p)
+{
+    return done(fanotify_mark(-1, FAN_MARK_ADD, FAN_CREATE, AT_FDCWD, "."));
+}
+
+static int watch_mount(const struct place *p)
+{
+    return done(fanotify_mark(-1, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN, -1, NULL));
+}
+
+static int handle_of_open(const struct place *p)
+{
+    struct file_handle none = {0};
+    int mount;
+    return done(name_to_handle_at(-1, "", &none, &mount, AT_EMPTY_PATH));
+}
+
+static int handle_of_path(const struct place *p)
+{
+    struct file_handle none = {0};
+    int mount;
+    return done(name_to_handle_at(AT_FDCWD, ".", &none, &mount, 0));
+}
+
 /* ---- sockets */
 
 static int socket_of(int domain)
@@ -274,6 +316,16 @@ static const struct probe_row rows[] = {
     {"linkat into what is granted",       link_in_granted,       FILES,    {EPERM}, NEEDS_DIR},
     {"ftruncate",                         shorten,               DELIVER | CONTROL | METRICS, {EPERM}, 0},
     {"open_by_handle_at",                 open_by_handle,        ALL,      {EPERM}, 0},
+    /* what happens to files */
+    {"fanotify_init",                     watch_group,           MAIL,     {0, ENOSYS}, 0},
+    {"fanotify_init",                     watch_group,           CHILDREN & ~MAIL, {EPERM}, 0},
+    {"fanotify_init FAN_CLASS_CONTENT",   watch_and_decide,      CHILDREN, {EPERM}, 0},
+    {"fanotify_mark of a descriptor",     watch_directory,       MAIL,     {EBADF, ENOSYS}, 0},
+    {"fanotify_mark of a descriptor",     watch_directory,       CHILDREN & ~MAIL, {EPERM}, 0},
+    {"fanotify_mark of a path",           watch_path,            ALL,      {EPERM}, 0},
+    {"fanotify_mark FAN_MARK_MOUNT",      watch_mount,           ALL,      {EPERM}, 0},
+    {"name_to_handle_at of a descriptor", handle_of_open,        MAIL,     {EBADF, EOVERFLOW}, 0},
+    {"name_to_handle_at of a path",       handle_of_path,        ALL,      {EPERM}, 0},
     /* sockets */
     {"socket AF_INET",                    socket_inet,           CHILDREN, {EPERM}, 0},
     {"socket AF_INET",                    socket_inet,           MASTER,   {0}, 0},

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/fanotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -81,7 +82,7 @@ static const int maildrops[] = {
     SCMP_SYS(readlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2), /* libc makes the one of the other without flags */
 };
 
-static const int sessions[] = {SCMP_SYS(sendfile), SCMP_SYS(fadvise64)};
+static const int sessions[] = {SCMP_SYS(sendfile), SCMP_SYS(fadvise64), SCMP_SYS(fstatfs)};
 static const int deliveries[] = {SCMP_SYS(linkat)};
 
 static const int shared_memory[] = {SCMP_SYS(memfd_create), SCMP_SYS(ftruncate)};
@@ -174,6 +175,15 @@ static const struct {
     {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_OFD_SETLKW)}},
     {AUTH,           SCMP_SYS(fchmod),     1, {BITS(1, SET_ID, 0)}},
     {MAIL,           SCMP_SYS(close_range), 1, {IS(2, 0)}}, /* as close, of several */
+    /* What happens in a directory that is open, and may be read: no path leads to another, and no file is opened by it. What kind of
+     * mark it is, whole mounts and file systems among them, stands in the second argument. */
+    {MAIL,           SCMP_SYS(fanotify_init), 2, {IS(0, FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_NONBLOCK | FAN_CLOEXEC),
+                                                  IS(1, O_RDONLY | O_CLOEXEC)}},
+    {MAIL,           SCMP_SYS(fanotify_mark), 2, {IS(1, FAN_MARK_ADD), IS(4, 0)}},
+    {MAIL,           SCMP_SYS(fanotify_mark), 2, {IS(1, FAN_MARK_REMOVE), IS(4, 0)}},
+    {MAIL,           SCMP_SYS(fanotify_mark), 2, {IS(1, FAN_MARK_FLUSH), IS(4, 0)}},
+    /* What the kernel calls a file there; nobody may open one by it. */
+    {MAIL,           SCMP_SYS(name_to_handle_at), 1, {IS(4, AT_EMPTY_PATH)}},
     /* Sockets come from the master or from accept; a role makes only pairs, and of those none that can send to anybody else, as a
      * datagram socket can. */
     {ALL,            SCMP_SYS(socketpair), 2, {IS(0, AF_UNIX), BITS(1, SOCKET_TYPE, SOCK_STREAM)}},

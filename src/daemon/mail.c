@@ -19,6 +19,7 @@
 #include "store/open.h"
 
 enum { EXPECT_MS = 30000, EARLY_MS = 5000, SWEEP_MS = 1000, TAKEOVER_MS = 50, SESSIONS_EARLY = 256 };
+enum { WATCHED = 1024 }; /* large mailboxes, of which each is two marks in the kernel */
 enum { BUFFERS = 512 * 1024 }; /* as much as some sessions have, whose answers leave at once */
 
 /* ---- whom to expect, and who comes: the two words meet here */
@@ -380,6 +381,7 @@ static int mail_run(void)
     m->uid = geteuid();
     m->gid = getegid();
     mem_come_and_go(BUFFERS);
+    store_watch(m->single ? 0 : WATCHED); /* who serves one session has nobody come again */
     m->budget.ceiling = m->start.conf.memory_buffers;
     m->loop = loop_new();
     loop_threads(m->loop, (unsigned)m->start.conf.store_threads, TAKEOVER_MS);

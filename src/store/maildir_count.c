@@ -12,7 +12,7 @@
 
 /* O_NONBLOCK: if a FIFO or a device has taken the name since it was looked at, nobody is waited for. O_NOATIME, which only a file's
  * owner may ask for: else the first reading of each message would write its inode to the disk. */
-static int open_entry(const struct maildir_box *m, const struct maildir_entry *e)
+int maildir_entry_open(const struct maildir_box *m, const struct maildir_entry *e)
 {
     const char *name = maildir_table_name(&m->table, e);
     int fd = beneath_open_name(m->sub[e->dir], name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOATIME);
@@ -22,7 +22,7 @@ static int open_entry(const struct maildir_box *m, const struct maildir_entry *e
 enum maildir_outcome maildir_message_open(const struct maildir_box *m, const struct maildir_entry *e, int *fd,
                                           struct stat *st)
 {
-    *fd = open_entry(m, e);
+    *fd = maildir_entry_open(m, e);
     if (*fd < 0)
         return maildir_moved(errno) ? MAILDIR_MOVED : MAILDIR_FAILED;
     enum maildir_outcome outcome = fstat(*fd, st) < 0          ? MAILDIR_FAILED

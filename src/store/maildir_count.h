@@ -16,6 +16,8 @@ enum maildir_outcome {
     MAILDIR_FAILED /* errno says why */
 };
 
+/* Opens what bears its name, whatever that is, without waiting for anybody. -1: errno. */
+int maildir_entry_open(const struct maildir_box *m, const struct maildir_entry *e);
 /* Opens it under the name it was last seen with. */
 enum maildir_outcome maildir_message_open(const struct maildir_box *m, const struct maildir_entry *e, int *fd,
                                           struct stat *st);

@@ -9,8 +9,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/maildir_count.h"
+#include "store/maildir_hear.h"
 #include "store/maildir_open.h"
 #include "store/maildir_uid.h"
+#include "store/maildir_watch.h"
 
 enum { TOLD = 10 /* strange entries named in the log at each listing; then only their number */ };
 
@@ -116,9 +118,12 @@ static bool tell_more(struct maildir *m, struct drop *drop)
                                       .complete = m->box.still};
     m->told = maildir_number_last(t, first, &last) && maildir_index_append(&m->index, m->box.dir, &news) == 0;
     drop_fini(&last);
-    if (m->told)
-        tell(m, drop);
-    return m->told;
+    if (!m->told)
+        return false;
+    if (m->box.still)
+        maildir_watch_settled(m->box.state, 0, m->index.head.sum);
+    tell(m, drop);
+    return true;
 }
 
 static int find_out(struct maildir *m, struct err *err)
@@ -163,8 +168,14 @@ int maildir_list(struct store *s, struct drop *drop, struct err *err)
     m->listed = maildir_ns(clock_wall());
     m->scanned = m->news = m->wrong = false;
     m->told = maildir_index_trusted(&m->index, m->box.dir);
+    if (m->told)
+        maildir_hear_begin(&m->box, &m->index);
+    else if (maildir_box_parts(&m->box, err) < 0)
+        return -1;
+    else
+        m->told = maildir_hear(&m->box, &m->index);
     if (!m->told)
-        return maildir_box_parts(&m->box, err) < 0 ? -1 : list_afresh(m, drop, err);
+        return list_afresh(m, drop, err);
     maildir_table_fini(&m->box.table);
     tell(m, drop);
     return 0;
@@ -257,13 +268,18 @@ int maildir_keep(struct store *s, const struct drop *drop, struct err *err)
     if (!m->news)
         return 0;
     m->news = false;
+    uint64_t sum = 0;
     struct maildir_index_news news = {.table = &m->box.table,
                                       .drop = drop,
+                                      .sum = &sum,
                                       .state = m->scanned ? m->box.state : m->index.head.state,
                                       .looked = m->scanned ? m->box.looked : m->index.head.looked,
                                       .complete = is_complete(m)};
-    if (maildir_index_write(m->box.dir, &news) == 0)
+    if (maildir_index_write(m->box.dir, &news) == 0) {
+        if (news.complete)
+            maildir_watch_settled(news.state, m->scanned ? 0 : m->index.head.sum, sum);
         return 0;
+    }
     tell_unkept(m, errno);
     return err_set(err, ERR_TEMP, "%s/%s: %s", m->box.where, MAILDIR_INDEX, strerror(errno));
 }

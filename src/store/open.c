@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "store/maildir.h"
+#include "store/maildir_watch.h"
 #include "store/memory.h"
 
 static const struct scheme {
@@ -113,4 +114,9 @@ int store_open(struct store **s, const struct store_root *roots, unsigned n_root
     if (!locate(roots, n_roots, where, &place, err))
         return -1;
     return place.ops->open(s, place.root, place.path, mode, err);
+}
+
+void store_watch(unsigned most)
+{
+    maildir_watch_most(most);
 }

@@ -9,6 +9,10 @@
 int store_open(struct store **s, const struct store_root *roots, unsigned n_roots, const char *where,
                enum store_mode mode, struct err *err);
 
+/* For a process whose mailboxes are opened again and again: of so many large ones at most it lets the kernel tell it what comes
+ * between two sessions. None before this is said. */
+void store_watch(unsigned most);
+
 /* The checks of store_open without opening: master and worker both refuse by it. *root is the index of the
  * matching root (may be NULL). */
 int store_where_check(const struct store_root *roots, unsigned n_roots, const char *where, unsigned *root,
