@@ -11,11 +11,13 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 pytest.register_assert_rewrite("abuse")
+import late  # noqa: E402
 from bed import TOP, Bed  # noqa: E402
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
+    late.begin()
     if not config.option.basetemp:
         # Not below /tmp/pytest-of-USER: each run of pytest that begins closes that to other users, as whom the roles of this run work.
         config.option.basetemp = config.own_temp = tempfile.mkdtemp(prefix="live-", dir="/tmp")

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from bed import wire
+from late import late
 
 WITHIN = 2.0  # the role is back within a second: the limit times two
 
@@ -50,8 +51,8 @@ def wait_gone(pids, secs=10):
         time.sleep(0.02)
 
 
-def login_again(bed, name, password, secs=WITHIN, port="pop3"):
-    """a log-in that succeeds within so many seconds"""
+def login_again(bed, name, password, secs=20, port="pop3"):
+    """a log-in that succeeds in the end"""
     end = time.monotonic() + secs
     while True:
         try:
@@ -65,6 +66,24 @@ def login_again(bed, name, password, secs=WITHIN, port="pop3"):
             pass
         assert time.monotonic() < end, "no log-in within %.1f s" % secs
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("role", ["door", "auth", "control"])
+def test_back_within_a_second(own_bed, role):
+    """of three times the first for which it holds counts: a machine at work may hold up each of them"""
+    bed, took = own_bed(), []
+    bed.login(*bed.pool(0)).quit()  # remembered; but for auth, which forgets it
+    while len(took) < 3 and (not took or min(took) > WITHIN):
+        time.sleep(1.2)  # one that ends sooner is started later
+        kill(bed, role)
+        start = time.monotonic()
+        if role == "control":
+            while bed.tool("who", check=False).returncode != 0:
+                time.sleep(0.02)
+        else:
+            login_again(bed, *bed.pool(0)).quit()
+        took.append(time.monotonic() - start - late(start))
+    assert min(took) <= WITHIN, took
 
 
 # ---- door
@@ -140,7 +159,7 @@ def test_auth_killed(own_bed):
     assert name in bed.tool("who").stdout  # the new auth has been told what runs
     assert session.quit().startswith(b"+OK")
     assert len(bed.files(name)) == 2
-    end = time.monotonic() + 5
+    end = time.monotonic() + 20
     while name in bed.tool("who").stdout:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -217,7 +236,7 @@ def test_control_killed(own_bed):
     name, password = fill(bed, 0)
     p = bed.login(name, password)
     kill(bed, "control")
-    end = time.monotonic() + WITHIN
+    end = time.monotonic() + 20
     while bed.tool("who", check=False).returncode != 0:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -296,7 +315,7 @@ def test_no_descriptors_for_a_role(own_bed):
     assert p.cmd("PASS pool-pass").startswith(b"-ERR [SYS/TEMP]")
     time.sleep(0.5)
     resource.prlimit(bed.pid, resource.RLIMIT_NOFILE, old)
-    login_again(bed, *bed.pool(0), secs=12).quit()
+    login_again(bed, *bed.pool(0), secs=30).quit()
 
 
 # ---- connections, wherever they are
@@ -307,7 +326,7 @@ def test_connections_are_counted_once(own_bed):
     plain = [bed.login(*bed.pool(i)) for i in range(3)]
     tls = [bed.login(*bed.pool(3), port="pop3s")]
 
-    def room(n, secs=3):
+    def room(n, secs=20):
         """exactly n more connections are let in"""
         end = time.monotonic() + secs
         while True:
@@ -361,8 +380,8 @@ def test_term(own_bed):
 @pytest.mark.parametrize("port", ["pop3", "pop3s"])
 def test_term_while_a_maildrop_is_opened(own_bed, port):
     """refused after the word to stop: told so, and closed at once"""
-    bed = own_bed("allow_memory_store=yes", "drain_timeout=20s")
-    where = "memory:%s/mail/slow?messages=2,sleep=8000" % bed.dir
+    bed = own_bed("allow_memory_store=yes", "drain_timeout=60s")
+    where = "memory:%s/mail/slow?messages=2,sleep=60000" % bed.dir
     bed.tool("user", "add", "slow", "--store", where, "--uid", str(bed.target["pool"]["uid"]), "--gid", str(bed.target["pool"]["gid"]),
              "--password-stdin", stdin="pw\n")
     p = bed.connect(port)
@@ -377,7 +396,7 @@ def test_term_while_a_maildrop_is_opened(own_bed, port):
     os.kill(mail, signal.SIGKILL)
     assert p.line().startswith(b"-ERR [SYS/TEMP]")
     assert p.rest() == b""
-    wait_gone(pids, secs=4)
+    wait_gone(pids, secs=20)
 
 
 def test_term_deadline(own_bed):
@@ -387,14 +406,16 @@ def test_term_deadline(own_bed):
     p.ok("DELE 1")
     pids = [bed.pid] + [q for l in bed.roles().values() for q in l]
     os.kill(bed.pid, signal.SIGTERM)
-    wait_gone(pids, secs=4)
+    start = time.monotonic()
+    wait_gone(pids, secs=20)
+    assert time.monotonic() - start < 4 + late(start)
     assert p.rest() == b""
     assert len(bed.files(name)) == 3
 
 
 def test_term_again(own_bed):
     """who cannot wait is told what was waited for"""
-    bed = own_bed()
+    bed = own_bed("drain_timeout=60s")
     name, password = fill(bed, 0)
     p = bed.login(name, password)
     mail = bed.role("mail")
@@ -403,7 +424,7 @@ def test_term_again(own_bed):
     bed.wait_log("running sessions have")
     time.sleep(0.3)
     os.kill(pids[0], signal.SIGTERM)
-    wait_gone(pids, secs=4)
+    wait_gone(pids, secs=20)
     bed.wait_log("role=mail pid=%d was still waited for" % mail)
     assert "deadline" not in bed.log()
     assert p.rest() == b""
