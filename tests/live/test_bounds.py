@@ -11,7 +11,9 @@ import subprocess
 import time
 
 import pytest
+from abuse import at_rest, cpu, pss
 from bed import Bed, Pop
+from late import late
 
 SHORT = 1.0  # the limits below, in seconds; each is checked with twice the value
 MEMORY = 32 << 20
@@ -29,16 +31,21 @@ def hasty():
 
 @pytest.fixture(scope="module")
 def tight():
-    """a second for AUTHORIZATION and for silence; few connections"""
-    b = Bed(["authorization_timeout=1s", "idle_timeout=1s", "connections=30", "tls_waiting=10"])
+    """a second for AUTHORIZATION"""
+    b = Bed(["authorization_timeout=1s"])
     yield b
     b.close()
 
 
-def ended_within(p, start, least, most):
-    got = p.rest()
+def within(start, least=SHORT * 0.9, most=SHORT * 2):
+    """it took so long, but for what the machine was late by itself"""
     took = time.monotonic() - start
-    assert least <= took <= most, took
+    assert least <= took <= most + late(start), (took, late(start))
+
+
+def ended_within(p, start):
+    got = p.rest()
+    within(start)
     return got
 
 
@@ -51,7 +58,7 @@ def test_authorization_timeout(tight, kind):
     if kind == "pop3s-handshake":
         s = socket.create_connection(("127.0.0.1", tight.ports["pop3s"]), timeout=10)
         assert s.recv(100) == b""
-        assert SHORT * 0.9 <= time.monotonic() - start <= SHORT * 2
+        within(start)
         s.close()
         return
     p = tight.connect("pop3s" if kind == "pop3s" else "pop3")
@@ -66,26 +73,28 @@ def test_authorization_timeout(tight, kind):
                 p.ok("USER x")
                 assert p.cmd("PASS y").startswith(b"-ERR")
                 time.sleep(0.05)
-        assert SHORT * 0.9 <= time.monotonic() - start <= SHORT * 2
+        within(start)
     else:
-        ended_within(p, start, SHORT * 0.9, SHORT * 2)
+        ended_within(p, start)
     p.close()
 
 
 @pytest.mark.parametrize("port", ["pop3", "pop3s"])
-def test_idle_timeout(tight, port):
-    p = tight.login(*tight.pool(0), port=port)
-    for _ in range(4):
+def test_idle_timeout(own_bed, port):
+    bed = own_bed("idle_timeout=2s")
+    p = bed.login(*bed.pool(0), port=port)
+    for _ in range(5):
         time.sleep(SHORT * 0.5)
         p.ok("NOOP")
     start = time.monotonic()
-    assert ended_within(p, start, SHORT * 0.9, SHORT * 2) == b""
+    assert p.rest() == b""
+    within(start, SHORT * 1.8, SHORT * 4)
     p.close()
-    tight.wait_log(r'session: user="t0" .* end=idle')
+    bed.wait_log(r'session: user="t0" .* end=idle')
 
 
 def drip(p, start):
-    """an octet every 0.3 s, none of them the end of a line; how long it was listened to"""
+    """an octet every 0.3 s, none of them the end of a line, as long as it is listened to"""
     with pytest.raises(OSError):
         while time.monotonic() - start < 10:
             p.send(b"x")
@@ -94,7 +103,6 @@ def drip(p, start):
                 if not p.sock.recv(4096):
                     break
         raise OSError
-    return time.monotonic() - start
 
 
 @pytest.mark.parametrize("state", ["authorization", "sasl", "transaction", "transaction-tls", "endless"])
@@ -109,8 +117,9 @@ def test_command_timeout(hasty, state):
     if state == "endless":
         p.send(b"y" * 3000)  # thrown away already, and still no end
     time.sleep(SHORT / 2 if state != "endless" else 0)
-    took = drip(p, time.monotonic())
-    assert SHORT * 0.7 <= took <= SHORT * 2 + 0.3, took
+    start = time.monotonic()
+    drip(p, start)
+    within(start, SHORT * 0.7, SHORT * 2 + 0.3)
     p.close()
 
 
@@ -133,8 +142,7 @@ def test_write_timeout(hasty, port):
     p.send("RETR 1\r\n")
     start = time.monotonic()
     hasty.wait_log(r'session: user="t1" .* end=\S+', start=log, secs=20)
-    took = time.monotonic() - start
-    assert SHORT * 0.9 <= took <= SHORT * 2 + 0.2, took
+    within(start, most=SHORT * 2 + 0.2)
     p.close()
 
 
@@ -179,42 +187,50 @@ def test_responses_of_16_kilobytes(hasty, mechanism):
 
 # ---- ceilings
 
-def test_ceiling_of_tls_connections(tight):
+def let_in(bed, port, secs=15):
+    """somebody comes, and has a whole session, once the server has seen who has left"""
+    end = time.monotonic() + secs
+    while True:
+        try:
+            return bed.login(*bed.pool(4), port=port).quit()
+        except (OSError, EOFError, AssertionError):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def test_ceiling_of_tls_connections(own_bed):
     """those that have not logged in have their own; clear text, and sessions inside TLS, are served beside"""
-    session = tight.login(*tight.pool(1), port="pop3s")
-    many = [tight.connect("pop3s") for _ in range(10)]
+    bed = own_bed("connections=30", "tls_waiting=10")
+    session = bed.login(*bed.pool(1), port="pop3s")
+    many = [bed.connect("pop3s") for _ in range(10)]
     for port in ("pop3s", "pop3"):
         with pytest.raises((OSError, EOFError)):
-            p = tight.connect(port)
+            p = bed.connect(port)
             p.stls()
-    tight.login(*tight.pool(2)).quit()
+    bed.login(*bed.pool(2)).quit()
     session.ok("NOOP")
     for p in many[:3]:
         p.close()
-    time.sleep(0.1)
-    q = tight.login(*tight.pool(2), port="pop3s")
-    q.quit()
+    let_in(bed, "pop3s")
     for p in many[3:]:
         p.close()
     session.quit()
-    tight.wait_log(r"warning crowded: tls_waiting")
+    bed.wait_log(r"warning crowded: tls_waiting")
 
 
-def test_ceiling_of_connections(tight):
-    time.sleep(0.2)
-    session = tight.login(*tight.pool(3))
-    many = [tight.connect() for _ in range(30)]
+def test_ceiling_of_connections(own_bed):
+    bed = own_bed("connections=30")
+    session = bed.login(*bed.pool(3))
+    many = [bed.connect() for _ in range(30)]
     for _ in range(3):
-        p = tight.connect()
+        p = bed.connect()
         assert p.greeting.startswith(b"-ERR [SYS/TEMP] ")
         assert p.rest() == b""
         p.close()
     session.ok("NOOP")
     for p in many[:2]:
         p.close()
-    time.sleep(0.1)
-    p = tight.login(*tight.pool(4))
-    p.quit()
+    let_in(bed, "pop3")
     for p in many[2:]:
         p.close()
     session.quit()
@@ -288,10 +304,12 @@ def flood_unread(bed, state):
     one, wanted = commands(state)
     data = memoryview(b"".join(one) * 1000)
     most = 64 << 20
+    at_rest(bed)
     before = pss(bed)
     sent = send_until_stuck(p, data, most)
     assert sent < most
     assert queued(bed.ports["pop3"], p.sock.getsockname()[1]) > 1000
+    at_rest(bed)
     assert pss(bed) - before < 2 << 20
     busy = cpu(bed)
     time.sleep(1)
@@ -318,18 +336,6 @@ def flood_unread(bed, state):
 
 
 # ---- descriptors
-
-def cpu(bed, role=None):
-    """seconds of processor time of a role, or of all"""
-    total = 0
-    for r, pids in bed.roles().items():
-        for pid in pids:
-            if role in (None, r):
-                with open("/proc/%d/stat" % pid) as f:
-                    w = f.read().rsplit(")", 1)[1].split()
-                total += int(w[11]) + int(w[12])
-    return total / os.sysconf("SC_CLK_TCK")
-
 
 def limit_files(pid, n):
     """as the user the process runs as: also root needs a capability to do it to others"""
@@ -367,16 +373,6 @@ def test_no_descriptors_left(hasty):
 
 
 # ---- memory
-
-def pss(bed):
-    """what all roles hold, pages that several share counted once"""
-    total = 0
-    for pids in bed.roles().values():
-        for pid in pids:
-            with open("/proc/%d/smaps_rollup" % pid) as f:
-                total += int(re.search(r"^Pss:\s+(\d+) kB", f.read(), re.M)[1]) << 10
-    return total
-
 
 SESSIONS, EXCHANGES, ENDLESS = 500, 300, 200
 LONG_AUTH = {"pop3": 1500, "pop3s": 500}  # over TLS as many as tls_waiting lets wait, in all
@@ -425,19 +421,19 @@ def hostile(bed, port):
         assert p.line().startswith(b"+OK"), i
         logged.append(p)
     idle = [connect(bed, i, port) for i in range(long_auth + EXCHANGES + ENDLESS)]
-    time.sleep(0.5)
+    at_rest(bed)
     before = pss(bed)
     most = 0
 
     def look(what):
         nonlocal most
+        at_rest(bed)
         now = pss(bed) - before
         print("%s: %.1f MB" % (what, now / 1048576))
         most = max(most, now)
 
     for p in logged:
         p.send("RETR 1\r\n")
-    time.sleep(1)
     look("large messages, not read")
     for p in idle[:long_auth]:
         p.send("AUTH PLAIN\r\n")
@@ -464,8 +460,6 @@ def hostile(bed, port):
             push(p)
         time.sleep(0.1)
     look("endless lines")
-    time.sleep(1)
-    look("a second later")
     assert most <= MEMORY, "%.1f MB" % (most / 1048576)
     assert bed.login(*bed.pool(0)).quit().startswith(b"+OK")  # somebody else is served beside
     for p in idle + logged:

@@ -79,7 +79,7 @@ def more(bed, peers, n, port):
 
 
 def settled(bed):
-    time.sleep(0.3)
+    abuse.at_rest(bed)
     return held(bed)
 
 
