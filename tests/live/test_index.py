@@ -38,11 +38,16 @@ def poll(bed, name):
 
 def kept(bed, name, secs=5):
     """a session whose findings have been kept: it may be done after the client has his answers"""
+    start = len(bed.log())
     out = poll(bed, name)
-    end = time.monotonic() + secs
-    while not os.path.exists(index_of(bed, name)) and time.monotonic() < end:
+    bed.wait_log(r'session: user="%s" .*end=' % name, start=start)
+    end, seen, since = time.monotonic() + secs, None, time.monotonic()
+    while (seen is None or time.monotonic() - since < 0.1) and time.monotonic() < end:
         time.sleep(0.02)
-    time.sleep(0.05)
+        now = os.stat(index_of(bed, name)) if os.path.exists(index_of(bed, name)) else None
+        now = now and (now.st_ino, now.st_size, now.st_mtime_ns)
+        if now != seen:
+            seen, since = now, time.monotonic()
     return out
 
 
@@ -58,13 +63,13 @@ def traced(bed, name, session):
     s = tracing.attach(worker_of(bed, name), trace, "-y", "-e", "trace=" + calls)
     try:
         session()
-        time.sleep(0.3)
+        tracing.quiet(trace)
     finally:
         s.terminate()
         s.communicate()
     box = re.escape(bed.maildir(name))
     with open(trace) as f:
-        return [line for line in f if re.search(box, line) or re.search(r"openat2\(.*\"%s\"" % re.escape(os.path.basename(bed.maildir(name))), line)]
+        return [line for line in f if re.search(box, line) or re.search(r"openat2?\(.*\"%s\"" % re.escape(os.path.basename(bed.maildir(name))), line)]
 
 
 @pytest.fixture

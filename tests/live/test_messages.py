@@ -10,6 +10,7 @@ import time
 
 import frames
 import pytest
+import tracing
 from bed import TOP, Mail
 
 CALL = re.compile(r'^(?:\[pid +)?(\d+)\]? .*?send(?:msg|to|mmsg)\((\d+), .*?"((?:\\x[0-9a-f]{2})*)"')
@@ -93,7 +94,7 @@ def sessions(bed, tmp_path, run, count=3):
     try:
         for _ in range(count):
             run(name, password)
-            time.sleep(0.2)
+            tracing.quiet(trace.out)
     finally:
         said = trace.end()
     return collections.Counter(said), said
@@ -155,7 +156,7 @@ def deliveries(bed, tmp_path, run, *warm):
     trace = Trace(bed, str(tmp_path / "strace"))
     try:
         run()
-        time.sleep(0.3)
+        tracing.quiet(trace.out)
     finally:
         said = trace.end()
     return collections.Counter(said), said

@@ -1,6 +1,8 @@
 """tracing: strace on a process that runs."""
+import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -16,3 +18,12 @@ def attach(pid, out, *options):
         p.communicate()
         pytest.skip("strace may not attach here: " + line.strip())
     return p
+
+
+def quiet(out, secs=0.4, most=20):
+    """until nothing more has been written there for a while: what was begun has come to its end"""
+    end, size, since = time.monotonic() + most, -1, time.monotonic()
+    while time.monotonic() - since < secs and time.monotonic() < end:
+        time.sleep(0.05)
+        if size != (now := os.path.getsize(out)):
+            size, since = now, time.monotonic()
