@@ -21,7 +21,8 @@
  *          any       each of these
  *   ERROR  a name of errno.h from the table below; or END (read says that the file is at its end); or SHORT (read and
  *          write transfer one octet); or SKIP (fsync says that all is well and does nothing: for tests that only kill
- *          processes); or SLOW (the call goes on after 2 ms); or KILL (the process is killed before the call)
+ *          processes); or SLOW (the call goes on after 2 ms, where several such rules fit after as often); or KILL (the process is
+ *          killed before the call)
  *   PATH   what must stand somewhere in the path (may have colons); empty: any. The path is put together from
  *          what was given to the calls that opened the directories: one that was inherited or received has
  *          none, so below it paths begin with "/". A directory itself ends without a slash.
@@ -193,7 +194,6 @@ static int fate(const char *call, const char *path)
         if (r->error != SLOW)
             return r->error;
         nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-        return 0;
     }
     return 0;
 }
