@@ -17,6 +17,7 @@ import time
 import pytest
 from bed import wire
 from collecting import BUSTIA, Collecting
+from freeports import free_port
 from popserver import CAPA, PopServer
 
 MAILS = [b"From: a@example.test\r\nSubject: mail %d\r\n\r\ntext %d\r\n" % (i, i) for i in range(1, 6)]
@@ -33,9 +34,8 @@ def collecting(tmp_path):
 
 
 def nobody():
-    """a port at which nobody listens"""
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+    """a port at which nobody listens, nor comes to listen: it is none of those that the kernel gives away"""
+    return free_port()
 
 
 def state(collecting, name="one"):

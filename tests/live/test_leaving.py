@@ -1,4 +1,5 @@
 """doc/leaving.md, step by step, with the programs that are left: no message is lost on the way over, and none comes twice."""
+import functools
 import glob
 import os
 import re
@@ -8,7 +9,7 @@ import pytest
 
 from collecting import Collecting
 from popserver import PopServer
-from test_clients import CLIENTS, as_nobody, nobody_dir  # noqa: F401
+from test_clients import CLIENTS, Hung, again_if_it_hangs, as_nobody, nobody_dir  # noqa: F401
 
 
 def mail(n):
@@ -32,8 +33,11 @@ class Old:
             f.write(text)
 
     def run(self):
-        p = subprocess.run(self.words + self.argv(), capture_output=True, text=True, timeout=60, cwd=self.d,
-                           env=dict(os.environ, LC_ALL="C", HOME=str(self.d)))
+        try:
+            p = subprocess.run(self.words + self.argv(), capture_output=True, text=True, timeout=60, cwd=self.d,
+                               env=dict(os.environ, LC_ALL="C", HOME=str(self.d)))
+        except subprocess.TimeoutExpired as e:
+            raise Hung(type(self).__name__) from e
         assert p.returncode == 0, (p.returncode, p.stdout, p.stderr)
 
     def mails(self):
@@ -71,14 +75,27 @@ def leave(request, peer, tmp_path, nobody_dir):  # noqa: F811
     def make(keep):
         s = PopServer([mail(n) for n in range(5)], capa=["TOP", "USER", "UIDL", "PIPELINING"])
         made.append(s)
-        ours = Collecting(tmp_path).account(s.port)
-        return s, request.param(peer, nobody_dir, s.port, keep), ours
+        nobody_dir.chmod(0o755)
+        for folder in (tmp_path, nobody_dir):
+            (folder / str(len(made))).mkdir()
+        ours = Collecting(tmp_path / str(len(made))).account(s.port)
+        return s, request.param(peer, nobody_dir / str(len(made)), s.port, keep), ours
 
     yield make
     for s in made:
         s.close()
 
 
+def anew_if_it_hangs(test):
+    """with a server and folders of its own each time"""
+    @functools.wraps(test)
+    def run(leave):
+        again_if_it_hangs(lambda: test(leave))
+
+    return run
+
+
+@anew_if_it_hangs
 def test_who_left_mail_on_the_server(leave):
     s, old, ours = leave(keep=True)
     old.run()
@@ -97,6 +114,7 @@ def test_who_left_mail_on_the_server(leave):
     assert len(s.left()) == 8
 
 
+@anew_if_it_hangs
 def test_who_deleted_what_he_fetched(leave):
     s, old, ours = leave(keep=False)
     old.run()
@@ -106,6 +124,7 @@ def test_who_deleted_what_he_fetched(leave):
     assert numbers(ours.mails()) == [5]
 
 
+@anew_if_it_hangs
 def test_without_marking_all_of_it_comes(leave):
     """what the page is for: otherwise this would be so"""
     s, old, ours = leave(keep=True)
