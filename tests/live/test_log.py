@@ -67,7 +67,7 @@ def test_session_line_of_a_kicked_user(bed):
 
 def test_words_for_how_it_ended(own_bed):
     """each its own, in the line of the session and in that of a connection without one"""
-    bed = own_bed("idle_timeout=1s", "command_timeout=600ms", "authorization_timeout=2s")
+    bed = own_bed("idle_timeout=1s", "command_timeout=600ms", "authorization_timeout=4s")
     start = len(bed.log())
 
     def ended(word, kind="session"):
