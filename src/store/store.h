@@ -151,7 +151,7 @@ struct store_count {
     uint64_t size, octets; /* as stored; in wire form so far */
     uint64_t lone;         /* line feeds without a CR before them */
     bool saw_cr, open_line;
-    bool dot; /* a line begins with one */
+    bool dot; /* a line begins with one; false where `lone` alone says that it is not in wire form */
     bool eight_bit; /* the header has octets above 0x7F */
     bool body;      /* past the header's empty line, */
     bool in_line, cr; /* for which this looks: its line has begun; all that it has so far is a CR */

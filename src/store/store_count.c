@@ -8,7 +8,13 @@
 
 typedef unsigned char lanes __attribute__((vector_size(16)));
 
-enum { LANES = sizeof(lanes), FULL = 255 /* additions that a lane holds */, BLOCK = 4 * LANES };
+enum {
+    LANES = sizeof(lanes),
+    BLOCK = 4 * LANES,
+    FULL = 255, /* additions that a lane holds */
+    FEW = 8     /* lanes after which it is mostly known how lines end here */
+};
+#define EIGHT_BIT UINT64_C(0x8080808080808080)
 
 static lanes load(const char *p)
 {
@@ -47,7 +53,7 @@ static const char *walk(struct store_count *c, const char *p, const char *end)
     return p;
 }
 
-/* Whole blocks without an empty line. Two octets before p can be read. */
+/* Whole blocks without an empty line; and the one with it, if it is all ASCII. Two octets before p can be read. */
 static const char *stride(struct store_count *c, const char *p, const char *end)
 {
     lanes all = {0};
@@ -59,13 +65,18 @@ static const char *stride(struct store_count *c, const char *p, const char *end)
             empty |= (lanes)(now == '\n') & line;
             block |= now;
         }
-        if (either_half(empty))
+        if (either_half(empty)) {
+            c->body = !(either_half(block) & EIGHT_BIT);
             break;
+        }
         all |= block;
     }
-    c->eight_bit = c->eight_bit || (either_half(all) & 0x8080808080808080u);
-    c->cr = p[-1] == '\r' && p[-2] == '\n';
-    c->in_line = p[-1] != '\n' && !c->cr;
+    c->eight_bit = c->eight_bit || (either_half(all) & EIGHT_BIT);
+    c->cr = c->in_line = false;
+    if (!c->body) {
+        c->cr = p[-1] == '\r' && p[-2] == '\n';
+        c->in_line = p[-1] != '\n' && !c->cr;
+    }
     return p;
 }
 
@@ -87,22 +98,34 @@ static void look_at(struct store_count *c, char before, char now)
     c->dot = c->dot || (now == '.' && before == '\n');
 }
 
-/* Whole lanes. The octet before p can be read. */
-static const char *look_at_lanes(struct store_count *c, const char *p, const char *end)
+/* Whole lanes, from p to `stop`: dots at the begin of a line count where the message may be in wire form. */
+static void look_at_lanes(struct store_count *c, const char *p, const char *stop)
 {
-    lanes dot = {0};
-    while (end - p >= LANES) {
-        lanes lone = {0};
-        size_t n = (size_t)(end - p) / LANES < FULL ? (size_t)(end - p) / LANES : FULL;
-        for (const char *stop = p + n * LANES; p < stop; p += LANES) {
+    lanes lone = {0}, dot = {0};
+    if (c->lone) {
+        for (; p < stop; p += LANES)
+            lone -= (lanes)(load(p) == '\n') & (lanes)(load(p - 1) != '\r'); /* true is all ones: -1 */
+    } else {
+        for (; p < stop; p += LANES) {
             lanes now = load(p), before = load(p - 1);
-            lone -= (lanes)(now == '\n') & (lanes)(before != '\r'); /* true is all ones: -1 */
+            lone -= (lanes)(now == '\n') & (lanes)(before != '\r');
             dot |= (lanes)(now == '.') & (lanes)(before == '\n');
         }
-        c->lone += sum(lone);
+        c->dot = c->dot || either_half(dot);
     }
-    c->dot = c->dot || either_half(dot);
-    return p;
+    c->lone += sum(lone);
+}
+
+/* The octet before p can be read. */
+static void look_at_all(struct store_count *c, const char *p, const char *end)
+{
+    for (size_t most = FEW, n; (n = (size_t)(end - p) / LANES) > 0; most = FULL) {
+        n = n < most ? n : most;
+        look_at_lanes(c, p, p + n * LANES);
+        p += n * LANES;
+    }
+    for (; p < end; p++)
+        look_at(c, p[-1], *p);
 }
 
 void store_count_add(struct store_count *c, struct span in)
@@ -114,12 +137,12 @@ void store_count_add(struct store_count *c, struct span in)
         look_at_header(c, p, end);
     char last = c->saw_cr ? '\r' : c->open_line ? ' ' : '\n'; /* as good as the octet before, whatever it was */
     look_at(c, last, *p);
-    for (p = look_at_lanes(c, p + 1, end); p < end; p++)
-        look_at(c, p[-1], *p);
+    look_at_all(c, p + 1, end);
     c->open_line = end[-1] != '\n';
     c->saw_cr = end[-1] == '\r';
     c->size += in.n;
     c->octets = c->size + c->lone;
+    c->dot = c->dot && !c->lone;
 }
 
 uint64_t store_count_octets(const struct store_count *c)
