@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Feed has made sure of the room. */
 static void write_line(struct buf *out, const char *line, size_t n)
@@ -18,7 +19,8 @@ static void write_text(const struct pop3_server *m, struct buf *out, const char 
                        const struct pop3_fill *fill)
 {
     char line[POP3_REPLY_MAX - 2];
-    size_t n = (size_t)snprintf(line, sizeof line, "%s", head);
+    size_t n = strlen(head);
+    memcpy(line, head, n);
     n += pop3_text_write(m->language, text, fill, line + n, sizeof line - n);
     write_line(out, line, n);
 }
