@@ -80,6 +80,8 @@ static bool open_body(struct maildir_box *m, struct maildir_entry *e, void *arg)
 static int reach(struct maildir_box *m, struct maildir_entry *e, struct opening *o, struct err *err)
 {
     if (!e->gone && !open_body(m, e, o)) {
+        if (maildir_box_parts(m, err) < 0)
+            return -1;
         e->wanted = true;
         int searched = maildir_search(m, open_body, o, err);
         bool missed = e->wanted;
@@ -142,10 +144,10 @@ static int maildir_body(struct store *s, unsigned msg, struct store_body *b, str
     struct maildir *m = maildir_of(s);
     if (msg >= m->box.table.count)
         return err_set(err, ERR_GONE, "there is no such message");
-    if (maildir_box_parts(&m->box, err) < 0)
-        return -1;
     struct maildir_entry *e = &m->box.table.entries[msg];
     struct opening o = {.fd = -1};
+    if (maildir_box_part(&m->box, e->dir, err) < 0) /* mostly all lie in one of the two */
+        return -1;
     if (reach(&m->box, e, &o, err) < 0) {
         if (e->gone)
             maildir_doubt(m, e);

@@ -168,10 +168,15 @@ static int open_part(const struct maildir_box *m, unsigned part, int *fd, struct
     return *fd < 0 ? refuse(m, parts[part], errno, err) : 0;
 }
 
+int maildir_box_part(struct maildir_box *m, enum maildir_dir part, struct err *err)
+{
+    return m->sub[part] >= 0 ? 0 : open_part(m, part, &m->sub[part], err);
+}
+
 int maildir_box_parts(struct maildir_box *m, struct err *err)
 {
     for (unsigned i = 0; i < MAILDIR_DIRS; i++)
-        if (m->sub[i] < 0 && open_part(m, i, &m->sub[i], err) < 0)
+        if (maildir_box_part(m, i, err) < 0)
             return -1;
     return 0;
 }

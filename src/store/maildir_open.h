@@ -24,7 +24,9 @@ void maildir_box_close(struct maildir_box *m);
 
 /* Sees to it that new/ and cur/ are open. */
 int maildir_box_parts(struct maildir_box *m, struct err *err);
-/* The same of tmp/. */
+/* The same of one of them, */
+int maildir_box_part(struct maildir_box *m, enum maildir_dir part, struct err *err);
+/* and of tmp/. */
 int maildir_box_tmp(struct maildir_box *m, struct err *err);
 /* Something was not found: opens tmp/ or new/ anew if it was removed, made again if need be. */
 int maildir_box_tmp_again(struct maildir_box *m, struct err *err);
