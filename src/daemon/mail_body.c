@@ -11,6 +11,7 @@
 enum {
     TOP_HEAD = 4096, /* what is read of a message at first, of which a header and so many lines are wanted, */
     TOP_LINE = 80,
+    TOP_GROWS = 2,   /* and so many times as much then, and then again */
     SMALL = 8192,     /* a message whose wire form waits for that of the next */
     HEAD_MOST = 1024, /* of what stands before a piece, and goes with it */
     ROOM_LEAST = 512
@@ -77,7 +78,7 @@ static size_t send_some(struct mail_session *s, struct span in, char *wire, size
 static void send_piece(struct mail_session *s, struct span in)
 {
     struct buf *out = conn_out(s->conn);
-    if (s->at == 0 && (s->pop3.top || s->body.size <= SMALL) && gather(s, in))
+    if ((s->pop3.top || (s->at == 0 && s->body.size <= SMALL)) && gather(s, in))
         return;
     if (out->len > HEAD_MOST)
         conn_flush(s->conn);
@@ -137,10 +138,19 @@ static void read_done(struct loop_call *call)
     mail_then(call, go_on);
 }
 
+/* A header that did not fit: those of one maildrop are much alike, and so much is read at first of the next. */
+static void learn(struct mail_session *s)
+{
+    if (s->at > s->head && s->pop3.top_lines == 0)
+        s->head = s->at < SMALL ? (unsigned)s->at : SMALL;
+}
+
 static void body_end(struct mail_session *s)
 {
     mail_body_close(s);
-    if (!s->pop3.top)
+    if (s->pop3.top)
+        learn(s);
+    else
         metric_add(METRIC_RETRIEVED, 1);
     pop3_server_body_end(&s->pop3);
     s->step = STEP_TALK;
@@ -181,12 +191,15 @@ void mail_body_more(struct mail_session *s)
             mail_surrogate_more(s);
         return;
     }
-    if (out->len > HEAD_MOST || conn_is_blocked(s->conn)) {
+    bool gathers = s->pop3.top && out->len < MAIL_GATHER;
+    if (conn_is_blocked(s->conn) || (out->len > HEAD_MOST && !gathers)) {
         conn_flush(s->conn);
         if (out->len)
             return; /* on_drained */
     }
-    s->chunk_want = MAIL_PIECE;
+    if (gathers)
+        conn_flush_soon(s->conn);
+    s->chunk_want = s->pop3.top && s->chunk_want < MAIL_PIECE / TOP_GROWS ? s->chunk_want * TOP_GROWS : MAIL_PIECE;
     mail_call(s, read_work, read_done);
 }
 
@@ -250,7 +263,8 @@ static void body_done(struct loop_call *call)
 static size_t first_piece(const struct mail_session *s)
 {
     uint64_t lines = s->pop3.top_lines;
-    return !s->pop3.top || lines > (MAIL_PIECE - TOP_HEAD) / TOP_LINE ? MAIL_PIECE : TOP_HEAD + (size_t)lines * TOP_LINE;
+    size_t head = s->head > TOP_HEAD ? s->head : TOP_HEAD;
+    return !s->pop3.top || lines > (MAIL_PIECE - head) / TOP_LINE ? MAIL_PIECE : head + (size_t)lines * TOP_LINE;
 }
 
 void mail_body_begin(struct mail_session *s)

@@ -23,7 +23,7 @@ enum mail_step {
 enum {
     MAIL_IN_MAX = 20480,
     MAIL_OUT_MAX = 131072,
-    MAIL_GATHER = 32768 /* so much of small answers leaves in one piece, while more commands wait */
+    MAIL_GATHER = 49152 /* so much of small answers leaves in one piece, while more commands wait */
 };
 
 /* Why a session is to end. */
@@ -72,6 +72,7 @@ struct mail_session {
     uint64_t started, line_started, wanted; /* wanted: us, when a message was */
     uint64_t octets; /* sent of messages */
     unsigned deleted;
+    unsigned head; /* octets of the longest header that TOP has read, up to some */
     const char *how; /* how it ended */
 };
 
