@@ -98,6 +98,21 @@ static void finish_wants(const struct conn *c, bool *read, bool *write)
 
 static const struct conn_stage stage_finish = {finish_ready, finish_go_on, finish_wants};
 
+/* The socket may have no room for the last word, and he who reads slowly would take his answers for cut off. */
+void conn_answered(struct conn *c)
+{
+    c->said_bye = true;
+    c->stream->bye(c);
+    conn_push(c);
+    if (!conn_waits_to_send(c)) {
+        conn_set_end(c, CONN_EOF);
+        return;
+    }
+    c->end_later = CONN_EOF;
+    c->deadline_at = 0;
+    c->stage = &stage_finish;
+}
+
 void conn_finish(struct conn *c)
 {
     if (c->end_due != CONN_NO_END || c->end_later != CONN_NO_END)

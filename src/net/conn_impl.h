@@ -114,5 +114,6 @@ enum conn_io conn_plain_read(struct conn *c, void *p, size_t n, size_t *got);
 enum conn_io conn_plain_write(struct conn *c, const void *p, size_t n, size_t *took);
 /* Throws away what the peer still says, shuts down and waits for its end, then `ended(end)`. */
 void conn_linger(struct conn *c, enum conn_end end);
+void conn_answered(struct conn *c); /* the peer has closed his half, and has all: the last word, then CONN_EOF */
 
 #endif

@@ -221,9 +221,10 @@ static bool open_go_on(struct conn *c)
         return true;
     }
     /* Who closes his half still gets his answers, also to commands that wait for the owner. */
-    if (c->eof && !c->occupied && !c->ahead.len && !conn_waits_to_send(c) && (!c->paused || c->in.len == 0))
-        conn_set_end(c, CONN_EOF);
-    return false;
+    if (!c->eof || c->occupied || c->ahead.len || conn_waits_to_send(c) || (c->paused && c->in.len))
+        return false;
+    conn_answered(c);
+    return true;
 }
 
 static void open_wants(const struct conn *c, bool *read, bool *write)
