@@ -55,23 +55,33 @@ static int teardown(void **state)
     return 0;
 }
 
-static void stop(void *arg)
-{
-    loop_stop(loop);
-}
-
 static void note_arg(void *arg)
 {
     note(*(const char *)arg);
 }
 
+struct run {
+    struct loop_timer *end;
+    unsigned rounds; /* still to come: a machine that stands still takes not all of them away */
+};
+
+static void run_on(void *arg)
+{
+    struct run *r = arg;
+    if (r->rounds-- > 0)
+        loop_timer_set(r->end, 1);
+    else
+        loop_stop(loop);
+}
+
 /* Runs the loop for so long. */
 static void run_for(uint64_t ms)
 {
-    struct loop_timer *end = loop_timer_new(loop, stop, NULL);
-    loop_timer_set(end, ms);
+    struct run r = {.rounds = 8};
+    r.end = loop_timer_new(loop, run_on, &r);
+    loop_timer_set(r.end, ms);
     loop_run(loop);
-    loop_timer_free(end);
+    loop_timer_free(r.end);
 }
 
 /* ---- timers */
@@ -118,17 +128,17 @@ static void timers_move_and_stop(void **state)
     struct loop_timer *later = loop_timer_new(loop, note_arg, "l"), *sooner = loop_timer_new(loop, note_arg, "s");
     struct loop_timer *stopped = loop_timer_new(loop, note_arg, "x"), *again = loop_timer_new(loop, note_arg, "g");
     loop_timer_set(later, 10);
-    loop_timer_set(later, 80);
+    loop_timer_set(later, 440);
     loop_timer_set(sooner, 100000);
-    loop_timer_set(sooner, 40);
+    loop_timer_set(sooner, 400);
     loop_timer_set(stopped, 20);
     loop_timer_stop(stopped);
     loop_timer_set(again, 5);
     loop_timer_stop(again);
-    loop_timer_set(again, 60);
+    loop_timer_set(again, 420);
     run_for(30);
     assert_string_equal(notes, "");
-    run_for(100);
+    run_for(450);
     assert_string_equal(notes, "sgl");
     loop_timer_set(later, UINT64_MAX); /* does not wrap around to now */
     run_for(20);
@@ -539,32 +549,43 @@ static void a_call_that_lasts_holds_up_nobody(void **state)
     loop_timer_free(t);
 }
 
+static _Atomic uint64_t served_ms; /* 0: not yet */
+
+/* Sleeps until the other has been served. */
 static void work_sleep(struct loop_call *c)
 {
-    usleep(500000);
+    bool *while_it_slept = c->arg;
+    for (unsigned i = 0; i < 20000 && !served_ms; i++)
+        usleep(1000);
+    *while_it_slept = served_ms;
 }
-
-static uint64_t served_ms;
 
 static void note_time(void *arg)
 {
     served_ms = clock_ms();
 }
 
-/* The promise of the store contract: another is served while one store sleeps. The limit is twice 200 ms. */
+/* The promise of the store contract: another is served while one store sleeps. It holds in every round; the limit of time, twice 200 ms,
+ * in one of them, as a machine at work may hold up any. */
 static void others_are_served_in_time(void **state)
 {
+    enum { ROUNDS = 8 };
     struct loop_timer *t = loop_timer_new(loop, note_time, NULL);
-    struct loop_call c = {.work = work_sleep, .done = done_slow};
+    bool while_it_slept, in_time = false;
+    struct loop_call c = {.work = work_sleep, .done = done_slow, .arg = &while_it_slept};
     loop_threads(loop, 2, 50);
-    reset_slow(0);
-    slow_used = 1;
-    uint64_t begin = clock_ms();
-    loop_timer_set(t, 5);
-    loop_call(loop, &c);
-    run_until_done();
-    assert_true(served_ms - begin < 400);
-    assert_true(clock_ms() - begin >= 500);
+    for (unsigned i = 0; i < ROUNDS && !in_time; i++) {
+        reset_slow(0);
+        slow_used = 1;
+        served_ms = 0;
+        uint64_t begin = clock_ms();
+        loop_timer_set(t, 5);
+        loop_call(loop, &c);
+        run_until_done();
+        assert_true(while_it_slept);
+        in_time = served_ms - begin < 400;
+    }
+    assert_true(in_time);
     loop_timer_free(t);
 }
 
@@ -588,14 +609,32 @@ static void a_slow_call_is_left_at_once(void **state)
     loop_timer_free(end);
 }
 
+static struct loop_timer *full;
+static unsigned looks;
+
+/* Once two last, and some time later, in which a third would have come to it. */
+static void release_when_full(void *arg)
+{
+    enum { LOOKS = 2000, MORE = 10 };
+    if (looks < LOOKS)
+        looks = inside < 2 ? looks + 1 : LOOKS;
+    else
+        looks++;
+    if (looks > LOOKS + MORE)
+        release_all(NULL);
+    else
+        loop_timer_set(full, 10);
+}
+
 /* Three and more that last, two threads beside the first: the rest wait in line, and the loop goes on. */
 static void threads_are_bounded(void **state)
 {
-    struct loop_timer *t = loop_timer_new(loop, release_all, NULL);
+    struct loop_timer *t = full = loop_timer_new(loop, release_when_full, NULL);
     loop_threads(loop, 2, 10);
     for (unsigned n = 3; n <= SLOW; n++) {
+        looks = 0;
         reset_slow(n);
-        loop_timer_set(t, 150);
+        loop_timer_set(t, 10);
         run_until_done();
         assert_int_equal(released, 1);
         assert_int_equal(inside_most, 2);

@@ -378,7 +378,7 @@ static void stalls_later(void **state)
         snprintf(script, sizeof script, HELLO() "%s", rows[i].script);
         struct play *p = begin(ACCOUNT_CLEAR, script);
         entered(p);
-        p->s->link->to.silence_ms = 400;
+        p->s->link->to.silence_ms = 1000;
         uint64_t start = clock_ms();
         if (transact(p) == 0 || err.kind != rows[i].kind)
             fail_msg("%zu: kind %d: %s", i, err.kind, err.text);
