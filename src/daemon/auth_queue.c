@@ -39,9 +39,7 @@ static void pump(struct auth *a)
         struct auth_queued *q = m->owner;
         if (q->abandoned) /* he has left: nobody pays for it */
             q->drop(q);
-        else if (q->answer(q)) /* the same password was checked while he waited */
-            continue;
-        else if (falls_behind(a, line, q))
+        else if (q->answer(q) || falls_behind(a, line, q)) /* the same password may have been checked while he waited */
             continue;
         else if (pool_call(a->pool, q->call))
             a->checking++;
