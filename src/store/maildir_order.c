@@ -18,7 +18,7 @@ static int compare(const void *left, const void *right, void *table)
 /* Entries are large and lie about; their times stand side by side here. */
 struct key {
     uint64_t time;
-    const struct maildir_entry *entry;
+    struct maildir_entry *entry;
 };
 
 /* Sorts by one octet of the time; who have the same stay in their order. */
@@ -67,18 +67,29 @@ static void sort_equal(struct key *keys, unsigned n, struct maildir_table *t)
     }
 }
 
+/* Each entry to the place of its key, in rounds of those that take each other's places. */
+static void arrange(struct maildir_entry *e, struct key *keys, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct maildir_entry first = e[i];
+        unsigned at = i;
+        for (unsigned from; (from = (unsigned)(keys[at].entry - e)) != i; at = from) {
+            e[at] = e[from];
+            keys[at].entry = &e[at];
+        }
+        e[at] = first;
+        keys[at].entry = &e[at];
+    }
+}
+
 static void sort(struct maildir_table *t, struct maildir_entry *e, unsigned n)
 {
     struct key *keys = mem_resize(NULL, 2 * (size_t)n * sizeof *keys);
-    struct maildir_entry *sorted = mem_resize(NULL, n * sizeof *sorted);
     for (unsigned i = 0; i < n; i++)
         keys[i] = (struct key){e[i].time, &e[i]};
     struct key *now = sort_by_time(keys, n);
     sort_equal(now, n, t);
-    for (unsigned i = 0; i < n; i++)
-        sorted[i] = *now[i].entry;
-    memcpy(e, sorted, n * sizeof *sorted);
-    mem_free(sorted);
+    arrange(e, now, n);
     mem_free(keys);
 }
 

@@ -63,10 +63,12 @@ static void test_order(void **state)
     place_text(p, "new/0020.w", "2");
     place_text(p, "new/nodigits", "1");
     place_text(p, "cur/20.x:2,RS", "4");
-    place_text(p, "new/99999999999999999999999999.x", "8");
+    place_text(p, "cur/65537.y:2,S", "8"); /* by all of its octets */
+    place_text(p, "new/4294967297.y", "9");
+    place_text(p, "new/99999999999999999999999999.x", "10");
     /* "20.x" sorts before "20.x,S=1", whatever the flags */
-    const char *const texts[] = {"1", "2", "4", "3", "5", "6", "7", "8"};
-    expect_order(p, 8, texts);
+    const char *const texts[] = {"1", "2", "4", "3", "5", "6", "7", "8", "9", "10"};
+    expect_order(p, 10, texts);
 }
 
 static void test_names_of_every_kind(void **state)
@@ -478,6 +480,8 @@ static void test_many_messages(void **state)
     struct store *s = open_list(p, &drop);
     assert_int_equal(drop.count, N);
     assert_int_equal(drop.octets, (uint64_t)N * 20);
+    for (unsigned i = 1; i < N; i++) /* times of as many digits, three messages each */
+        assert_true(strcmp(drop.messages[i - 1].uid, drop.messages[i].uid) < 0);
     for (unsigned i = 0; i < N; i += 2)
         drop_mark(&drop, i);
     struct err err;
