@@ -42,8 +42,10 @@ static int no_group;      /* errno */
 static int no_mark[2];    /* that of FAN_MARK_ADD, of FAN_MARK_REMOVE */
 static bool other_handles;
 static unsigned marks;    /* that were added since the last flush */
-static void (*before_reading)(const struct place *p); /* the queue: once */
-static const struct place *reading_in;
+static bool junk;         /* in the queue: once */
+static void (*after_reading)(const struct place *p); /* the queue: once */
+static void (*before_mark)(const struct place *p);   /* is set: once */
+static const struct place *changes_in;
 
 ssize_t getdents64(int fd, void *p, size_t n);
 ssize_t getdents64(int fd, void *p, size_t n)
@@ -53,6 +55,27 @@ ssize_t getdents64(int fd, void *p, size_t n)
         *(void **)&next = dlsym(RTLD_NEXT, "getdents64");
     readings += n > sizeof(struct dirent64);
     return next(fd, p, n);
+}
+
+ssize_t read(int fd, void *p, size_t n)
+{
+    static ssize_t (*next)(int, void *, size_t);
+    if (!next)
+        *(void **)&next = dlsym(RTLD_NEXT, "read");
+    ssize_t got = next(fd, p, n);
+    if (junk && got > 0 && n == 32 * 1024) {
+        junk = false;
+        return got - 1;
+    }
+    return got;
+}
+
+static void now(void (**what)(const struct place *p))
+{
+    void (*change)(const struct place *) = *what;
+    *what = NULL;
+    if (change)
+        change(changes_in);
 }
 
 int fanotify_init(unsigned flags, unsigned file_flags)
@@ -73,11 +96,8 @@ int fanotify_mark(int group, unsigned flags, uint64_t mask, int dir, const char 
     errno = no_mark[flags == FAN_MARK_REMOVE];
     if (errno && flags != FAN_MARK_FLUSH)
         return -1;
-    if (before_reading && flags == FAN_MARK_REMOVE) { /* the queue has just been read */
-        void (*now)(const struct place *) = before_reading;
-        before_reading = NULL;
-        now(reading_in);
-    }
+    if (flags != FAN_MARK_FLUSH) /* by REMOVE it is asked whether it is there, when the queue has been read */
+        now(flags == FAN_MARK_REMOVE ? &after_reading : &before_mark);
     marks = flags == FAN_MARK_FLUSH ? 0 : marks + (flags == FAN_MARK_ADD);
     return next(group, flags, mask, dir, path);
 }
@@ -420,13 +440,13 @@ static void test_beside_us(void **state)
     static void (*const what[])(const struct place *) = {one_more, one_less};
     struct place *p = *state;
     fill(p);
-    reading_in = p;
+    changes_in = p;
     for (unsigned i = 0; i < 2; i++) {
         put(p, "new", "one\n");
         settle();
-        before_reading = what[i];
+        after_reading = what[i];
         session(p, EITHER, true);
-        assert_null(before_reading);
+        assert_null(after_reading);
         settle();
         session(p, EITHER, true);
         put(p, "new", "one\n");
@@ -436,6 +456,71 @@ static void test_beside_us(void **state)
         settle();
         session(p, HEARD, true);
     }
+}
+
+/* Between the log-in that believes the index and the mark: what comes then is not told of, and what comes later is. */
+static void test_before_the_mark(void **state)
+{
+    struct place *p = *state;
+    struct drop drop;
+    struct err err;
+    next_time = 1000000;
+    for (unsigned i = 0; i < MANY; i++)
+        put(p, "new", "x\n");
+    settle();
+    session(p, READ, false);
+    changes_in = p;
+    before_mark = one_more;
+    struct store *s = place_open_list(p, &store_maildir, &drop);
+    assert_null(before_mark);
+    assert_int_equal(drop.count, MANY);
+    s->ops->keep(s, &drop, &err);
+    s->ops->close(s);
+    drop_fini(&drop);
+    put(p, "new", "later\n");
+    settle();
+    session(p, READ, true);
+    put(p, "new", "one\n");
+    settle();
+    session(p, HEARD, true);
+}
+
+/* What a session finds out of a message is written down: the hints are of that index, too. */
+static void test_what_is_found_out_later(void **state)
+{
+    struct place *p = *state;
+    struct drop drop;
+    struct err err;
+    off_t octets;
+    fill(p);
+    put(p, "new", "Subject: \303\244\n\nx\n");
+    settle();
+    session(p, HEARD, true);
+    struct store *s = place_open_list(p, &store_maildir, &drop);
+    assert_int_equal(s->ops->load(s, &drop, &err), 0);
+    drop.messages[drop.count - 1].downgraded = 30;
+    assert_int_equal(s->ops->keep(s, &drop, &err), 0);
+    s->ops->close(s);
+    drop_fini(&drop);
+    assert_int_equal(parts_of(p, &octets), 1);
+    put(p, "new", "one\n");
+    settle();
+    session(p, HEARD, true);
+}
+
+static void test_queue_of_other_octets(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    put(p, "new", "one\n");
+    put(p, "new", "two\n");
+    settle();
+    junk = true;
+    session(p, READ, true);
+    assert_false(junk);
+    put(p, "new", "three\n");
+    settle();
+    session(p, HEARD, true);
 }
 
 /* Two that bear one unique id, one base, or the time of the last. */
@@ -804,6 +889,7 @@ static int tear_down(void **state)
 static const struct CMUnitTest watched[] = {
     WATCHED(what_comes_is_heard_of), WATCHED(parts_become_one),     WATCHED(all_else_is_read),
     WATCHED(beside_us),              WATCHED(names_that_need_the_others), WATCHED(index_of_another_time),
+    WATCHED(before_the_mark),        WATCHED(what_is_found_out_later), WATCHED(queue_of_other_octets),
     WATCHED(another_directory),      WATCHED(queue_that_is_full),   WATCHED(without),
     WATCHED(mark_that_is_gone),      WATCHED(more_than_there_is_room_for), WATCHED(small_is_not_watched),
     WATCHED(beside_another_program),
