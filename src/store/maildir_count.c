@@ -144,7 +144,7 @@ static bool open_message(struct maildir_box *m, struct maildir_entry *e, struct 
         e->gone = true;
         return true;
     case MAILDIR_FAILED:
-        if (ours(errno) && c->n) { /* it may be for those that are open */
+        if (ours(errno) && c->n > 1) { /* it may be for the others that are open */
             count_opened(c);
             return open_message(m, e, c);
         }
