@@ -9,9 +9,9 @@
 #include "daemon/mail_scratch.h"
 
 enum {
-    TOP_HEAD = 4096, /* what is read of a message at first, of which a header and so many lines are wanted, */
+    TOP_HEAD = 4096,  /* what is read of a message at first, of which a header and so many lines are wanted, */
     TOP_LINE = 80,
-    TOP_GROWS = 2,   /* and so many times as much then, and then again */
+    TOP_GROWS = 2,    /* and so many times as much then, and then again */
     SMALL = 8192,     /* a message whose wire form waits for that of the next */
     HEAD_MOST = 1024, /* of what stands before a piece, and goes with it */
     ROOM_LEAST = 512

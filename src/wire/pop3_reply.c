@@ -15,19 +15,18 @@ static void write_line(struct buf *out, const char *line, size_t n)
 }
 
 /* head, text and CRLF, never more than a status line may have. */
-static void write_text(const struct pop3_server *m, struct buf *out, const char *head, enum pop3_text text,
+static void write_text(const struct pop3_server *m, struct buf *out, struct span head, enum pop3_text text,
                        const struct pop3_fill *fill)
 {
     char line[POP3_REPLY_MAX - 2];
-    size_t n = strlen(head);
-    memcpy(line, head, n);
-    n += pop3_text_write(m->language, text, fill, line + n, sizeof line - n);
+    memcpy(line, head.p, head.n);
+    size_t n = head.n + pop3_text_write(m->language, text, fill, line + head.n, sizeof line - head.n);
     write_line(out, line, n);
 }
 
 void pop3_ok_filled(const struct pop3_server *m, struct buf *out, enum pop3_text text, const struct pop3_fill *fill)
 {
-    write_text(m, out, "+OK ", text, fill);
+    write_text(m, out, span_of("+OK "), text, fill);
 }
 
 void pop3_err_filled(struct pop3_server *m, struct buf *out, const char *code, enum pop3_text text, const struct pop3_fill *fill)
@@ -36,7 +35,7 @@ void pop3_err_filled(struct pop3_server *m, struct buf *out, const char *code, e
     if (*code)
         snprintf(head, sizeof head, "-ERR [%s] ", code);
     m->count.errors++;
-    write_text(m, out, head, text, fill);
+    write_text(m, out, span_of(head), text, fill);
 }
 
 void pop3_data(struct buf *out, const char *format, ...)
