@@ -112,7 +112,8 @@ void conn_probe(struct conn *c);
 
 /* Sends what waits, then close_notify if TLS, then shutdown, then `ended(CONN_DONE)`; input is thrown away meanwhile, so that an
  * unread pipelined command does not turn the close into a reset that overtakes the reply. It lasts until the peer closes; at most until
- * he has taken nothing for write_stall_ms or, once his system has acknowledged all, has said nothing for 2 s. */
+ * he has taken nothing for write_stall_ms or, once his system has acknowledged all, has said nothing for 2 s; and no longer than that all is in
+ * the socketpair where a relay was told little (conn_end.c). */
 void conn_finish(struct conn *c);
 
 /* Plain conns only, conn_out empty: takes the descriptor out of the loop and returns it: a copy of it may be passed on. The conn keeps

@@ -52,13 +52,20 @@ static void linger_wants(const struct conn *c, bool *read, bool *write)
 
 static const struct conn_stage stage_linger = {linger_ready, linger_go_on, linger_wants};
 
+/* A socketpair keeps what it has taken when its writer closes, and where that is little the relay takes it without waiting for its
+ * client: to hear that it has would be a wake-up more. Of who was sent much the rest in the pair goes on counting as a session. */
+static bool needs_no_answer(const struct conn *c)
+{
+    return c->marked && c->bytes_out <= CONN_PIECE;
+}
+
 void conn_linger(struct conn *c, enum conn_end end)
 {
     c->end_later = (signed char)end;
     c->stage = &stage_linger;
     c->lingers = true;
     c->deadline_at = 0;
-    if (shutdown(c->fd, SHUT_WR) < 0 || c->eof)
+    if (needs_no_answer(c) || shutdown(c->fd, SHUT_WR) < 0 || c->eof)
         conn_set_end(c, end);
     else
         conn_look_after_end(c);

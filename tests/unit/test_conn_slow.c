@@ -386,6 +386,27 @@ static void a_mark_waits_its_turn(void **state)
     expect_end(&o, CONN_DONE);
 }
 
+/* What it said is with the relay, whole, also when nobody has looked yet. */
+static void who_said_little_waits_for_no_relay(void **state)
+{
+    struct owner o;
+    int pair[2];
+    char in[100];
+    unix_pair(pair);
+    own(&o, *state, pair[1], 60000);
+    conn_relayed(o.c);
+    o.to_give = 40;
+    o.finish = true;
+    give(&o);
+    assert_int_equal(send(pair[0], "NOOP\r\n", 6, 0), 6); /* behind QUIT */
+    expect_end(&o, CONN_DONE);
+    struct iovec iov = {in, sizeof in};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+    assert_int_equal(recvmsg(pair[0], &m, MSG_DONTWAIT), 40 + 1);
+    assert_true(m.msg_flags & MSG_CTRUNC && matches(in, 40, 0));
+    close(pair[0]);
+}
+
 /* An answer that waits when a deadline passes is not followed by close_notify. */
 static void an_answer_cut_off_by_a_deadline_ends_without_close_notify(void **state)
 {
@@ -441,6 +462,7 @@ int main(void)
         TEST(a_worker_that_dies_ends_without_close_notify),
         TEST(a_worker_that_ends_in_good_order_ends_with_close_notify),
         TEST(a_mark_waits_its_turn),
+        TEST(who_said_little_waits_for_no_relay),
         TEST(an_answer_cut_off_by_a_deadline_ends_without_close_notify),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
