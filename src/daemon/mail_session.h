@@ -23,7 +23,7 @@ enum mail_step {
 enum {
     MAIL_IN_MAX = 20480,
     MAIL_OUT_MAX = 131072,
-    MAIL_GATHER = 49152 /* so much of small answers leaves in one piece, while more commands wait */
+    MAIL_GATHER = 45056 /* so much of small answers leaves in one piece, while more commands wait; with the next it is less than 64 kB */
 };
 
 /* Why a session is to end. */
