@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { TRIES = 100 /* while somebody renames beside it; with ".." alone that is ever seen */ };
+
 int beneath_open(int dir, const char *path, int flags, mode_t mode)
 {
     struct open_how how = {
@@ -18,9 +20,10 @@ int beneath_open(int dir, const char *path, int flags, mode_t mode)
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
     long fd;
+    unsigned tries = 0;
     do
         fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
-    while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+    while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < TRIES)));
     return (int)fd;
 }
 
@@ -29,6 +32,7 @@ static bool is_one_step(const char *name)
     return name[0] != '\0' && name[0] != '.' && !strchr(name, '/');
 }
 
+/* EAGAIN is of a lease here, which its holder may keep for as long as a minute: nobody tries until then. */
 int beneath_open_name(int dir, const char *name, int flags)
 {
     if (!is_one_step(name))
@@ -36,6 +40,6 @@ int beneath_open_name(int dir, const char *name, int flags)
     int fd;
     do
         fd = openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC);
-    while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+    while (fd < 0 && errno == EINTR);
     return fd;
 }

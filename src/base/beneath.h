@@ -4,8 +4,9 @@
 
 #include <sys/types.h>
 
-/* `flags` are open's; close-on-exec is added. `mode`: of what O_CREAT makes, else 0. Tried again while a rename beside it keeps the
- * kernel from being sure. A descriptor, or -1 with errno. */
+/* `flags` are open's; close-on-exec is added. `mode`: of what O_CREAT makes, else 0. Tried again, some times, while a rename beside
+ * it keeps the kernel from being sure. A descriptor, or -1 with errno: EAGAIN, too, of what O_NONBLOCK was asked for and somebody has a
+ * lease on (fcntl(2)), who is told to give it back. */
 int beneath_open(int dir, const char *path, int flags, mode_t mode);
 
 /* What bears this name in the directory itself, for reading it. A name that readdir tells is a single step, which leads nowhere else unless

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,8 +89,30 @@ static void opens_what_bears_the_name(void **state)
     close(fd);
 }
 
+/* Its holder has some time to give the lease back: meanwhile nobody waits, nor tries without end. */
+static void says_that_it_is_leased(void **state)
+{
+    (void)state;
+    int holder = openat(dir, "file", O_RDWR | O_CLOEXEC);
+    assert_true(holder >= 0);
+    assert_true(signal(SIGIO, SIG_IGN) != SIG_ERR);
+    assert_int_equal(fcntl(holder, F_SETLEASE, F_WRLCK), 0);
+    alarm(5); /* a lease is broken after 45 s */
+    assert_int_equal(beneath_open_name(dir, "file", O_RDONLY | O_NONBLOCK), -1);
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(beneath_open(dir, "file", O_RDONLY | O_NONBLOCK, 0), -1);
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(fcntl(holder, F_SETLEASE, F_UNLCK), 0);
+    alarm(0);
+    int fd = beneath_open_name(dir, "file", O_RDONLY | O_NONBLOCK);
+    assert_true(fd >= 0);
+    close(fd);
+    close(holder);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(opens_what_is_beneath), cmocka_unit_test(opens_what_bears_the_name)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(opens_what_is_beneath), cmocka_unit_test(opens_what_bears_the_name),
+                                       cmocka_unit_test(says_that_it_is_leased)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
