@@ -10,17 +10,25 @@
 #include "base/mem.h"
 #include "store/store.h"
 
+enum { FOREIGN_MOST = 4 };
+
 /* O_NONBLOCK: if a FIFO or a device has taken the name since it was looked at, nobody is waited for. O_NOATIME, which only a file's
- * owner may ask for: else the first reading of each message would write its inode to the disk. */
-int maildir_entry_open(const struct maildir_box *m, const struct maildir_entry *e)
+ * owner may ask for: else the first reading of each message would write its inode to the disk. Of a maildrop that is full of others' files
+ * it is not asked for each of them. */
+int maildir_entry_open(struct maildir_box *m, const struct maildir_entry *e)
 {
+    const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
     const char *name = maildir_table_name(&m->table, e);
-    int fd = beneath_open_name(m->sub[e->dir], name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOATIME);
-    return fd < 0 && errno == EPERM ? beneath_open_name(m->sub[e->dir], name, O_RDONLY | O_NONBLOCK | O_NOCTTY) : fd;
+    if (m->foreign < FOREIGN_MOST) {
+        int fd = beneath_open_name(m->sub[e->dir], name, flags | O_NOATIME);
+        if (fd >= 0 || errno != EPERM)
+            return fd;
+        m->foreign++;
+    }
+    return beneath_open_name(m->sub[e->dir], name, flags);
 }
 
-enum maildir_outcome maildir_message_open(const struct maildir_box *m, const struct maildir_entry *e, int *fd,
-                                          struct stat *st)
+enum maildir_outcome maildir_message_open(struct maildir_box *m, const struct maildir_entry *e, int *fd, struct stat *st)
 {
     *fd = maildir_entry_open(m, e);
     if (*fd < 0)
@@ -125,10 +133,11 @@ static void count_opened(struct counting *c)
     c->n = 0;
 }
 
-/* Trouble of this process or of the machine, not of one file: hiding messages for it would be wrong. */
+/* Trouble of this process or of the machine, not of one file; or a lease, which its holder gives back before long: hiding messages for it
+ * would be wrong. */
 static bool ours(int error)
 {
-    return error == EMFILE || error == ENFILE || error == ENOMEM;
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
 }
 
 /* true when there is no more to find out about this entry, but for counting it once it is open. */

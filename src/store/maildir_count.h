@@ -17,10 +17,9 @@ enum maildir_outcome {
 };
 
 /* Opens what bears its name, whatever that is, without waiting for anybody. -1: errno. */
-int maildir_entry_open(const struct maildir_box *m, const struct maildir_entry *e);
+int maildir_entry_open(struct maildir_box *m, const struct maildir_entry *e);
 /* Opens it under the name it was last seen with. */
-enum maildir_outcome maildir_message_open(const struct maildir_box *m, const struct maildir_entry *e, int *fd,
-                                          struct stat *st);
+enum maildir_outcome maildir_message_open(struct maildir_box *m, const struct maildir_entry *e, int *fd, struct stat *st);
 
 enum { MAILDIR_PIECE = 128 * 1024 }; /* one read of a file that is counted */
 

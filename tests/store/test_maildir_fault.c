@@ -195,6 +195,8 @@ static void test_links_elsewhere_cost_no_second_flush(void **state)
 
 /* ---- listing */
 
+static unsigned long hits; /* of the last listing */
+
 static unsigned list_under(const struct place *p, const char *rules, struct err *err)
 {
     struct drop drop;
@@ -203,7 +205,8 @@ static unsigned list_under(const struct place *p, const char *rules, struct err 
     drop_init(&drop);
     fault_rules(rules);
     int result = s->ops->list(s, &drop, err);
-    assert_true(fault_hits() > 0);
+    hits = fault_hits();
+    assert_true(hits > 0);
     fault_rules("");
     unsigned count = result < 0 ? 99 : drop.count;
     drop_fini(&drop);
@@ -223,6 +226,8 @@ static void test_one_message_fails(void **state)
     assert_int_equal(list_under(*state, "openat:EMFILE:/100:4-4", &err), FILES); /* others are closed, and it is tried again */
     assert_int_equal(list_under(*state, "openat:EPERM:/1004.a:1-1", &err), FILES); /* another's: not without a time of access */
     assert_int_equal(list_under(*state, "openat:EPERM:/1004.a:1", &err), FILES - 1);
+    assert_int_equal(list_under(*state, "openat:EPERM:/100:1", &err), 0);
+    assert_int_equal(hits, FILES + 4); /* where all are another's it is not asked for each */
 }
 
 /* Trouble that is not one message's must not make the others vanish. */
@@ -230,7 +235,7 @@ static void test_list_fails(void **state)
 {
     static const char *const rules[] = {"readdir:EIO:/anna/new:3", "readdir:EIO:/anna/cur:1", "openat:EIO:/anna/cur:1",
                                         "openat:EMFILE:/100:4",    "openat:ENFILE:/100:1",    "openat:ENOMEM:/100:10",
-                                        "fstat:EIO:/anna/new:1"};
+                                        "fstat:EIO:/anna/new:1",   "openat:EAGAIN:/1004.a:1" /* a lease */};
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         struct err err;
         assert_int_equal(list_under(*state, rules[i], &err), 99);
