@@ -1,7 +1,9 @@
 /* jail_probe: tries from inside what a role must not be able to do, and what it must, and compares what it got. */
 #include <stdio.h>
 #include <string.h>
+#include <grp.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "daemon/jail.h"
 #include "daemon/jail_build.h"
@@ -19,12 +21,47 @@ static bool applies(const struct probe_row *r, const struct place *p)
            (!(r->flags & NEEDS_OTHER) || p->other_mail) && (!(r->flags & NOT_AS_ROOT) || !p->jail->root);
 }
 
+enum { BEFORE_MOST = 8 };
+
+/* What the rows that say AS_BEFORE got, in their order. */
+struct before {
+    int got[BEFORE_MOST];
+    size_t n;
+};
+
+/* In a child, which is what the role will be but for its walls. */
+static int try_before(const struct probe_row *r, const struct place *p)
+{
+    const struct jail *j = p->jail;
+    int status;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        bool changes = j->root && j->role != ROLE_MASTER;
+        bool there = !changes || (setgroups(0, NULL) == 0 && setresgid(j->gid, j->gid, j->gid) == 0 &&
+                                  setresuid(j->uid, j->uid, j->uid) == 0);
+        _exit(there ? r->try(p) : 0);
+    }
+    if (child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status))
+        return 0; /* as expected of a kernel that has it */
+    return WEXITSTATUS(status);
+}
+
+static void look_before(const struct probe_table *t, const struct place *p, struct before *b)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->rows[i].flags & AS_BEFORE && applies(&t->rows[i], p) && b->n < BEFORE_MOST)
+            b->got[b->n++] = try_before(&t->rows[i], p);
+}
+
 /* One line; true: as expected. */
-static bool try_row(const struct probe_row *r, const struct place *p)
+static bool try_row(const struct probe_row *r, const struct place *p, int before)
 {
     int first = r->expect[0], second = r->expect[1] ? r->expect[1] : first;
     if (r->flags & BY_MODE && !p->readable)
         first = second = EACCES;
+    if (before)
+        second = before;
     bool open = (r->flags & HIDDEN && p->outside) || (r->flags & BENEATH && p->climbs);
     fflush(stdout);
     int got = r->try(p);
@@ -36,11 +73,13 @@ static bool try_row(const struct probe_row *r, const struct place *p)
     return as_expected;
 }
 
-static void try_table(const struct probe_table *t, const struct place *p, unsigned *good, unsigned *bad)
+static void try_table(const struct probe_table *t, const struct place *p, const struct before *b, size_t *at, unsigned counts[2])
 {
     for (size_t i = 0; i < t->n; i++)
-        if (applies(&t->rows[i], p))
-            ++*(try_row(&t->rows[i], p) ? good : bad);
+        if (applies(&t->rows[i], p)) {
+            int before = t->rows[i].flags & AS_BEFORE && *at < b->n ? b->got[(*at)++] : 0;
+            counts[try_row(&t->rows[i], p, before)]++;
+        }
 }
 
 static bool may_read(int dir, const struct jail *j)
@@ -69,21 +108,26 @@ int jail_probe(const struct jail *j, const char *other_mail, struct err *err)
     struct place p;
     struct jail_report report;
     char text[128];
-    unsigned good = 0, bad = 0;
+    struct before before = {0};
+    size_t at = 0;
+    unsigned counts[2] = {0}; /* not as expected, as expected */
     if (!jail_build.walls)
         return err_set(err, ERR_PERM, "this build is for sanitizers: it has no walls to probe");
     look_around(&p, j, other_mail);
+    look_before(&probe_files, &p, &before);
+    look_before(&probe_calls, &p, &before);
     if (jail_enter(j, &report, err) < 0)
         return -1;
     p.outside = !report.chrooted && !report.landlock_abi;
     p.climbs = !report.landlock_abi;
     jail_report_text(&report, text);
     printf("%s: %s\n", role_name(j->role), text);
-    try_table(&probe_files, &p, &good, &bad);
-    try_table(&probe_calls, &p, &good, &bad);
-    printf("%u as expected, %u not\n", good, bad);
+    try_table(&probe_files, &p, &before, &at, counts);
+    try_table(&probe_calls, &p, &before, &at, counts);
+    printf("%u as expected, %u not\n", counts[true], counts[false]);
     fflush(stdout);
-    return bad ? err_set(err, ERR_PERM, "%s: %u of %u calls did not answer as expected", role_name(j->role), bad,
-                         good + bad)
-               : 0;
+    if (!counts[false])
+        return 0;
+    err_set(err, ERR_PERM, "%s: %u of %u calls did not answer as expected", role_name(j->role), counts[false], counts[false] + counts[true]);
+    return -1;
 }

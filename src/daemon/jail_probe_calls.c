@@ -370,7 +370,7 @@ static const struct probe_row rows[] = {
     {"fcntl F_SETOWN",                    own_signals,           ALL,      {EPERM}, 0},
     {"fcntl F_SETFL without O_NONBLOCK",  make_wait,             CHILDREN, {EPERM}, 0},
     {"close_range",                       close_several,         CHILDREN & ~MAIL, {EPERM}, 0},
-    {"close_range",                       close_several,         MAIL,     {0}, 0},
+    {"close_range",                       close_several,         MAIL,     {0}, AS_BEFORE},
     {"close_range CLOSE_RANGE_UNSHARE",   unshare_files,         CHILDREN, {EPERM}, 0},
     {"ioctl TIOCSTI",                     type_into_terminal,    ALL,      {EPERM}, 0},
     /* rights */

@@ -317,14 +317,14 @@ static const struct probe_row rows[] = {
     {"ftruncate",                         shorten,               DELIVER | CONTROL | METRICS, {EPERM}, 0},
     {"open_by_handle_at",                 open_by_handle,        ALL,      {EPERM}, 0},
     /* what happens to files */
-    {"fanotify_init",                     watch_group,           MAIL,     {0, ENOSYS}, 0},
+    {"fanotify_init",                     watch_group,           MAIL,     {0}, AS_BEFORE},
     {"fanotify_init",                     watch_group,           CHILDREN & ~MAIL, {EPERM}, 0},
     {"fanotify_init FAN_CLASS_CONTENT",   watch_and_decide,      CHILDREN, {EPERM}, 0},
-    {"fanotify_mark of a descriptor",     watch_directory,       MAIL,     {EBADF, ENOSYS}, 0},
+    {"fanotify_mark of a descriptor",     watch_directory,       MAIL,     {EBADF}, AS_BEFORE},
     {"fanotify_mark of a descriptor",     watch_directory,       CHILDREN & ~MAIL, {EPERM}, 0},
     {"fanotify_mark of a path",           watch_path,            ALL,      {EPERM}, 0},
     {"fanotify_mark FAN_MARK_MOUNT",      watch_mount,           ALL,      {EPERM}, 0},
-    {"name_to_handle_at of a descriptor", handle_of_open,        MAIL,     {EBADF, EOVERFLOW}, 0},
+    {"name_to_handle_at of a descriptor", handle_of_open,        MAIL,     {EBADF, EOVERFLOW}, AS_BEFORE},
     {"name_to_handle_at of a path",       handle_of_path,        ALL,      {EPERM}, 0},
     /* sockets */
     {"socket AF_INET",                    socket_inet,           CHILDREN, {EPERM}, 0},

@@ -44,6 +44,7 @@ enum probe_flag {
     BENEATH = 8,      /* a wall only where there is Landlock */
     BY_MODE = 16,     /* as the directory's permissions say */
     NOT_AS_ROOT = 32, /* nothing to show where the role is root */
+    AS_BEFORE = 64,   /* or what this kernel, or a wall around all of us, answers to the role's user without our walls */
 };
 
 struct probe_row {

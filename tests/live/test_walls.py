@@ -1,4 +1,5 @@
 """The walls of a running server, seen from outside: rights, root directories, descriptors, memory, and how the programs are linked."""
+import errno
 import os
 import re
 import subprocess
@@ -315,18 +316,25 @@ def test_probe_of_nobody(bed):
 
 # ---- without Landlock: an older kernel
 
-# Answers ENOSYS to landlock_create_ruleset (444 on every architecture), and lets all else through; then runs the rest of the line.
-NO_LANDLOCK = """
+# Answers an errno to one system call, and lets all else through; then runs the rest of the line.
+REFUSING = """
 import ctypes, os, struct, sys
-code = b"".join(struct.pack("HBBI", *i) for i in [(0x20, 0, 0, 0), (0x15, 0, 1, 444), (6, 0, 0, 0x50026), (6, 0, 0, 0x7fff0000)])
+call, error = int(sys.argv[1]), int(sys.argv[2])
+code = b"".join(struct.pack("HBBI", *i) for i in [(0x20, 0, 0, 0), (0x15, 0, 1, call), (6, 0, 0, 0x50000 + error), (6, 0, 0, 0x7fff0000)])
 room = ctypes.create_string_buffer(code, len(code))
 prog = ctypes.create_string_buffer(struct.pack("HP", 4, ctypes.addressof(room)))
 libc = ctypes.CDLL(None, use_errno=True)
 libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.addressof(prog), 0, 0) == 0
-os.execvp(sys.argv[1], sys.argv[1:])
+os.execvp(sys.argv[3], sys.argv[3:])
 """
-WITHOUT = [sys.executable, "-c", NO_LANDLOCK]
+
+
+def refusing(call, error):
+    return [sys.executable, "-c", REFUSING, str(call), str(error)]
+
+
+WITHOUT = refusing(444, errno.ENOSYS)  # landlock_create_ruleset, on every architecture
 
 
 class OldBed(Bed):
@@ -356,6 +364,25 @@ def test_server_without_landlock():
             assert "no-landlock" in walls and "seccomp" in walls and ("chroot" if ROOT else "no-chroot") in walls
     finally:
         bed.close()
+
+
+# What only makes the server quicker, and what a container or an older kernel refuses: (x86_64, aarch64), errno.
+SPARED = {"fanotify_init": (300, 262, errno.EPERM), "fanotify_mark of a descriptor": (301, 263, errno.EPERM),
+          "name_to_handle_at of a descriptor": (303, 264, errno.EPERM), "close_range": (436, 436, errno.ENOSYS)}
+
+
+@pytest.mark.parametrize("call", SPARED)
+def test_probe_where_all_are_refused_a_call(bed, running, call):
+    """a wall around the whole server is none of its own"""
+    machine = {"x86_64": 0, "aarch64": 1}.get(os.uname().machine)
+    if machine is None:
+        pytest.skip("the calls' numbers are not known here")
+    bed.seed("t31", [TEXT])
+    file = bed.files("t31")[0]
+    (x86, arm, error), bare = SPARED[call], answers(bed, "mail", file)[1]
+    got, text = answers(bed, "mail", file, refusing((x86, arm)[machine], error))
+    assert got[call] == errno.errorcode[error], text
+    assert [line for line in text.splitlines() if line.endswith("NOT OK")] == [line for line in bare.splitlines() if line.endswith("NOT OK")]
 
 
 # doc/processes.md, "Without root" and "Without Landlock": who can open what, a row each. The answer with Landlock, then without
