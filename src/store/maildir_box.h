@@ -25,6 +25,7 @@ struct maildir_box {
     bool as_it_is;         /* while it is being opened: what is missing is not made (STORE_PRESENT) */
     bool still;            /* the scan saw all that was there at `state`, and each later change will show in it */
     unsigned foreign;      /* messages that are another uid's, as far as they were met */
+    uint64_t turn;         /* of who asks what has happened in new/ and cur/ (maildir_watch.h); 0: never did */
     unsigned begun;        /* deliveries with a time of their own: their order within a second */
     int64_t looked;        /* when the last pass began, by the clock of stamps, in nanoseconds */
     struct maildir_state state[MAILDIR_DIRS]; /* when it began */

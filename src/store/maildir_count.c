@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "store/store.h"
 
-enum { FOREIGN_MOST = 4 };
+enum { FOREIGN_MOST = 4 /* that are met before it is taken for granted that all are */ };
 
 /* O_NONBLOCK: if a FIFO or a device has taken the name since it was looked at, nobody is waited for. O_NOATIME, which only a file's
  * owner may ask for: else the first reading of each message would write its inode to the disk. Of a maildrop that is full of others' files

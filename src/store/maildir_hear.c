@@ -98,13 +98,16 @@ static bool count_one(struct maildir_box *m, struct coming *c, enum maildir_dir 
     return counted;
 }
 
-/* Two names with one base are one message, or two that are told apart by more than their names: that is for a scan. */
+/* Two names with one base are one message, or two that are told apart by more than their names; two with one inode are
+ * the same file, or one that was written over where a and A are one letter. All that is for a scan. */
 static bool differ(const struct maildir_table *t)
 {
-    bool differ = true;
-    for (unsigned i = 1; i < t->count; i++)
-        differ = differ && !span_equal(maildir_table_base(t, &t->entries[i - 1]), maildir_table_base(t, &t->entries[i]));
-    return differ;
+    for (unsigned i = 0; i < t->count; i++)
+        for (unsigned j = 0; j < i; j++)
+            if (t->entries[i].inode == t->entries[j].inode ||
+                span_equal(maildir_table_base(t, &t->entries[i]), maildir_table_base(t, &t->entries[j])))
+                return false;
+    return true;
 }
 
 static bool count_all(struct maildir_box *m, const struct maildir_index *x, const struct maildir_hints *h)
@@ -132,7 +135,7 @@ static bool write_down(struct maildir_box *m, struct maildir_index *x)
     bool wrote = maildir_number_last(&m->table, 0, &last) && maildir_index_append(x, m->dir, &news) == 0;
     drop_fini(&last);
     if (wrote)
-        maildir_watch_settled(m->state, 0, x->head.sum);
+        maildir_watch_settled(m, m->state, 0, x->head.sum);
     return wrote;
 }
 
@@ -153,13 +156,18 @@ static bool is_large(const struct maildir_index *x)
     return x->fd >= 0 && x->head.messages >= MAILDIR_WATCH_LEAST;
 }
 
+/* A session that only asks whether something is new goes on without them. */
 void maildir_hear_begin(struct maildir_box *m, const struct maildir_index *x)
 {
     struct err err;
+    const bool open[] = {m->sub[MAILDIR_NEW] >= 0, m->sub[MAILDIR_CUR] >= 0};
     if (!is_large(x) || maildir_watch_knows(x->head.state, x->head.sum) || !maildir_watch_may(x->head.state))
         return;
     if (maildir_box_parts(m, &err) == 0 && maildir_watch_begin(m) && maildir_index_trusted(x, m->dir))
-        maildir_watch_settled(x->head.state, 0, x->head.sum);
+        maildir_watch_settled(m, x->head.state, 0, x->head.sum);
+    for (int i = 0; i < MAILDIR_DIRS; i++)
+        if (!open[i])
+            maildir_box_part_close(m, i);
 }
 
 bool maildir_hear(struct maildir_box *m, struct maildir_index *x)

@@ -1,6 +1,8 @@
-/* maildir_hear: brings an index up to date by what the kernel tells (maildir_watch.h): one message has come to ten thousand, and
- * neither are the directories read nor the rows of the others. Only what comes behind all the rest is taken so, as most of what is delivered
- * does: it is opened, counted and written behind the index, as a scan would have it written. Everything else is left to a scan. */
+/* maildir_hear: brings an index up to date by what the kernel tells (maildir_watch.h): one message has come to ten
+ * thousand, and neither are the directories read nor the rows of the others, but for those of the index's last part, for
+ * the last message's sake: few of them, once something was appended. Only what comes behind all the rest is taken so, as
+ * most of what is delivered does: it is opened, counted and written behind the index, as a scan would have it written.
+ * Everything else is left to a scan. */
 #ifndef STORE_MAILDIR_HEAR_H
 #define STORE_MAILDIR_HEAR_H
 

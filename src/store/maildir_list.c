@@ -121,7 +121,7 @@ static bool tell_more(struct maildir *m, struct drop *drop)
     if (!m->told)
         return false;
     if (m->box.still)
-        maildir_watch_settled(m->box.state, 0, m->index.head.sum);
+        maildir_watch_settled(&m->box, m->box.state, 0, m->index.head.sum);
     tell(m, drop);
     return true;
 }
@@ -167,6 +167,7 @@ int maildir_list(struct store *s, struct drop *drop, struct err *err)
     struct maildir *m = maildir_of(s);
     m->listed = maildir_ns(clock_wall());
     m->scanned = m->news = m->wrong = false;
+    m->settled = 0;
     m->told = maildir_index_trusted(&m->index, m->box.dir);
     if (m->told)
         maildir_hear_begin(&m->box, &m->index);
@@ -188,6 +189,7 @@ static int load_afresh(struct maildir *m, struct drop *drop, struct err *err)
     uint64_t count = drop->count, octets = drop->octets;
     drop_index(m);
     m->told = false;
+    m->settled = 0;
     drop_load(drop);
     if (list_afresh(m, drop, err) < 0)
         return -1;
@@ -259,6 +261,15 @@ static bool is_complete(const struct maildir *m)
     return complete;
 }
 
+/* What is written now is true of the same as what this session has written before; else as the index with which it
+ * began; or of what it has seen itself. */
+static void settle(struct maildir *m, const struct maildir_state state[MAILDIR_DIRS], uint64_t sum)
+{
+    uint64_t from = m->settled ? m->settled : m->scanned ? 0 : m->index.head.sum;
+    maildir_watch_settled(&m->box, state, from, sum);
+    m->settled = sum;
+}
+
 int maildir_keep(struct store *s, const struct drop *drop, struct err *err)
 {
     struct maildir *m = maildir_of(s);
@@ -277,7 +288,7 @@ int maildir_keep(struct store *s, const struct drop *drop, struct err *err)
                                       .complete = is_complete(m)};
     if (maildir_index_write(m->box.dir, &news) == 0) {
         if (news.complete)
-            maildir_watch_settled(news.state, m->scanned ? 0 : m->index.head.sum, sum);
+            settle(m, news.state, sum);
         return 0;
     }
     tell_unkept(m, errno);

@@ -9,6 +9,7 @@ struct maildir {
     struct store store;
     struct maildir_box box;
     struct maildir_index index;
+    uint64_t settled; /* the sum of the index that was written last, of which the kernel's hints are now; 0: none was */
     int64_t listed; /* when list began (ns since 1970) */
     bool told;      /* list has told what the index says, and nothing has contradicted it */
     bool wrong;     /* but it was found to be wrong after that, and nothing is kept */

@@ -173,6 +173,13 @@ int maildir_box_part(struct maildir_box *m, enum maildir_dir part, struct err *e
     return m->sub[part] >= 0 ? 0 : open_part(m, part, &m->sub[part], err);
 }
 
+void maildir_box_part_close(struct maildir_box *m, enum maildir_dir part)
+{
+    if (m->sub[part] >= 0)
+        close(m->sub[part]);
+    m->sub[part] = -1;
+}
+
 int maildir_box_parts(struct maildir_box *m, struct err *err)
 {
     for (unsigned i = 0; i < MAILDIR_DIRS; i++)
@@ -260,8 +267,7 @@ void maildir_box_close(struct maildir_box *m)
 {
     maildir_table_fini(&m->table);
     for (int i = 0; i < MAILDIR_DIRS; i++)
-        if (m->sub[i] >= 0)
-            close(m->sub[i]);
+        maildir_box_part_close(m, i);
     if (m->tmp >= 0)
         close(m->tmp);
     if (m->dir >= 0)

@@ -26,6 +26,8 @@ void maildir_box_close(struct maildir_box *m);
 int maildir_box_parts(struct maildir_box *m, struct err *err);
 /* The same of one of them, */
 int maildir_box_part(struct maildir_box *m, enum maildir_dir part, struct err *err);
+/* which may be closed again; */
+void maildir_box_part_close(struct maildir_box *m, enum maildir_dir part);
 /* and of tmp/. */
 int maildir_box_tmp(struct maildir_box *m, struct err *err);
 /* Something was not found: opens tmp/ or new/ anew if it was removed, made again if need be. */

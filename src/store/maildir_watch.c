@@ -1,15 +1,17 @@
-/* maildir_watch: see the header. Mail processes. Calls beside the store's own: fanotify_init, fanotify_mark (no path is ever given),
- * name_to_handle_at, fstatfs, lseek, read. */
+/* maildir_watch: see the header. Mail processes. Calls beside the store's own: fanotify_init, fanotify_mark (no path is
+ * ever given), lseek, read, and those of maildir_place.
+ *
+ * Each mark is one of a pair in the table: where that cannot be, because two maildrops share a directory or a mark
+ * cannot be taken away, all marks go, and it begins anew. An event of a mark of which nobody keeps account would say
+ * that something is missed, to everybody and for ever. */
 #include "store/maildir_watch.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/fanotify.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -17,10 +19,7 @@
 #include "base/mem.h"
 #include "base/sum.h"
 #include "store/maildir_event.h"
-
-#ifndef F2FS_SUPER_MAGIC
-#define F2FS_SUPER_MAGIC 0xF2F52010
-#endif
+#include "store/maildir_place.h"
 
 #define INIT (FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_NONBLOCK | FAN_CLOEXEC)
 #define COMES (FAN_CREATE | FAN_MOVED_TO) /* all that can be followed */
@@ -30,28 +29,30 @@
 enum {
     PIECE = 32 * 1024, /* of the queue at once, */
     PIECES_MOST = 256, /* and so many of them: more than a queue has, as it comes from the kernel */
-    HANDLE_MOST = 40,  /* octets of a handle; those of the file systems that are watched have up to 20 */
-    HINTS_MOST = 4096  /* octets of one maildrop's: some 60 names */
-};
-
-struct place {
-    char octets[8 + 8 + HANDLE_MOST]; /* as an event has it: file system; length and kind of the handle; the handle */
-    size_t n;
+    HINTS_MOST = 4096, /* octets of one maildrop's: some 60 names */
+    REFUSED_MOST = 8
 };
 
 struct watched {
     uint64_t device, inode[MAILDIR_DIRS];
-    struct place place[MAILDIR_DIRS];
-    uint64_t index; /* of which the hints are; 0: none */
+    struct maildir_place place[MAILDIR_DIRS];
+    uint64_t index; /* of which the hints are; 0: of what the owner of this turn has seen */
+    uint64_t turn;
     struct maildir_hints hints;
 };
 
 static struct {
-    pthread_mutex_t lock;
-    int group;        /* -1: not needed so far */
+    pthread_mutex_t lock; /* nothing that waits for a file system is done under it */
+    int group;            /* -1: not needed so far */
     unsigned most;
-    uint64_t refused; /* a device that is not watched */
+    uint64_t refused[REFUSED_MOST]; /* devices that are not watched; 0: no more of them */
+    unsigned refusals;
+    uint64_t turns;
     struct map by_inode, by_place; /* struct watched; the second has each twice */
+    struct trouble {
+        const char *what; /* NULL: none that was not told */
+        int error;
+    } trouble;
 } watch = {.lock = PTHREAD_MUTEX_INITIALIZER, .group = -1};
 
 /* ---- hints */
@@ -123,30 +124,56 @@ static struct watched *find_state(const struct maildir_state state[MAILDIR_DIRS]
     return state[MAILDIR_NEW].device == state[MAILDIR_CUR].device ? find(state[MAILDIR_NEW].device, inode) : NULL;
 }
 
+/* Both its marks are gone, or are those of who comes in its place. */
 static void forget(struct watched *w)
 {
     map_take(&watch.by_inode, inode_key(w->device, w->inode));
     for (int i = 0; i < MAILDIR_DIRS; i++)
-        map_take(&watch.by_place, sum_of(w->place[i].octets, w->place[i].n));
+        map_take(&watch.by_place, maildir_place_key(&w->place[i]));
     maildir_hints_free(&w->hints);
     mem_free(w);
 }
 
-static void take_event(const struct maildir_event *e)
+static void put(struct watched *w)
+{
+    map_put(&watch.by_inode, inode_key(w->device, w->inode), w);
+    for (int i = 0; i < MAILDIR_DIRS; i++)
+        map_put(&watch.by_place, maildir_place_key(&w->place[i]), w);
+}
+
+/* One of its places is another's; or its key, as chance may have it. */
+static bool meets_another(const struct watched *w)
+{
+    bool meets = map_get(&watch.by_inode, inode_key(w->device, w->inode));
+    for (int i = 0; i < MAILDIR_DIRS; i++)
+        meets = meets || map_get(&watch.by_place, maildir_place_key(&w->place[i]));
+    return meets;
+}
+
+/* ---- the queue */
+
+struct heard {
+    bool all;   /* that has happened, as far as is told */
+    bool stray; /* of a place that is not in the table */
+};
+
+static void take_event(const struct maildir_event *e, struct heard *heard)
 {
     struct watched *w = e->where.n ? map_get(&watch.by_place, sum_of(e->where.p, e->where.n)) : NULL;
     for (int i = 0; w && i < MAILDIR_DIRS; i++)
-        if (e->where.n == w->place[i].n && memcmp(e->where.p, w->place[i].octets, e->where.n) == 0) {
+        if (maildir_place_is(&w->place[i], e->where)) {
             hint(w, i, e);
             return;
         }
-    lose_all(); /* a full queue, for one */
+    heard->all = false; /* a full queue, for one */
+    heard->stray = heard->stray || e->where.n;
 }
 
-/* All that is in the queue. */
-static void drain(void)
+/* All that is in it. */
+static struct heard read_queue(void)
 {
     char *p = mem_resize(NULL, PIECE);
+    struct heard heard = {.all = true};
     bool empty = false, failed = false;
     for (unsigned i = 0; i < PIECES_MOST && !empty && !failed; i++) {
         ssize_t n = read(watch.group, p, PIECE);
@@ -157,12 +184,12 @@ static void drain(void)
         while (events.n && !failed) {
             failed = !maildir_event_take(&events, &e);
             if (!failed)
-                take_event(&e);
+                take_event(&e, &heard);
         }
     }
     mem_free(p);
-    if (!empty)
-        lose_all();
+    heard.all = heard.all && empty;
+    return heard;
 }
 
 /* What is told of those that were marked until now is nobody's. */
@@ -178,27 +205,58 @@ static void forget_all(void)
     map_init(&watch.by_inode);
     map_init(&watch.by_place);
     if (watch.group >= 0 && fanotify_mark(watch.group, FAN_MARK_FLUSH, 0, AT_FDCWD, NULL) == 0)
-        drain();
+        (void)read_queue();
+}
+
+/* Gives each the hints that are his. After it one who was watched may not be. */
+static void drain(void)
+{
+    struct heard heard = read_queue();
+    if (heard.stray)
+        forget_all();
+    else if (!heard.all)
+        lose_all();
 }
 
 /* ---- marks */
 
-static void give_up(const char *what)
+static bool is_refused(uint64_t device)
 {
-    int failed = errno;
-    log_info("maildir", "the kernel does not tell of new messages: %s: %s", what, strerror(failed));
-    watch.most = 0;
-    errno = failed;
+    for (unsigned i = 0; i < REFUSED_MOST; i++)
+        if (device && watch.refused[i] == device)
+            return true;
+    return false;
 }
 
-static bool open_group(void)
+static void close_group(void)
+{
+    forget_all();
+    if (watch.group >= 0)
+        close(watch.group);
+    watch.group = -1;
+}
+
+/* What no time mends is not tried again: of this kernel; of this file system. All else, as too many marks or rights that
+ * are missing, is of this maildrop and of now. */
+static void fail(const char *what, uint64_t device, int error)
+{
+    if (error == ENOSYS || error == EPERM || error == EINVAL) {
+        close_group();
+        watch.most = 0;
+        watch.trouble = (struct trouble){what, error};
+    } else if (error == EXDEV || error == EOPNOTSUPP || error == ENODEV || error == EOVERFLOW) {
+        watch.refused[watch.refusals++ % REFUSED_MOST] = device;
+    }
+}
+
+static bool open_group(uint64_t device)
 {
     if (watch.group < 0 && watch.most) {
         watch.group = fanotify_init(INIT, O_RDONLY | O_CLOEXEC);
         if (watch.group < 0)
-            give_up("fanotify_init");
+            fail("fanotify_init", device, errno);
     }
-    return watch.group >= 0 && watch.most;
+    return watch.group >= 0;
 }
 
 static bool is_marked(const struct maildir_box *m)
@@ -209,69 +267,41 @@ static bool is_marked(const struct maildir_box *m)
     return marked;
 }
 
+/* Those of m, which nobody else in the table has. */
+static void unmark(const struct maildir_box *m)
+{
+    bool left = false;
+    for (int i = 0; i < MAILDIR_DIRS; i++)
+        left = left || (fanotify_mark(watch.group, FAN_MARK_REMOVE, MASK, m->sub[i], NULL) < 0 && errno != ENOENT);
+    if (left)
+        forget_all();
+}
+
 static bool mark(const struct maildir_box *m)
 {
-    if (fanotify_mark(watch.group, FAN_MARK_ADD, MASK, m->sub[MAILDIR_NEW], NULL) == 0) {
-        if (fanotify_mark(watch.group, FAN_MARK_ADD, MASK, m->sub[MAILDIR_CUR], NULL) == 0)
-            return true;
-        int failed = errno;
-        (void)fanotify_mark(watch.group, FAN_MARK_REMOVE, MASK, m->sub[MAILDIR_NEW], NULL);
-        errno = failed;
-    }
-    if (errno == ENOSPC) /* no more marks for this uid: these are all that it can have */
-        watch.most = (unsigned)watch.by_inode.count;
-    else if (errno == ENOSYS || errno == EPERM || errno == EINVAL)
-        give_up("fanotify_mark");
+    bool marked = true;
+    for (int i = 0; i < MAILDIR_DIRS; i++)
+        marked = marked && fanotify_mark(watch.group, FAN_MARK_ADD, MASK, m->sub[i], NULL) == 0;
+    if (marked)
+        return true;
+    int failed = errno;
+    unmark(m);
+    errno = failed;
     return false;
 }
 
-/* Every change of them goes through this kernel. */
-static bool is_local(const struct statfs *fs)
+static struct watched *add(const struct maildir_box *m, const struct watched *seen)
 {
-    static const uint32_t known[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC, F2FS_SUPER_MAGIC};
-    bool local = false;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        local = local || (uint32_t)fs->f_type == known[i];
-    return local;
-}
-
-static bool learn_place(int dir, struct place *p)
-{
-    struct statfs fs;
-    union {
-        struct file_handle head;
-        char room[sizeof(struct file_handle) + HANDLE_MOST];
-    } handle = {.head = {.handle_bytes = HANDLE_MOST}};
-    int mount;
-    _Static_assert(sizeof fs.f_fsid == 8 && sizeof(struct file_handle) == 8, "as events have them");
-    if (fstatfs(dir, &fs) < 0 || !is_local(&fs) || name_to_handle_at(dir, "", &handle.head, &mount, AT_EMPTY_PATH) < 0)
-        return false;
-    p->n = sizeof fs.f_fsid + sizeof handle.head + handle.head.handle_bytes;
-    memcpy(p->octets, &fs.f_fsid, sizeof fs.f_fsid);
-    memcpy(p->octets + sizeof fs.f_fsid, &handle, p->n - sizeof fs.f_fsid);
-    return true;
-}
-
-static void add(const struct maildir_box *m, uint64_t device, const uint64_t inode[MAILDIR_DIRS])
-{
-    struct watched *w = mem_alloc(sizeof *w), *other;
-    *w = (struct watched){.device = device, .inode = {inode[MAILDIR_NEW], inode[MAILDIR_CUR]}};
-    bool known = inode[MAILDIR_NEW] != inode[MAILDIR_CUR];
-    for (int i = 0; known && i < MAILDIR_DIRS; i++)
-        known = learn_place(m->sub[i], &w->place[i]);
-    for (int i = 0; known && i < MAILDIR_DIRS; i++)
-        if ((other = map_get(&watch.by_place, sum_of(w->place[i].octets, w->place[i].n))))
-            forget(other); /* whose it was before */
-    if (known && watch.by_inode.count >= watch.most)
+    if (meets_another(seen) || watch.by_inode.count >= watch.most)
         forget_all();
-    if (!known || !mark(m)) {
-        watch.refused = known && errno == ENOSPC ? watch.refused : device;
-        mem_free(w);
-        return;
+    if (!mark(m)) {
+        fail("fanotify_mark", seen->device, errno);
+        return NULL;
     }
-    map_put(&watch.by_inode, inode_key(w->device, w->inode), w);
-    for (int i = 0; i < MAILDIR_DIRS; i++)
-        map_put(&watch.by_place, sum_of(w->place[i].octets, w->place[i].n), w);
+    struct watched *w = mem_alloc(sizeof *w);
+    *w = *seen;
+    put(w);
+    return w;
 }
 
 /* ---- what others call */
@@ -279,46 +309,86 @@ static void add(const struct maildir_box *m, uint64_t device, const uint64_t ino
 void maildir_watch_most(unsigned most)
 {
     pthread_mutex_lock(&watch.lock);
-    forget_all();
-    if (watch.group >= 0)
-        close(watch.group);
-    watch.group = -1;
-    watch.refused = 0;
+    close_group();
+    memset(watch.refused, 0, sizeof watch.refused);
     watch.most = most;
     pthread_mutex_unlock(&watch.lock);
 }
 
-bool maildir_watch_begin(const struct maildir_box *m)
+static bool may(uint64_t device)
+{
+    pthread_mutex_lock(&watch.lock);
+    bool allowed = watch.most && !is_refused(device);
+    pthread_mutex_unlock(&watch.lock);
+    return allowed;
+}
+
+/* All that may wait for the file system. */
+static bool look(const struct maildir_box *m, struct watched *w)
 {
     struct stat st[MAILDIR_DIRS];
-    for (int i = 0; i < MAILDIR_DIRS; i++)
+    for (int i = 0; i < MAILDIR_DIRS; i++) {
         if (fstat(m->sub[i], &st[i]) < 0)
             return false;
-    const uint64_t device = st[MAILDIR_NEW].st_dev, inode[] = {st[MAILDIR_NEW].st_ino, st[MAILDIR_CUR].st_ino};
-    struct watched *w = NULL;
-    pthread_mutex_lock(&watch.lock);
-    if (device == st[MAILDIR_CUR].st_dev && device != watch.refused && open_group()) {
-        drain();
-        w = find(device, inode);
-        if (w && !is_marked(m))
-            forget(w);
-        if (!find(device, inode))
-            add(m, device, inode);
-        w = find(device, inode);
+        w->inode[i] = st[i].st_ino;
     }
+    w->device = st[MAILDIR_NEW].st_dev;
+    bool known = w->device == st[MAILDIR_CUR].st_dev && w->inode[MAILDIR_NEW] != w->inode[MAILDIR_CUR];
+    known = known && may(w->device);
+    for (int i = 0; known && i < MAILDIR_DIRS; i++)
+        if (!maildir_place_learn(m->sub[i], &w->place[i])) {
+            int failed = errno;
+            known = false;
+            pthread_mutex_lock(&watch.lock);
+            fail("name_to_handle_at", w->device, failed);
+            pthread_mutex_unlock(&watch.lock);
+        }
+    return known;
+}
+
+/* From now on its hints are m's. */
+static void take_turn(struct watched *w, struct maildir_box *m)
+{
+    w->hints = (struct maildir_hints){0};
+    w->index = 0;
+    w->turn = m->turn = ++watch.turns;
+}
+
+static struct watched *begin(struct maildir_box *m, const struct watched *seen)
+{
+    drain();
+    struct watched *w = find(seen->device, seen->inode);
+    if (w && !is_marked(m)) {
+        forget(w);
+        w = NULL;
+    }
+    return w ? w : add(m, seen);
+}
+
+bool maildir_watch_begin(struct maildir_box *m)
+{
+    struct watched seen = {0}, *w = NULL;
+    bool seen_well = look(m, &seen);
+    pthread_mutex_lock(&watch.lock);
+    if (seen_well && open_group(seen.device))
+        w = begin(m, &seen);
     if (w) {
         maildir_hints_free(&w->hints);
-        w->index = 0;
+        take_turn(w, m);
     }
+    struct trouble trouble = watch.trouble;
+    watch.trouble = (struct trouble){0};
     pthread_mutex_unlock(&watch.lock);
+    if (trouble.what)
+        log_info("maildir", "the kernel does not tell of new messages: %s: %s", trouble.what, strerror(trouble.error));
     return w;
 }
 
-void maildir_watch_settled(const struct maildir_state state[MAILDIR_DIRS], uint64_t from, uint64_t to)
+void maildir_watch_settled(const struct maildir_box *m, const struct maildir_state state[MAILDIR_DIRS], uint64_t from, uint64_t to)
 {
     pthread_mutex_lock(&watch.lock);
     struct watched *w = find_state(state);
-    if (w && w->index == from)
+    if (w && w->index == from && (from || w->turn == m->turn))
         w->index = to;
     pthread_mutex_unlock(&watch.lock);
 }
@@ -334,10 +404,7 @@ bool maildir_watch_knows(const struct maildir_state state[MAILDIR_DIRS], uint64_
 
 bool maildir_watch_may(const struct maildir_state state[MAILDIR_DIRS])
 {
-    pthread_mutex_lock(&watch.lock);
-    bool may = watch.most && state[MAILDIR_NEW].device != watch.refused;
-    pthread_mutex_unlock(&watch.lock);
-    return may;
+    return may(state[MAILDIR_NEW].device);
 }
 
 /* Whoever has stamped this directory has queued his event after it. From its end, where the file system can say where that is: there
@@ -349,20 +416,20 @@ static bool pass_lock(int dir)
     return getdents64(dir, &one, sizeof one) >= 0 || errno == EINVAL;
 }
 
-bool maildir_watch_hints(const struct maildir_box *m, uint64_t index, struct maildir_hints *h)
+bool maildir_watch_hints(struct maildir_box *m, uint64_t index, struct maildir_hints *h)
 {
+    bool known = false;
     *h = (struct maildir_hints){0};
-    if (!pass_lock(m->sub[MAILDIR_NEW]) || !pass_lock(m->sub[MAILDIR_CUR]))
+    if (!maildir_watch_knows(m->state, index) || !pass_lock(m->sub[MAILDIR_NEW]) || !pass_lock(m->sub[MAILDIR_CUR]))
         return false;
     pthread_mutex_lock(&watch.lock);
-    struct watched *w = find_state(m->state);
-    bool known = w && index && w->index == index && watch.group >= 0;
-    if (known) {
+    if (watch.group >= 0)
         drain();
+    struct watched *w = find_state(m->state);
+    if (w && index && w->index == index) {
         known = is_marked(m);
         *h = w->hints;
-        w->hints = (struct maildir_hints){0};
-        w->index = 0;
+        take_turn(w, m);
     }
     pthread_mutex_unlock(&watch.lock);
     return known && !h->lost;

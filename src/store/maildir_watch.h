@@ -43,15 +43,17 @@ struct maildir_hints {
 void maildir_watch_most(unsigned most);
 
 /* Of m, whose directories are open. false: it cannot be watched. */
-bool maildir_watch_begin(const struct maildir_box *m);
-/* The index with the sum `to` is true of them, as the one with the sum `from` was; 0: as what was seen after `begin` or `hints`. */
-void maildir_watch_settled(const struct maildir_state state[MAILDIR_DIRS], uint64_t from, uint64_t to);
+bool maildir_watch_begin(struct maildir_box *m);
+/* The index with the sum `to` is true of them, as the one with the sum `from` was; 0: as what was seen after the `begin`
+ * or `hints` of m, if nobody else has called one of them since (of another maildrop, to which they were moved, say). */
+void maildir_watch_settled(const struct maildir_box *m, const struct maildir_state state[MAILDIR_DIRS], uint64_t from,
+                           uint64_t to);
 /* They may be watched, as far as is known. */
 bool maildir_watch_may(const struct maildir_state state[MAILDIR_DIRS]);
 /* Hints are of this index. */
 bool maildir_watch_knows(const struct maildir_state state[MAILDIR_DIRS], uint64_t index);
 /* Fills *h, to be freed by maildir_hints_free. false: they are not of this index, or lost. m->state says what the directories are. */
-bool maildir_watch_hints(const struct maildir_box *m, uint64_t index, struct maildir_hints *h);
+bool maildir_watch_hints(struct maildir_box *m, uint64_t index, struct maildir_hints *h);
 
 /* The next one from *at, which begins at 0; false: there is none. */
 bool maildir_hints_next(const struct maildir_hints *h, size_t *at, enum maildir_dir *dir, const char **name);

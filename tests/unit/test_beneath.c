@@ -96,7 +96,10 @@ static void says_that_it_is_leased(void **state)
     int holder = openat(dir, "file", O_RDWR | O_CLOEXEC);
     assert_true(holder >= 0);
     assert_true(signal(SIGIO, SIG_IGN) != SIG_ERR);
-    assert_int_equal(fcntl(holder, F_SETLEASE, F_WRLCK), 0);
+    if (fcntl(holder, F_SETLEASE, F_WRLCK) < 0) { /* not every file system has them */
+        close(holder);
+        skip();
+    }
     alarm(5); /* a lease is broken after 45 s */
     assert_int_equal(beneath_open_name(dir, "file", O_RDONLY | O_NONBLOCK), -1);
     assert_int_equal(errno, EAGAIN);
