@@ -246,7 +246,7 @@ def test_database_locked(own_bed):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_worker_lost(own_bed, how):
     """the mailbox's process dies or hangs: 451, and the next try delivers"""
-    bed = own_bed("delivery_timeout=1s")
+    bed = own_bed("delivery_timeout=4s")  # longer than a new process takes on a machine at work
     m = bed.mail()
     m.begin("t1")
     worker = bed.role("deliver")
@@ -255,10 +255,7 @@ def test_worker_lost(own_bed, how):
     assert m.reply().startswith(b"451 4.3.0")
     if how == signal.SIGSTOP:
         os.kill(worker, signal.SIGCONT)
-    end = time.monotonic() + 20
-    while not (answer := m.deliver("t1", HELLO)[0]).startswith(b"250"):  # a new process may take longer than delivery_timeout to come
-        assert answer.startswith(b"451 4.3.0") and time.monotonic() < end, answer
-        m.ok("RSET")
+    assert m.deliver("t1", HELLO)[0].startswith(b"250")
     m.quit()
     assert bed.received("t1")[-1] == HELLO
 
