@@ -25,8 +25,10 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "root: needs root")
 
 
-def pytest_unconfigure(config):
-    shutil.rmtree(getattr(config, "own_temp", None) or "", ignore_errors=True)
+def pytest_sessionfinish(session, exitstatus):
+    folder = getattr(session.config, "own_temp", None)
+    if folder and not session.testsfailed and exitstatus in (0, 5):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items):
