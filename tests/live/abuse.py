@@ -8,6 +8,7 @@ import selectors
 import socket
 import threading
 import time
+import warnings
 
 from bed import Bed
 
@@ -130,8 +131,11 @@ def cpu(bed, role=None):
     """seconds of processor time of a role, or of all"""
     total = 0
     for pid in [pid for name, pids in bed.roles().items() for pid in pids if role in (None, name)]:
-        with open("/proc/%d/stat" % pid) as f:
-            w = f.read().rsplit(")", 1)[1].split()
+        try:
+            with open("/proc/%d/stat" % pid) as f:
+                w = f.read().rsplit(")", 1)[1].split()
+        except (FileNotFoundError, ProcessLookupError):  # it has gone meanwhile
+            continue
         total += int(w[11]) + int(w[12])
     return total / os.sysconf("SC_CLK_TCK")
 
@@ -144,6 +148,8 @@ def at_rest(bed, secs=30):
         now = cpu(bed)
         if now > busy + 0.02:
             busy, since = now, time.monotonic()
+    if time.monotonic() - since < 0.6:
+        warnings.warn("the server was not at rest within %d s" % secs)
 
 
 def held(bed):
@@ -176,6 +182,8 @@ class Unchanged:
     def __enter__(self):
         self.bed.login(*self.bed.pool(0)).quit()  # so that there is a mail process
         warm(self.bed)
+        if pss(self.bed) is not None:
+            at_rest(self.bed)  # what is still held of the test before would be room for what this one leaves
         self.held, self.pss, self.log = held(self.bed), pss(self.bed), len(self.bed.log())
         return self
 

@@ -9,6 +9,7 @@ import time
 STEP = 0.02
 ROOM = 1 << 17  # steps that are kept: more than half an hour
 
+_watcher = 0
 _seen = None  # doubles, for each step when it ended, and how late all before it were together; a step that is not there yet ended at 0
 
 
@@ -25,11 +26,12 @@ def _watch(seen, parent):
 
 def begin():
     """watches from now on"""
-    global _seen
+    global _seen, _watcher
     if _seen is not None:
         return
     seen, parent = memoryview(mmap.mmap(-1, ROOM * 16)).cast("d"), os.getpid()
-    if os.fork() == 0:
+    _watcher = os.fork()
+    if _watcher == 0:
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             os.closerange(0, 1024)
@@ -39,8 +41,14 @@ def begin():
     _seen = seen
 
 
-def late(start):
-    """how many seconds a process that sleeps over and over was late in all since then: by what a limit may be exceeded"""
+def late(start, limit, own=0.0):
+    """by how many seconds a limit may be exceeded: by what a process that sleeps over and over was late in all since then, but for the
+    processor time that the server itself has used meanwhile, and never by more than once the limit"""
+    assert os.waitpid(_watcher, os.WNOHANG) == (0, 0), "nobody watches how late this machine is"
+    return min(limit, max(0.0, _late(start) - own))
+
+
+def _late(start):
     now, first, last = time.monotonic(), None, None
     for at in range(0, ROOM * 2, 2):
         when = _seen[at]

@@ -110,7 +110,7 @@ def test_sessions_and_log_ins(bed, figure, hours):
     assert bed.files(name) == files[1:]
     start = time.monotonic()
     p = bed.login(name, password)
-    figure("a remembered log-in, the clock %+d h" % hours, time.monotonic() - start - late(start), 2.0, "s")
+    figure("a remembered log-in, the clock %+d h" % hours, time.monotonic() - start - late(start, 2.0), 2.0, "s")
     uids = p.uidl()
     p.quit()
     q = bed.connect()

@@ -121,7 +121,7 @@ def test_killed_in_a_log_in(bed, figure, role, port):
         p.ok("NOOP")
     p.close()
     q, _ = back(bed, name, port)
-    took = time.monotonic() - start - late(start)
+    took = time.monotonic() - start - late(start, BACK)
     assert q.stat()[0] == 3 and bed.files(name) == files
     q.quit()
     figure("until a log-in succeeds, %s killed in one over %s" % (role, port), took, BACK, "s")
@@ -162,7 +162,7 @@ def test_killed_in_retr(bed, figure, role, port):
         assert got < octets and tail != b"\r\n.\r\n"
         p.close()
     q, _ = back(bed, name, port)
-    took = time.monotonic() - start - late(start)
+    took = time.monotonic() - start - late(start, BACK)
     assert q.stat()[0] == 2 and len(bed.files(name)) == 2
     q.quit()
     if not lives:
@@ -187,7 +187,7 @@ def test_killed_in_quit(bed, figure, role, port):
     answer = rest(p)
     p.close()
     q, _ = back(bed, name, port)
-    took = time.monotonic() - start - late(start)
+    took = time.monotonic() - start - late(start, BACK)
     left = bed.files(name)
     assert set(paths[MANY:]) <= set(left) <= set(paths)
     if answer.startswith(b"+OK") or role in ("auth", "control", "master"):

@@ -17,6 +17,7 @@ from late import late
 
 SHORT = 1.0  # the limits below, in seconds; each is checked with twice the value
 MEMORY = 32 << 20
+UNREADABLE = "what the server holds may not be read here"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def tight():
 def within(start, least=SHORT * 0.9, most=SHORT * 2):
     """it took so long, but for what the machine was late by itself"""
     took = time.monotonic() - start
-    assert least <= took <= most + late(start), (took, late(start))
+    assert least <= took <= most + late(start, most), (took, late(start, most))
 
 
 def ended_within(p, start):
@@ -306,6 +307,8 @@ def flood_unread(bed, state):
     most = 64 << 20
     at_rest(bed)
     before = pss(bed)
+    if before is None:
+        pytest.skip(UNREADABLE)
     sent = send_until_stuck(p, data, most)
     assert sent < most
     assert queued(bed.ports["pop3"], p.sock.getsockname()[1]) > 1000
@@ -423,14 +426,18 @@ def hostile(bed, port):
     idle = [connect(bed, i, port) for i in range(long_auth + EXCHANGES + ENDLESS)]
     at_rest(bed)
     before = pss(bed)
+    if before is None:
+        pytest.skip(UNREADABLE)
     most = 0
 
     def look(what):
+        """at once, while the server works on it, and when it has"""
         nonlocal most
+        soon = pss(bed) - before
         at_rest(bed)
         now = pss(bed) - before
-        print("%s: %.1f MB" % (what, now / 1048576))
-        most = max(most, now)
+        print("%s: %.1f MB at once, %.1f MB at rest" % (what, soon / 1048576, now / 1048576))
+        most = max(most, soon, now)
 
     for p in logged:
         p.send("RETR 1\r\n")

@@ -13,6 +13,7 @@ import subprocess
 import time
 
 import pytest
+from abuse import cpu
 from bed import Bed, wire
 from late import late
 
@@ -352,10 +353,11 @@ def test_the_remembered_do_not_wait(own):
     name, password = own.pool(3)
     entered(own, by_pass, name, password)
     many = flood(own, WAITING)
-    start = time.monotonic()
+    before, start = cpu(own), time.monotonic()
     p = own.connect()
     answer = by_pass(p, name, password)
-    took = time.monotonic() - start - late(start)
+    took = time.monotonic() - start
+    took -= late(start, REMEMBERED, cpu(own) - before)
     assert sum(map(unanswered, many)) > WAITING // 4  # they were still waiting: so would he have been
     assert answer.startswith(b"+OK") and took < REMEMBERED
     p.quit()
@@ -448,15 +450,18 @@ def test_refusals_take_the_same_time(own, delay):
         add(own, "off", "right-pass", "--disable")
         own.tool("user", "set", "off", "--disable")
     set_options(own, failure_delay="%dms" % int(delay * 1000))
-    for _ in range(3):  # what a machine at work adds now and then is not there each time; what the server tells is
-        seen = measure(own, 5)
-        for kind, times in seen.items():
-            assert min(t for t, _ in times) >= delay, (kind, times)
-        told = differences(seen, delay)
-        if not told:
-            break
-    set_options(own, failure_delay="20ms")
-    assert not told
+    seen = {}
+    try:
+        for _ in range(3):  # what a machine at work adds now and then is not in the middle of more of them; what the server tells is
+            for kind, times in measure(own, 5).items():
+                assert min(t for t, _ in times) >= delay, (kind, times)
+                seen.setdefault(kind, []).extend(times)
+            told = differences(seen, delay)
+            if not told:
+                break
+    finally:
+        set_options(own, failure_delay="20ms")
+    assert not told, told
 
 
 def test_scram_of_nobody_looks_like_anybody(own):

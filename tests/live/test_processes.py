@@ -70,10 +70,10 @@ def login_again(bed, name, password, secs=20, port="pop3"):
 
 @pytest.mark.parametrize("role", ["door", "auth", "control"])
 def test_back_within_a_second(own_bed, role):
-    """of three times the first for which it holds counts: a machine at work may hold up each of them"""
+    """the middle one of three times: a machine at work may hold up one of them"""
     bed, took = own_bed(), []
     bed.login(*bed.pool(0)).quit()  # remembered; but for auth, which forgets it
-    while len(took) < 3 and (not took or min(took) > WITHIN):
+    while sum(t <= WITHIN for t in took) < 2 and sum(t > WITHIN for t in took) < 2:
         time.sleep(1.2)  # one that ends sooner is started later
         kill(bed, role)
         start = time.monotonic()
@@ -82,8 +82,8 @@ def test_back_within_a_second(own_bed, role):
                 time.sleep(0.02)
         else:
             login_again(bed, *bed.pool(0)).quit()
-        took.append(time.monotonic() - start - late(start))
-    assert min(took) <= WITHIN, took
+        took.append(time.monotonic() - start - late(start, WITHIN))
+    assert sum(t <= WITHIN for t in took) == 2, took
 
 
 # ---- door
@@ -408,7 +408,7 @@ def test_term_deadline(own_bed):
     os.kill(bed.pid, signal.SIGTERM)
     start = time.monotonic()
     wait_gone(pids, secs=20)
-    assert time.monotonic() - start < 4 + late(start)
+    assert time.monotonic() - start < 4 + late(start, 4)
     assert p.rest() == b""
     assert len(bed.files(name)) == 3
 
