@@ -150,7 +150,8 @@ static int open_by_handle(const struct place *p)
 
 static int watch_group(const struct place *p)
 {
-    return closed(fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_NONBLOCK | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC));
+    const unsigned flags = FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_NONBLOCK | FAN_CLOEXEC;
+    return closed(fanotify_init(flags, O_RDONLY | O_CLOEXEC));
 }
 
 static int watch_and_decide(const struct place *p)
@@ -178,6 +179,13 @@ static int handle_of_open(const struct place *p)
     struct file_handle none = {0};
     int mount;
     return done(name_to_handle_at(-1, "", &none, &mount, AT_EMPTY_PATH));
+}
+
+static int handle_of_here(const struct place *p)
+{
+    struct file_handle none = {0};
+    int mount;
+    return done(name_to_handle_at(-1, ".", &none, &mount, AT_EMPTY_PATH));
 }
 
 static int handle_of_path(const struct place *p)
@@ -325,7 +333,10 @@ static const struct probe_row rows[] = {
     {"fanotify_mark of a path",           watch_path,            ALL,      {EPERM}, 0},
     {"fanotify_mark FAN_MARK_MOUNT",      watch_mount,           ALL,      {EPERM}, 0},
     {"name_to_handle_at of a descriptor", handle_of_open,        MAIL,     {EBADF, EOVERFLOW}, AS_BEFORE},
-    {"name_to_handle_at of a path",       handle_of_path,        ALL,      {EPERM}, 0},
+    /* of a path, too: it leads to a number, by which nobody may open anything */
+    {"name_to_handle_at of a name",       handle_of_here,        MAIL,     {EBADF}, AS_BEFORE},
+    {"name_to_handle_at of a name",       handle_of_here,        CHILDREN & ~MAIL, {EPERM}, 0},
+    {"name_to_handle_at without a flag",  handle_of_path,        ALL,      {EPERM}, 0},
     /* sockets */
     {"socket AF_INET",                    socket_inet,           CHILDREN, {EPERM}, 0},
     {"socket AF_INET",                    socket_inet,           MASTER,   {0}, 0},

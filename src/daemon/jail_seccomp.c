@@ -140,6 +140,7 @@ static const struct {
 #define A_THREAD   (CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)
 #define SOCKET_TYPE 0xf /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
 #define SET_ID     06000 /* set-user-ID, set-group-ID */
+#define TELLS_NAMES (FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_NONBLOCK | FAN_CLOEXEC)
 
 static const struct {
     unsigned roles;
@@ -175,14 +176,14 @@ static const struct {
     {AUTH,           SCMP_SYS(fcntl),      1, {IS(1, F_OFD_SETLKW)}},
     {AUTH,           SCMP_SYS(fchmod),     1, {BITS(1, SET_ID, 0)}},
     {MAIL,           SCMP_SYS(close_range), 1, {IS(2, 0)}}, /* as close, of several */
-    /* What happens in a directory that is open, and may be read: no path leads to another, and no file is opened by it. What kind of
-     * mark it is, whole mounts and file systems among them, stands in the second argument. */
-    {MAIL,           SCMP_SYS(fanotify_init), 2, {IS(0, FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_NONBLOCK | FAN_CLOEXEC),
-                                                  IS(1, O_RDONLY | O_CLOEXEC)}},
+    /* What happens in a directory that is open, and may be read: no path leads to another, and no file is opened by it.
+     * What kind of mark it is, whole mounts and file systems among them, stands in the second argument. */
+    {MAIL,           SCMP_SYS(fanotify_init), 2, {IS(0, TELLS_NAMES), IS(1, O_RDONLY | O_CLOEXEC)}},
     {MAIL,           SCMP_SYS(fanotify_mark), 2, {IS(1, FAN_MARK_ADD), IS(4, 0)}},
     {MAIL,           SCMP_SYS(fanotify_mark), 2, {IS(1, FAN_MARK_REMOVE), IS(4, 0)}},
     {MAIL,           SCMP_SYS(fanotify_mark), 2, {IS(1, FAN_MARK_FLUSH), IS(4, 0)}},
-    /* What the kernel calls a file there; nobody may open one by it. */
+    /* What the kernel calls a file there. A path may still be given with this flag, which leads to a number alone: nobody
+     * may open anything by it. */
     {MAIL,           SCMP_SYS(name_to_handle_at), 1, {IS(4, AT_EMPTY_PATH)}},
     /* Sockets come from the master or from accept; a role makes only pairs, and of those none that can send to anybody else, as a
      * datagram socket can. */
