@@ -5,8 +5,8 @@
  * Whatever is opened is opened beneath the maildrop (base/beneath.h), is a regular file and is the inode that was
  * listed; else it is not that message. The calls used by both: openat2, fstat, newfstatat, getdents64, fcntl (F_GETFL,
  * F_SETFD), readlinkat, symlinkat, renameat (of libc's renameat2), unlinkat, fsync, flock, mkdirat, close, nanosleep or
- * clock_nanosleep, and the clock. For sessions also openat, pread64; for deliveries write, renameat2, linkat, getrandom,
- * getpid.
+ * clock_nanosleep, and the clock. For sessions also openat, pread64, close_range, and of what the kernel tells fanotify_init,
+ * fanotify_mark, name_to_handle_at, fstatfs, lseek, read; for deliveries write, renameat2, linkat, getrandom, getpid.
  */
 #include "store/maildir.h"
 

@@ -91,8 +91,9 @@ const char *maildir_count_file(struct maildir_entry *e, int fd, const struct sta
 /* ---- all of them */
 
 enum {
-    OPEN_MOST = 16, /* files that are open at once: to do the same with each of them costs less than to do all with one by one */
-    NEAR = 8        /* names are called near so many entries beforehand: they lie in the order of the directory */
+    /* Files that are open at once: to do the same with each of them costs less than to do all with one by one. */
+    OPEN_MOST = 16,
+    NEAR = 8 /* names are called near so many entries beforehand: they lie in the order of the directory */
 };
 
 struct opened {

@@ -101,14 +101,17 @@ static void put_listing(struct writing *w, const struct maildir_index_news *news
 
 static void put_section(struct writing *w, enum maildir_index_section which, uint64_t before)
 {
+    const struct maildir_index_news *both[] = {w->tail ? w->tail : w->news, w->tail ? w->news : NULL};
     uint64_t name = 0, number = before;
-    for (const struct maildir_index_news *news = w->tail ? w->tail : w->news; news; news = news == w->tail ? w->news : NULL)
+    for (unsigned i = 0; i < 2 && both[i]; i++) {
+        const struct maildir_index_news *news = both[i];
         if (which == MAILDIR_INDEX_ROWS)
             put_rows(w, news, &name);
         else if (which == MAILDIR_INDEX_NAMES)
             put_names(w, news);
         else
             put_listing(w, news, which, &number);
+    }
 }
 
 /* `before`: so many messages stand in other parts. */
@@ -213,8 +216,8 @@ static uint64_t end_of(const struct maildir_index *x)
     return end;
 }
 
-/* The head last: until it is there, what stands behind the others is nothing. With a tail, that takes the place of all parts but the
- * first. */
+/* The head last: until it is there, what stands behind the others is nothing. With a tail, that takes the place of all
+ * parts but the first. */
 static int append_part(int fd, struct maildir_index *x, const struct maildir_index_news *tail,
                        const struct maildir_index_news *news)
 {
