@@ -446,14 +446,31 @@ static void test_shrinks_while_it_is_sent(void **state)
     shut(s, &drop);
 }
 
+/* Another who reads it leaves a time of access: this is no file system that keeps none. */
+static bool reading_is_seen(const char *path)
+{
+    char text[8];
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_true(read(fd, text, sizeof text) > 0);
+    close(fd);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_atim.tv_sec > 1;
+}
+
 /* Who reads a message writes nothing: its time of access stays, where the kernel would set it at the first reading. */
 static void test_reading_leaves_no_trace(void **state)
 {
+    static const struct timespec old[] = {{1, 0}, {2, 0}};
     struct place *p = *state;
     char path[PLACE_PATH];
     place_path(p, "new/1.a", path);
     place_text(p, "new/1.a", "Subject: x\n\nbody\n");
-    assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){{1, 0}, {2, 0}}, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    if (!reading_is_seen(path))
+        skip();
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
     struct drop drop;
     struct store *s = open_list(p, &drop);
     place_expect(s, 0, "Subject: x\n\nbody\n");
