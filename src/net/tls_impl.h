@@ -1,4 +1,4 @@
-/* tls_impl: what tls_context.c and tls_stream.c share; nobody else includes it. */
+/* tls_impl: what tls_context.c, tls_stream.c and tls_binding.c share; nobody else includes it. */
 #ifndef NET_TLS_IMPL_H
 #define NET_TLS_IMPL_H
 
@@ -34,6 +34,9 @@ struct tls_hello {
 };
 /* Looks at what came; `first`: nothing of ours has been sent yet. false: it is not to be served. */
 bool tls_hello_allowed(struct tls_hello *h, bool first, const unsigned char *p, size_t n);
+
+/* NULL before the handshake is done. */
+SSL *tls_stream_secure(const struct tls_stream *s);
 
 /* "tls: what OpenSSL says", of the first error in its queue. */
 void tls_word(struct err *err, enum err_kind kind, const char *prefix);

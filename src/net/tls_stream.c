@@ -366,30 +366,9 @@ const char *tls_version(const struct tls_stream *s)
     return SSL_get_version(s->ssl);
 }
 
-bool tls_binds(const struct tls_stream *s)
+SSL *tls_stream_secure(const struct tls_stream *s)
 {
-    return s->secure && (SSL_version(s->ssl) >= TLS1_3_VERSION || SSL_get_extms_support(s->ssl) == 1);
-}
-
-/* Of a resumed connection our Finished is the first, else the client's (RFC 5929 §3.1; we do not renegotiate). */
-bool tls_binding(const struct tls_stream *s, struct tls_binding *b)
-{
-    static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 §4.2 */
-    enum { EXPORTED = 32 };
-    *b = (struct tls_binding){0};
-    if (!tls_binds(s))
-        return false;
-    if (SSL_version(s->ssl) >= TLS1_3_VERSION) {
-        b->kind = "tls-exporter";
-        if (SSL_export_keying_material(s->ssl, b->octets, EXPORTED, label, sizeof label - 1, (const unsigned char *)"", 0, 1) == 1)
-            b->n = EXPORTED;
-        ERR_clear_error();
-    } else {
-        b->kind = "tls-unique";
-        b->n = SSL_session_reused(s->ssl) ? SSL_get_finished(s->ssl, b->octets, sizeof b->octets)
-                                          : SSL_get_peer_finished(s->ssl, b->octets, sizeof b->octets);
-    }
-    return b->n > 0 && b->n <= sizeof b->octets;
+    return s->secure ? s->ssl : NULL;
 }
 
 bool tls_asks(const struct tls_stream *s)
