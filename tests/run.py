@@ -138,7 +138,8 @@ def count_meson(count, log):
             said[word] += int(n)
         good = t["result"] in ("OK", "EXPECTEDFAIL")
         if t["result"] == "SKIP":
-            count.skip(t["name"])
+            why = re.search(r"^skipped: (.*)$", text, re.M)
+            count.skip(t["name"] + (": " + why[1] if why else ""))
             continue
         if not any(said.values()):
             said["PASSED"] = int(good)

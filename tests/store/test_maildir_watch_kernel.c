@@ -20,7 +20,18 @@
 #include "store/open.h"
 #include "watching.h"
 
-enum { QUEUE = 16384 };
+enum { QUEUE_MOST = 1 << 17 }; /* more would take too long to fill */
+
+static unsigned places_of_queue(void)
+{
+    unsigned n = 0;
+    FILE *f = fopen("/proc/sys/fs/fanotify/max_queued_events", "re");
+    if (f && fscanf(f, "%u", &n) != 1)
+        n = 0;
+    if (f)
+        fclose(f);
+    return n ? n : 16384; /* as it is shipped */
+}
 
 static void test_queue_of_other_octets(void **state)
 {
@@ -42,11 +53,14 @@ static void test_queue_that_is_full(void **state)
 {
     struct place *p = *state;
     char from[PLACE_PATH], to[PLACE_PATH], name[64];
+    const unsigned queue = places_of_queue(), part = queue / 4 ? queue / 4 : 1;
+    if (queue > QUEUE_MOST)
+        skip();
     fill(p);
     place_text(p, "tmp/one", "");
     place_path(p, "tmp/one", from);
-    for (unsigned i = 0; i < QUEUE + 10; i++) {
-        snprintf(name, sizeof name, "new/.%u", i % (QUEUE / 4) + (i / (QUEUE / 4)) * 100000);
+    for (unsigned i = 0; i < queue + 10; i++) {
+        snprintf(name, sizeof name, "new/.%u", i % part + i / part * 100000);
         place_path(p, name, to);
         if (link(from, to) < 0) {
             assert_int_equal(errno, EMLINK);
@@ -234,9 +248,6 @@ static const struct CMUnitTest watched[] = {
 
 int main(void)
 {
-    if (!kernel_tells()) {
-        puts("no fanotify of this kind here: skipped");
-        return 0;
-    }
-    return cmocka_run_group_tests_name("watched", watched, NULL, NULL);
+    bool told = kernel_tells();
+    return verdict(told ? cmocka_run_group_tests_name("watched", watched, NULL, NULL) : 0, told);
 }

@@ -24,7 +24,15 @@ extern struct kernel {
     const struct place *changes_in;
 } kernel;
 
+enum { SKIPPED = 77 }; /* for meson */
+
+/* Of what comes to a directory below TMPDIR. If it does not, it is said why. */
 bool kernel_tells(void);
+/* These in memory too, where another file system stamps and names directories: how many failed. */
+int in_memory(const struct CMUnitTest *tests, size_t n);
+/* What main returns. */
+int verdict(int failed, bool told);
+
 /* The marks of this process, as the kernel counts them. */
 unsigned kernel_marks(void);
 
