@@ -26,9 +26,7 @@ enum { BUFFERS = 512 * 1024 }; /* as much as some sessions have, whose answers l
 
 static void refuse(struct mail *m, struct talk_id id, enum err_kind kind)
 {
-    struct mail_door *d = mail_door_of(m, id.door);
-    if (d)
-        talk_send(d->chan, &(struct talk){.type = TALK_REFUSED, .id = id, .num = {kind}, .fd = -1});
+    (void)mail_tell_door(m, &(struct talk){.type = TALK_REFUSED, .id = id, .num = {kind}, .fd = -1});
 }
 
 /* Whatever auth says: not for another uid than this process has, not outside the roots, not for another store than its one. */

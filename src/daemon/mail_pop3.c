@@ -140,65 +140,31 @@ static void open_work(struct loop_call *call)
 
 void mail_refuse(struct mail_session *s)
 {
-    struct mail_door *d = mail_door_of(s->mail, s->id.door);
     if (mail_err(s)->kind == ERR_BUSY)
         log_info("busy", "user=%s addr=%s the maildrop is in use", log_quote_text(s->expected->user),
                  talk_word(s->expected->address));
     else
         log_error("open", "user=%s store=%s: %s", log_quote_text(s->expected->user), log_quote_text(s->expected->where),
                   mail_err(s)->text);
-    if (d)
-        talk_send(d->chan, &(struct talk){.type = TALK_REFUSED, .id = s->id, .num = {mail_err(s)->kind}, .fd = -1});
+    (void)mail_tell_door(s->mail, &(struct talk){.type = TALK_REFUSED, .id = s->id, .num = {mail_err(s)->kind}, .fd = -1});
     mail_cleanup(s);
 }
 
-static bool tell_taken(struct mail *m, struct talk_id id)
+/* What was offered before the log-in is announced after it too (RFC 2449 §5). */
+static struct pop3_offer offer_again(struct mail_session *s)
 {
-    struct mail_door *d = mail_door_of(m, id.door);
-    return d && talk_send(d->chan, &(struct talk){.type = TALK_TAKEN, .id = id, .fd = -1}) == 0;
-}
-
-/* A door that cannot be told has died with its half of the session, or answers the client itself.
- *
- * TAKEN before +OK: were we to die between the two, the client would see a close, never two answers. But where the door relays, it looks for +OK
- * behind TAKEN alone: so that is there first, and the door need not be woken twice. */
-static void open_done(struct loop_call *call)
-{
-    struct mail_session *s = mail_back(call);
-    if (!s)
-        return;
-    struct mail *m = s->mail;
-    struct talk_id id = s->id;
-    bool relayed = s->flags & TALK_TLS;
-    if (s->order && s->result == 0)
-        s->result = err_set(mail_err(s), s->order->kind, "%s", s->order->told);
-    if (s->result < 0) {
-        if (!mail_wait(s))
-            mail_refuse(s);
-        return;
-    }
-    if (!relayed && !tell_taken(m, id)) {
-        mail_cleanup(s);
-        return;
-    }
-    metric_add(METRIC_OPENED, 1);
-    struct conn_limits limits = {MAIL_IN_MAX, MAIL_OUT_MAX, (unsigned)m->start.conf.write_timeout, &m->budget};
-    s->conn = conn_new(m->loop, s->early->fd, &limits, &events, s);
-    if (relayed)
-        conn_relayed(s->conn);
-    s->early->fd = -1;
-    buf_add(conn_in(s->conn), s->early->unread, s->early->n_unread);
-    mail_early_free(s->early);
-    s->early = NULL;
-    /* What was offered before the log-in is announced after it too (RFC 2449 §5). */
-    struct pop3_offer offer = {.implementation = "Bustia-" BUSTIA_VERSION,
-                               .sasl = m->start.sasl,
-                               .sasl_clear = m->start.sasl_clear,
-                               .sasl_external = s->flags & TALK_ASKS ? m->start.sasl_external : "",
-                               .sasl_tls = s->flags & TALK_BOUND ? m->start.sasl_bound : "",
-                               .utf8_offered = m->start.conf.utf8_downgrade,
+    const struct start *start = &s->mail->start;
+    talk_term(s->expected->term, s->expire);
+    if (s->expected->delay)
+        snprintf(s->login_delay, sizeof s->login_delay, "%u", s->expected->delay - 1);
+    return (struct pop3_offer){.implementation = "Bustia-" BUSTIA_VERSION,
+                               .sasl = start->sasl,
+                               .sasl_clear = start->sasl_clear,
+                               .sasl_external = s->flags & TALK_ASKS ? start->sasl_external : "",
+                               .sasl_tls = s->flags & TALK_BOUND ? start->sasl_bound : "",
+                               .utf8_offered = start->conf.utf8_downgrade,
                                .utf8 = s->flags & TALK_UTF8,
-                               .preferred = (enum pop3_language)m->start.conf.language,
+                               .preferred = (enum pop3_language)start->conf.language,
                                .language = pop3_tag_of(s->language)->language,
                                .tls_offered = s->flags & TALK_TLS_OFFERED,
                                .tls_active = s->flags & TALK_TLS,
@@ -206,16 +172,74 @@ static void open_done(struct loop_call *call)
                                .login_delay = s->login_delay,
                                .expire = s->expire,
                                .expire_read = s->expected->term == TALK_LEAVES_NOTHING};
-    talk_term(s->expected->term, s->expire);
-    if (s->expected->delay)
-        snprintf(s->login_delay, sizeof s->login_delay, "%u", s->expected->delay - 1);
-    if (s->asked && !relayed) /* somebody came while it was being opened */
+}
+
+/* The early keeps no descriptor, and stays: until the door has been told the session has not begun. */
+static void connect_client(struct mail_session *s)
+{
+    struct mail *m = s->mail;
+    struct conn_limits limits = {MAIL_IN_MAX, MAIL_OUT_MAX, (unsigned)m->start.conf.write_timeout, &m->budget};
+    s->conn = conn_new(m->loop, s->early->fd, &limits, &events, s);
+    if (s->flags & TALK_TLS)
+        conn_relayed(s->conn);
+    s->early->fd = -1;
+    buf_add(conn_in(s->conn), s->early->unread, s->early->n_unread);
+}
+
+static bool tell_taken(struct mail_session *s)
+{
+    return mail_tell_door(s->mail, &(struct talk){.type = TALK_TAKEN, .id = s->id, .fd = -1});
+}
+
+static void begin(struct mail_session *s)
+{
+    mail_early_free(s->early);
+    s->early = NULL;
+    metric_add(METRIC_OPENED, 1);
+    if (s->asked && !(s->flags & TALK_TLS)) /* somebody came while it was being opened */
         conn_probe(s->conn);
     s->step = STEP_TALK;
-    pop3_server_resume(&s->pop3, &offer, span_of(s->expected->user), &s->drop, conn_out(s->conn));
-    mail_drive(s); /* s may be gone */
-    if (relayed && !tell_taken(m, id) && (s = map_get(&m->sessions, talk_key(id))))
-        mail_end(s, NULL);
+    mail_drive(s);
+}
+
+/* A door that cannot be told has died with its half of the session, or answers the client itself: nothing that he has said is done.
+ *
+ * TAKEN before +OK: were we to die between the two, the client would see a close, never two answers. But where the door relays, it looks for +OK
+ * behind TAKEN alone: so that is there first, and the door need not be woken twice. */
+static void welcome(struct mail_session *s)
+{
+    bool relayed = s->flags & TALK_TLS, told = !relayed && tell_taken(s);
+    if (!relayed && !told) {
+        mail_cleanup(s);
+        return;
+    }
+    struct pop3_offer offer = offer_again(s);
+    connect_client(s);
+    struct conn *c = s->conn;
+    conn_hold(c);
+    pop3_server_resume(&s->pop3, &offer, span_of(s->expected->user), &s->drop, conn_out(c));
+    if (relayed) {
+        conn_flush(c);
+        told = tell_taken(s);
+    }
+    if (told)
+        begin(s);
+    else
+        mail_cleanup(s);
+    conn_release(c); /* s may be gone */
+}
+
+static void open_done(struct loop_call *call)
+{
+    struct mail_session *s = mail_back(call);
+    if (!s)
+        return;
+    if (s->order && s->result == 0)
+        s->result = err_set(mail_err(s), s->order->kind, "%s", s->order->told);
+    if (s->result >= 0)
+        welcome(s);
+    else if (!mail_wait(s))
+        mail_refuse(s);
 }
 
 void mail_open(struct mail_session *s)

@@ -23,7 +23,8 @@ enum mail_step {
 enum {
     MAIL_IN_MAX = 20480,
     MAIL_OUT_MAX = 131072,
-    MAIL_GATHER = 45056 /* so much of small answers leaves in one piece, while more commands wait; with the next it is less than 64 kB */
+    MAIL_GATHER = 45056 /* so much of small answers leaves in one piece, while more commands wait; with the next, unless that is a surrogate, it is
+                          * less than 64 kB */
 };
 
 /* Why a session is to end. */
@@ -37,7 +38,7 @@ struct mail_session {
     struct mail *mail;
     struct talk_id id;
     struct mail_expected *expected;
-    struct mail_early *early; /* until the conn has taken its descriptor */
+    struct mail_early *early; /* until the door knows that the client has been taken */
     uint32_t flags, language;
     char tls[16];
     char expire[TALK_TERM_TEXT], login_delay[TALK_TERM_TEXT];

@@ -63,6 +63,7 @@ enum { MAIL_REST_MS = 2000 };
 /* mail_table.c */
 struct mail_door *mail_door_of(const struct mail *m, uint64_t generation);
 void mail_tell_auth(struct mail *m, const struct talk *t);
+bool mail_tell_door(struct mail *m, const struct talk *t); /* that of t->id; false: it has died */
 void mail_session_over(struct mail *m, struct talk_id id, bool began); /* tells auth; ends the process if it was the last */
 void mail_end_if_done(struct mail *m); /* when it takes nothing new and the last session is over */
 void mail_expected_free(struct mail_expected *e);

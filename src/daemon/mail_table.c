@@ -19,6 +19,12 @@ void mail_tell_auth(struct mail *m, const struct talk *t)
         talk_send(m->auth, t);
 }
 
+bool mail_tell_door(struct mail *m, const struct talk *t)
+{
+    struct mail_door *d = mail_door_of(m, t->id.door);
+    return d && talk_send(d->chan, t) == 0;
+}
+
 void mail_expected_free(struct mail_expected *e)
 {
     mem_free(e);

@@ -7,6 +7,8 @@ import frames
 import pytest
 from worker import GID, UID, Worker
 
+TLS, NEVER_BEGAN = 1, 1  # of talk.h
+
 
 @pytest.fixture
 def worker(bed, tmp_path):
@@ -121,6 +123,42 @@ def test_a_door_that_dies_takes_its_grants_along(worker):
     client = w.take(1, door=2)  # the new door has no use for the old one's number
     assert frames.receive(w.door, 12)[0] == "REFUSED"
     assert client.recv(100) == b""
+
+
+@pytest.mark.parametrize("flags", [0, TLS], ids=["clear", "relayed"])
+def test_nothing_is_done_for_whom_no_door_knows_to_be_taken(worker, flags):
+    """the door dies while it waits for +OK: the client has no word of it, and what he sent behind PASS is not done"""
+    w = worker()
+    client = w.take(1, unread=b"DELE 1\r\nQUIT\r\n", flags=flags)
+    w.door.close()
+    w.expect(1)
+    name, _, n, num, _ = frames.receive(w.auth, 12)
+    assert (name, n, num[0]) == ("ENDED", 1, NEVER_BEGAN)
+    assert os.listdir(w.root + "/anna/new") + os.listdir(w.root + "/anna/cur") != []
+    said = client.recv(1000)
+    assert said == b"" or (flags and said.startswith(b"+OK anna") and said.count(b"\n") == 1)  # a relay that is no more drops it
+    w.door, d = frames.pair()
+    frames.send(w.master, "DOOR", door=2, fd=d.fileno())
+    d.close()
+    w.expect(2, door=2)
+    again = w.take(2, door=2)
+    assert w.answer(2) == "TAKEN"
+    assert again.recv(100).startswith(b"+OK anna has 1 message")
+    again.sendall(b"QUIT\r\n")
+
+
+@pytest.mark.parametrize("flags", [0, TLS], ids=["clear", "relayed"])
+def test_ok_and_taken_stand_in_the_order_that_suits_the_door(worker, flags):
+    """relayed: who hears TAKEN finds +OK in the pair"""
+    w = worker()
+    w.expect(1)
+    client = w.take(1, flags=flags)
+    assert frames.receive(w.door)[0] == "TAKEN"
+    if flags:
+        client.setblocking(False)
+    assert client.recv(100).startswith(b"+OK anna has 1 message")
+    client.setblocking(True)
+    client.sendall(b"QUIT\r\n")
 
 
 def test_a_door_that_speaks_for_another_is_cut_off(worker):

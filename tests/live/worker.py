@@ -50,9 +50,9 @@ class Worker:
         frames.send(self.auth, "EXPECT", door=door, n=n, num=[uid, gid],
                     texts=[user, where or "maildir:%s/%s" % (self.root, user), "127.0.0.1"])
 
-    def take(self, n, door=1, unread=b""):
+    def take(self, n, door=1, unread=b"", flags=0):
         ours, theirs = socket.socketpair()
-        frames.send(self.door, "TAKE", door=door, n=n, texts=["127.0.0.1", unread], fd=theirs.fileno())
+        frames.send(self.door, "TAKE", door=door, n=n, num=[flags], texts=["127.0.0.1", unread], fd=theirs.fileno())
         theirs.close()
         ours.settimeout(10)
         return ours
