@@ -64,6 +64,31 @@ static struct auth_session *asker(struct auth_check *c)
     return s;
 }
 
+/* Whoever is disabled is nobody. */
+static int find_enabled(void *arg, struct span name, struct user *u, struct err *err)
+{
+    struct users *db = auth_users(arg, err);
+    if (!db || users_find(db, name, u, err) < 0)
+        return -1;
+    if (!u->disabled)
+        return 0;
+    user_free(u);
+    return err_set(err, ERR_GONE, "disabled");
+}
+
+/* He has waited for his answer, for seconds where many do: what counts is what is true of him now. */
+static void grant_as_now(struct auth *a, struct auth_session *s, const struct user *was)
+{
+    struct user u = {0};
+    struct err err = {0};
+    int found = find_enabled(a, span_of(was->name), &u, &err);
+    if (found == 0 && strcmp(u.verifier, was->verifier) == 0)
+        auth_grant(a, s, &u);
+    else
+        auth_refuse(a, s, found == 0 || err.kind == ERR_GONE ? ERR_AUTH : ERR_TEMP);
+    user_free(&u);
+}
+
 static void check_done(struct loop_call *call)
 {
     struct auth_check *c = call->arg;
@@ -75,7 +100,7 @@ static void check_done(struct loop_call *call)
     if (c->result < 0)
         log_error("verifier", "user=%s %s", log_quote_text(c->user.name), c->err.text);
     if (s && c->exists && c->ok)
-        auth_grant(a, s, &c->user);
+        grant_as_now(a, s, &c->user);
     else if (s)
         auth_refuse(a, s, c->result < 0 ? ERR_TEMP : ERR_AUTH);
     check_free(c);
@@ -101,20 +126,16 @@ static void put_off_check(struct auth_queued *q)
     check_free(c);
 }
 
-static void grant_remembered(struct auth *a, struct auth_session *s, const struct user *u)
-{
-    metric_add(METRIC_CHECKS + 1, 1);
-    auth_grant(a, s, u);
-}
-
 static bool answer_remembered(struct auth_queued *q)
 {
     struct auth_check *c = check_of(q);
     if (!c->exists || !auth_remembers(c->auth, &c->user, password_of(c)))
         return false;
     struct auth_session *s = asker(c);
-    if (s)
-        grant_remembered(c->auth, s, &c->user);
+    if (s) {
+        metric_add(METRIC_CHECKS + 1, 1);
+        grant_as_now(c->auth, s, &c->user);
+    }
     check_free(c);
     return true;
 }
@@ -155,7 +176,8 @@ static void check_password(struct auth *a, struct auth_session *s, struct span n
     }
     exists = exists && *u.verifier;
     if (exists && auth_remembers(a, &u, password)) {
-        grant_remembered(a, s, &u);
+        metric_add(METRIC_CHECKS + 1, 1);
+        auth_grant(a, s, &u);
         user_free(&u);
         return;
     }
@@ -199,24 +221,12 @@ static void check_apop(struct auth *a, struct auth_session *s, const struct talk
 
 /* ---- SASL (RFC 5034) */
 
-/* Whoever is disabled is nobody to SASL. */
-static int find_for_sasl(void *arg, struct span name, struct user *u, struct err *err)
-{
-    struct users *db = auth_users(arg, err);
-    if (!db || users_find(db, name, u, err) < 0)
-        return -1;
-    if (!u->disabled)
-        return 0;
-    user_free(u);
-    return err_set(err, ERR_GONE, "disabled");
-}
-
 static void sasl_shown(struct auth *a, struct auth_session *s)
 {
     struct user u = {0};
     struct err err = {0};
     struct span name = span_of(sasl_user(s->sasl));
-    if (find_for_sasl(a, name, &u, &err) == 0)
+    if (find_enabled(a, name, &u, &err) == 0)
         auth_grant(a, s, &u);
     else
         auth_refuse(a, s, err.kind == ERR_GONE ? ERR_AUTH : ERR_TEMP);
@@ -304,7 +314,7 @@ static void sasl_start(struct auth *a, struct auth_session *s, const struct talk
         return;
     }
     if (!sasl_shows_password(t->text[0]) || way_is_safe(t))
-        s->sasl = sasl_begin(a->sasl, t->text[0], find_for_sasl, a, &err);
+        s->sasl = sasl_begin(a->sasl, t->text[0], find_enabled, a, &err);
     if (!s->sasl) {
         auth_refuse(a, s, ERR_AUTH);
         return;

@@ -1,7 +1,8 @@
 /* auth_queue: whose password is checked next. A check is dear, and only so many run at once: those that wait stand in the line of
  * their address, and addresses take turns, so that one right password does not stand behind a thousand wrong ones of somebody else.
  * Most turns are those of users who have logged in from their address lately, then of addresses that nobody has failed from lately;
- * and some of them everybody's. When as many wait as may (password_waiting), the last of the longest line is put off. */
+ * and some of them everybody's. Whose turn it is may leave the line without a check: as his password has been found right while he waited,
+ * or as he has gone. When as many wait as may (password_waiting), the last of the longest line is put off. */
 #include "daemon/auth_state.h"
 
 enum { TURNS = 8 };

@@ -36,8 +36,8 @@ class Auth:
                     .replace("\n                       ", "\n") % (tmp, tmp, tmp, ACCOUNT, tmp, options))
         self.workers, self.numbers, self.process = {}, 0, None
 
-    def tool(self, *args):
-        p = subprocess.run([self.bed.programs["bustia"], "-c", self.config, *args], input="pw\n", capture_output=True, text=True)
+    def tool(self, *args, stdin="pw\n"):
+        p = subprocess.run([self.bed.programs["bustia"], "-c", self.config, *args], input=stdin, capture_output=True, text=True)
         assert p.returncode == 0, (args, p.stdout, p.stderr)
 
     def user(self, name, uid=FIRST, *more):
