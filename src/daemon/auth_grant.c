@@ -16,7 +16,8 @@ static const uint64_t SECOND = 1000;
 
 enum {
     SESSION_FILES = 6, /* descriptors of a session: its client; its maildrop, the index, new, cur; the message that is being sent */
-    OTHER_FILES = 128  /* channels and the log; the files that are counted at once, by as many threads as do that */
+    OTHER_FILES = 64,  /* channels and the log */
+    COUNTED_FILES = 16 /* messages that each thread which counts has open at once */
 };
 
 /* A mail process that has been asked for, and who waits for it. */
@@ -350,11 +351,19 @@ static void retire_idle(void *arg)
         loop_timer_start(a->idle_timer, AUTH_IDLE_CHECK_MS);
 }
 
+/* Of so many descriptors. Where they are few, half are for sessions: seldom do all threads count at once. */
+static uint64_t sessions_that_fit(const struct auth *a, uint64_t files)
+{
+    uint64_t others = OTHER_FILES + COUNTED_FILES * a->start.conf.store_threads;
+    uint64_t left = files - (others < files / 2 ? others : files / 2);
+    return left > SESSION_FILES ? left / SESSION_FILES : 1;
+}
+
 void auth_grant_init(struct auth *a)
 {
     struct rlimit r;
     a->sessions_fit = UINT64_MAX;
     if (getrlimit(RLIMIT_NOFILE, &r) == 0) /* mail processes have as many */
-        a->sessions_fit = r.rlim_cur > OTHER_FILES + SESSION_FILES ? (r.rlim_cur - OTHER_FILES) / SESSION_FILES : 1;
+        a->sessions_fit = sessions_that_fit(a, r.rlim_cur);
     a->idle_timer = loop_timer_new(a->loop, retire_idle, a);
 }
