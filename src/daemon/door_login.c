@@ -26,6 +26,13 @@ void door_forget(struct door_session *s)
 
 enum { TLS_TEXT = TLS_NAME_MAX + 1 };
 
+/* Also where it does not bind: who says that he could, and that it was not offered, is told from who cannot (RFC 5802 §6). */
+static bool is_scram(struct span mechanism)
+{
+    static const char scram[] = "SCRAM-";
+    return mechanism.n >= sizeof scram - 1 && memcmp(mechanism.p, scram, sizeof scram - 1) == 0;
+}
+
 /* What a mechanism needs to know of the TLS below: the name in the client's certificate, or what there is to bind to. */
 static struct span tls_text(const struct door_session *s, struct span mechanism, char out[TLS_TEXT])
 {
@@ -33,7 +40,7 @@ static struct span tls_text(const struct door_session *s, struct span mechanism,
     struct tls_binding b;
     if (tls && span_is(mechanism, "EXTERNAL"))
         return tls_client_name(tls, out) ? span_of(out) : (struct span){"", 0};
-    if (!tls || !tls_binding(tls, &b))
+    if (!tls || !is_scram(mechanism) || !tls_binding(tls, &b))
         return (struct span){"", 0};
     int n = snprintf(out, TLS_TEXT - TLS_BINDING_MAX, "%s ", b.kind);
     memcpy(out + n, b.octets, b.n);
