@@ -259,12 +259,16 @@ static void body_done(struct loop_call *call)
     mail_then(call, body_opened);
 }
 
-/* Of the message's size nothing is asked beforehand: what is read at first is made for what is wanted of it. */
+/* Of the message's size nothing is asked beforehand: what is read at first is made for what is wanted of it. A header that is known to be
+ * long does not make so much of it that the answer could not be gathered. */
 static size_t first_piece(const struct mail_session *s)
 {
-    uint64_t lines = s->pop3.top_lines;
-    size_t head = s->head > TOP_HEAD ? s->head : TOP_HEAD;
-    return !s->pop3.top || lines > (MAIL_PIECE - head) / TOP_LINE ? MAIL_PIECE : head + (size_t)lines * TOP_LINE;
+    if (!s->pop3.top || s->pop3.top_lines > (MAIL_PIECE - SMALL) / TOP_LINE)
+        return MAIL_PIECE;
+    size_t body = (size_t)s->pop3.top_lines * TOP_LINE, head = s->head > TOP_HEAD ? s->head : TOP_HEAD;
+    if (head + body > SMALL && TOP_HEAD + body <= SMALL)
+        return SMALL;
+    return head + body;
 }
 
 void mail_body_begin(struct mail_session *s)
