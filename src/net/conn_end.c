@@ -53,7 +53,8 @@ static void linger_wants(const struct conn *c, bool *read, bool *write)
 static const struct conn_stage stage_linger = {linger_ready, linger_go_on, linger_wants};
 
 /* A socketpair keeps what it has taken when its writer closes, and where that is little the relay takes it without waiting for its
- * client: to hear that it has would be a wake-up more. Of who was sent much the rest in the pair goes on counting as a session. */
+ * client: to hear that it has would be a wake-up more. Of who was sent much the rest in the pair goes on counting as a session. Who takes nothing keeps
+ * his connection at the door until the write stall, as one among `connections`: for that time nobody counts it as his. */
 static bool needs_no_answer(const struct conn *c)
 {
     return c->marked && c->bytes_out <= CONN_PIECE;
@@ -105,7 +106,8 @@ static void finish_wants(const struct conn *c, bool *read, bool *write)
 
 static const struct conn_stage stage_finish = {finish_ready, finish_go_on, finish_wants};
 
-/* The socket may have no room for the last word, and he who reads slowly would take his answers for cut off. */
+/* The socket may have no room for the last word, and he who reads slowly would take his answers for cut off. The deadline that runs stays:
+ * until then he is as anybody who is served. */
 void conn_answered(struct conn *c)
 {
     c->said_bye = true;
@@ -116,7 +118,6 @@ void conn_answered(struct conn *c)
         return;
     }
     c->end_later = CONN_EOF;
-    c->deadline_at = 0;
     c->stage = &stage_finish;
 }
 

@@ -57,7 +57,7 @@ enum tls_result tls_write(struct tls_stream *s, const void *p, size_t n, size_t 
 void tls_last(struct tls_stream *s); /* the next tls_write is the last one: close_notify goes with it */
 size_t tls_unsent(const struct tls_stream *s); /* bytes that are kept */
 /* How many bytes are worth giving to tls_write now: 0 while something is kept, else as many as the socket seems to have room for,
- * at least one record. */
+ * at least one record. Of the first 16 kB the socket is not asked: they find room, or are kept. */
 size_t tls_room(const struct tls_stream *s);
 bool tls_pending(const struct tls_stream *s);  /* bytes wait inside, the socket may not become readable */
 enum tls_result tls_bye(struct tls_stream *s); /* close_notify, once */
