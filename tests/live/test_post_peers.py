@@ -188,7 +188,7 @@ postconf -e inet_interfaces=127.0.0.1 inet_protocols=ipv4 maillog_file={dir}/mai
     smtpd_tls_security_level=may smtpd_tls_cert_file={dir}/cert.pem smtpd_tls_key_file={dir}/key.pem smtpd_tls_received_header=yes \
     smtpd_relay_restrictions=reject_unauth_destination \
     smtpd_recipient_restrictions='check_recipient_access regexp:{dir}/access, reject_unauth_destination' \
-    header_checks=regexp:{dir}/headers queue_run_delay=1s minimal_backoff_time=1s maximal_backoff_time=2s
+    header_checks=regexp:{dir}/headers queue_run_delay=1s minimal_backoff_time=3s maximal_backoff_time=4s
 echo '/^late@/ 450 4.2.1 come back later' >{dir}/access
 echo '/^soon@/ 450 4.2.1 come back later' >>{dir}/access
 echo '/^full@/ 552 5.2.2 no room for you' >>{dir}/access
