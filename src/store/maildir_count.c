@@ -15,7 +15,7 @@ enum { FOREIGN_MOST = 4 /* that are met before it is taken for granted that all 
 /* O_NONBLOCK: if a FIFO or a device has taken the name since it was looked at, nobody is waited for. O_NOATIME, which only a file's
  * owner may ask for: else the first reading of each message would write its inode to the disk. Of a maildrop that is full of others' files
  * it is not asked for each of them. */
-int maildir_entry_open(struct maildir_box *m, const struct maildir_entry *e)
+static int open_entry(struct maildir_box *m, const struct maildir_entry *e)
 {
     const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
     const char *name = maildir_table_name(&m->table, e);
@@ -30,7 +30,7 @@ int maildir_entry_open(struct maildir_box *m, const struct maildir_entry *e)
 
 enum maildir_outcome maildir_message_open(struct maildir_box *m, const struct maildir_entry *e, int *fd, struct stat *st)
 {
-    *fd = maildir_entry_open(m, e);
+    *fd = open_entry(m, e);
     if (*fd < 0)
         return maildir_moved(errno) ? MAILDIR_MOVED : MAILDIR_FAILED;
     enum maildir_outcome outcome = fstat(*fd, st) < 0          ? MAILDIR_FAILED
@@ -86,6 +86,21 @@ const char *maildir_count_file(struct maildir_entry *e, int fd, const struct sta
     e->downgraded = 0;
     e->counted = true;
     return NULL;
+}
+
+bool maildir_count_unseen(struct maildir_box *m, struct maildir_entry *e, int64_t began, char *piece)
+{
+    struct stat st;
+    int fd = open_entry(m, e);
+    if (fd < 0)
+        return false;
+    bool counted = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    if (counted) {
+        e->inode = st.st_ino;
+        counted = !maildir_count_file(e, fd, &st, began, piece);
+    }
+    close(fd);
+    return counted;
 }
 
 /* ---- all of them */

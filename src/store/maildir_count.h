@@ -16,8 +16,6 @@ enum maildir_outcome {
     MAILDIR_FAILED /* errno says why */
 };
 
-/* Opens what bears its name, whatever that is, without waiting for anybody. -1: errno. */
-int maildir_entry_open(struct maildir_box *m, const struct maildir_entry *e);
 /* Opens it under the name it was last seen with. */
 enum maildir_outcome maildir_message_open(struct maildir_box *m, const struct maildir_entry *e, int *fd, struct stat *st);
 
@@ -26,6 +24,10 @@ enum { MAILDIR_PIECE = 128 * 1024 }; /* one read of a file that is counted */
 /* Reads the whole file, by pieces of MAILDIR_PIECE, which `piece` has room for, and fills what the entry says of its
  * content. `began`: a tick before it was opened (maildir_tick). NULL: it is counted; else why it cannot be served. */
 const char *maildir_count_file(struct maildir_entry *e, int fd, const struct stat *st, int64_t began, char *piece);
+
+/* The same of one that nobody has met yet: whatever bears its name, if it is a file, and its inode with it. false: a scan
+ * is to find out what it is. */
+bool maildir_count_unseen(struct maildir_box *m, struct maildir_entry *e, int64_t began, char *piece);
 
 /* Counts every entry of the table that is neither counted nor odd, under whatever name it has by now; who is not to be had is
  * gone or odd after it. 1: readdir was believed (MAILDIR_BELIEVE) where it was wrong, and the listing must begin anew. */

@@ -2,7 +2,6 @@
 #include "store/maildir_hear.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "store/maildir_count.h"
@@ -80,22 +79,12 @@ struct coming {
 static bool count_one(struct maildir_box *m, struct coming *c, enum maildir_dir dir, const char *name)
 {
     struct maildir_name parts;
-    struct stat st;
     if (maildir_name_read(span_of(name), &parts) != MAILDIR_NAME_MESSAGE || parts.time <= c->last)
         return false;
     long added = maildir_table_add(&m->table, dir, span_of(name), &parts, 0);
     struct maildir_entry *e = &m->table.entries[added];
     e->place = UINT32_MAX;
-    int fd = maildir_entry_open(m, e);
-    if (fd < 0)
-        return false;
-    bool counted = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    if (counted) {
-        e->inode = st.st_ino;
-        counted = !maildir_count_file(e, fd, &st, c->began, c->piece);
-    }
-    close(fd);
-    return counted;
+    return maildir_count_unseen(m, e, c->began, c->piece);
 }
 
 /* Two names with one base are one message, or two that are told apart by more than their names; two with one inode are
