@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/fanotify.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -51,6 +52,7 @@ static struct {
     struct map by_inode, by_place; /* struct watched; the second has each twice */
     struct trouble {
         const char *what; /* NULL: none that was not told */
+        uint64_t device;  /* 0: on all */
         int error;
     } trouble;
 } watch = {.lock = PTHREAD_MUTEX_INITIALIZER, .group = -1};
@@ -243,8 +245,10 @@ static void fail(const char *what, uint64_t device, int error)
     if (error == ENOSYS || error == EPERM || error == EINVAL) {
         close_group();
         watch.most = 0;
-        watch.trouble = (struct trouble){what, error};
+        watch.trouble = (struct trouble){.what = what, .error = error};
     } else if (error == EXDEV || error == EOPNOTSUPP || error == ENODEV || error == EOVERFLOW) {
+        if (watch.refusals < REFUSED_MOST) /* later one may be refused again that has been told of */
+            watch.trouble = (struct trouble){what, device, error};
         watch.refused[watch.refusals++ % REFUSED_MOST] = device;
     }
 }
@@ -311,6 +315,7 @@ void maildir_watch_most(unsigned most)
     pthread_mutex_lock(&watch.lock);
     close_group();
     memset(watch.refused, 0, sizeof watch.refused);
+    watch.refusals = 0;
     watch.most = most;
     pthread_mutex_unlock(&watch.lock);
 }
@@ -379,7 +384,10 @@ bool maildir_watch_begin(struct maildir_box *m)
     struct trouble trouble = watch.trouble;
     watch.trouble = (struct trouble){0};
     pthread_mutex_unlock(&watch.lock);
-    if (trouble.what)
+    if (trouble.what && trouble.device)
+        log_info("maildir", "the kernel does not tell of new messages on device %u:%u: %s: %s", major(trouble.device), minor(trouble.device),
+                 trouble.what, strerror(trouble.error));
+    else if (trouble.what)
         log_info("maildir", "the kernel does not tell of new messages: %s: %s", trouble.what, strerror(trouble.error));
     return w;
 }

@@ -1,5 +1,6 @@
 """The index beside a Maildir, on a running server: an unchanged maildrop is not scanned, and what becomes of the index ends at
 most the session that reads it."""
+import errno
 import os
 import re
 import subprocess
@@ -8,6 +9,8 @@ import time
 
 import pytest
 import tracing
+from bed import Bed
+from test_walls import refusing
 
 CALLS_OF_A_LOGIN = 12  # of the store: maildrop, lock, index, its head, new/ and cur/; and at the end what was opened
 CALLS_OF_A_POLL = CALLS_OF_A_LOGIN + 4  # and the two listings
@@ -202,6 +205,34 @@ def test_large_is_told_of_what_comes(bed):
         assert [u.split()[1] for u in poll(bed, name)[2]] == [u.split()[1] for u in seen[0][2] if b"1700000003.a" not in u] + [b"1800000009.z"]
     finally:
         bed.empty(name)
+
+
+class Untold(Bed):
+    """a server whose kernel marks no directory, as of an overlay or of a subvolume"""
+
+    def _run(self, argv, **kw):
+        call = {"x86_64": 301, "aarch64": 263}.get(os.uname().machine)
+        if call is None:
+            pytest.skip("the call's number is not known here")
+        return super()._run(refusing(call, errno.EXDEV) + argv if argv[1] in ("up", "restart") else argv, **kw)
+
+
+def test_large_is_served_where_nothing_is_told():
+    """and why is said once for the device"""
+    bed = Untold()
+    try:
+        name = bed.pool(1)[0]
+        for i in range(1000):
+            put(bed, name, "1700%06d.a" % i, message(i))
+        time.sleep(0.05)
+        for i in range(3):
+            put(bed, name, "18000000%02d.z" % i, message(i))
+            assert kept(bed, name)[0][0] == 1001 + i
+        told = re.findall(r"the kernel does not tell of new messages.*", bed.log())
+        assert len(told) == len(bed.roles()["mail"]) == 1 or "fanotify_init" in told[0], told
+        assert re.search(r"on device \d+:\d+: \w+: |fanotify_init", told[0]), told
+    finally:
+        bed.close()
 
 
 def test_with_a_process_for_each_session(own_bed):
