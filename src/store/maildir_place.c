@@ -33,9 +33,7 @@ bool maildir_place_learn(int dir, struct maildir_place *p)
     } handle = {.head = {.handle_bytes = MAILDIR_HANDLE_MOST}};
     int mount;
     _Static_assert(sizeof fs.f_fsid == 8 && sizeof(struct file_handle) == 8, "as events have them");
-    if (fstatfs(dir, &fs) < 0)
-        return false;
-    if (!is_local(&fs)) {
+    if (fstatfs(dir, &fs) < 0 || !is_local(&fs)) { /* a local one answers; another's errno may be anything */
         errno = EXDEV;
         return false;
     }
