@@ -129,19 +129,19 @@ def test_a_message(bed, tmp_path):
     assert all(used.get(role, 0) <= most[role] for role in most), used
 
 
-@pytest.mark.parametrize("octets", [500, 5000])
-def test_headers(bed, tmp_path, octets):
+@pytest.mark.parametrize("first,octets,lines", [(500, 500, 0), (5000, 5000, 0), (9000, 500, 1)])
+def test_headers(bed, tmp_path, first, octets, lines):
     """TOP, a hundred at once: openat, fstat, pread and close of each, and little more; one that was longer than what is read at first
-    is read of in two pieces, and those after it in one"""
+    is read of in two pieces, and those after it in one; also where the first was very long, and of the others a line is wanted"""
     name, password = bed.pool(2)
     bed.empty(name)
-    rest = b"X-Line: of a header\r\n" * (octets // 21) + b"\r\n" + b"a line of text\r\n" * 1000
-    bed.seed(name, [b"Subject: %d\r\n" % i + rest for i in range(MESSAGES)])
+    rest = [b"X-Line: of a header\r\n" * (n // 21) + b"\r\n" + b"a line of text\r\n" * 1000 for n in [first] + [octets] * (MESSAGES - 1)]
+    bed.seed(name, [b"Subject: %d\r\n" % i + r for i, r in enumerate(rest)])
     p = bed.login(name, password)
     p.multi("TOP 1 0")
 
     def work():
-        p.send("".join("TOP %d 0\r\n" % (i + 1) for i in range(MESSAGES)))
+        p.send("".join("TOP %d %d\r\n" % (i + 1, lines if i else 0) for i in range(MESSAGES)))
         for _ in range(MESSAGES):
             assert p.line().startswith(b"+OK")
             p.body()
