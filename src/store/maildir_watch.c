@@ -23,14 +23,12 @@
 #include "store/maildir_place.h"
 
 #define INIT (FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_NONBLOCK | FAN_CLOEXEC)
-#define COMES (FAN_CREATE | FAN_MOVED_TO) /* all that can be followed */
-#define MASK (COMES | FAN_DELETE | FAN_MOVED_FROM | FAN_ONDIR)
+#define MASK (MAILDIR_HINTS_COMES | FAN_DELETE | FAN_MOVED_FROM | FAN_ONDIR)
 #define NEVER FAN_OPEN /* no mark has it: taking it away only tells whether there is one */
 
 enum {
     PIECE = 32 * 1024, /* of the queue at once, */
     PIECES_MOST = 256, /* and so many of them: more than a queue has, as it comes from the kernel */
-    HINTS_MOST = 4096, /* octets of one maildrop's: some 60 names */
     REFUSED_MOST = 8
 };
 
@@ -57,56 +55,14 @@ static struct {
     } trouble;
 } watch = {.lock = PTHREAD_MUTEX_INITIALIZER, .group = -1};
 
-/* ---- hints */
-
-void maildir_hints_free(struct maildir_hints *h)
-{
-    mem_free(h->text);
-    *h = (struct maildir_hints){0};
-}
-
-bool maildir_hints_next(const struct maildir_hints *h, size_t *at, enum maildir_dir *dir, const char **name)
-{
-    if (*at >= h->n)
-        return false;
-    *dir = h->text[*at] ? MAILDIR_CUR : MAILDIR_NEW;
-    *name = h->text + *at + 1;
-    *at += 1 + strlen(*name) + 1;
-    return true;
-}
-
-static void lose(struct watched *w)
-{
-    maildir_hints_free(&w->hints);
-    w->hints.lost = true;
-}
+/* ---- the table */
 
 static void lose_all(void)
 {
     size_t at = 0;
     for (struct watched *w; (w = map_next(&watch.by_inode, &at));)
-        lose(w);
+        maildir_hints_lose(&w->hints);
 }
-
-static void hint(struct watched *w, enum maildir_dir dir, const struct maildir_event *e)
-{
-    struct maildir_hints *h = &w->hints;
-    bool hidden = e->name.p[0] == '.' && !(e->mask & FAN_ONDIR);
-    h->of[dir] = true;
-    if (h->lost || hidden)
-        return;
-    if (e->mask & ~(uint64_t)COMES || h->n + 1 + e->name.n + 1 > HINTS_MOST) {
-        lose(w);
-        return;
-    }
-    h->text = mem_resize(h->text, h->n + 1 + e->name.n + 1);
-    h->text[h->n] = (char)dir;
-    memcpy(h->text + h->n + 1, e->name.p, e->name.n);
-    h->n += 1 + e->name.n + 1;
-    h->text[h->n - 1] = '\0';
-}
-
-/* ---- the table */
 
 static uint64_t inode_key(uint64_t device, const uint64_t inode[MAILDIR_DIRS])
 {
@@ -164,7 +120,7 @@ static void take_event(const struct maildir_event *e, struct heard *heard)
     struct watched *w = e->where.n ? map_get(&watch.by_place, sum_of(e->where.p, e->where.n)) : NULL;
     for (int i = 0; w && i < MAILDIR_DIRS; i++)
         if (maildir_place_is(&w->place[i], e->where)) {
-            hint(w, i, e);
+            maildir_hints_add(&w->hints, i, e);
             return;
         }
     heard->all = false; /* a full queue, for one */

@@ -28,15 +28,9 @@
 #define STORE_MAILDIR_WATCH_H
 
 #include "store/maildir_box.h"
+#include "store/maildir_hints.h"
 
 enum { MAILDIR_WATCH_LEAST = 1000 }; /* messages of a maildrop that is worth it: it costs memory of the kernel */
-
-struct maildir_hints {
-    char *text; /* for each: an octet, its enum maildir_dir; the name; a NUL */
-    size_t n;
-    bool of[MAILDIR_DIRS]; /* something has happened in it, if only to what is no message */
-    bool lost;             /* more has happened than they say */
-};
 
 /* How many maildrops at most. None before this is said; what was watched is given up. Any thread may call what follows, of one maildrop
  * only who holds its lock. */
@@ -54,9 +48,5 @@ bool maildir_watch_may(const struct maildir_state state[MAILDIR_DIRS]);
 bool maildir_watch_knows(const struct maildir_state state[MAILDIR_DIRS], uint64_t index);
 /* Fills *h, to be freed by maildir_hints_free. false: they are not of this index, or lost. m->state says what the directories are. */
 bool maildir_watch_hints(struct maildir_box *m, uint64_t index, struct maildir_hints *h);
-
-/* The next one from *at, which begins at 0; false: there is none. */
-bool maildir_hints_next(const struct maildir_hints *h, size_t *at, enum maildir_dir *dir, const char **name);
-void maildir_hints_free(struct maildir_hints *h);
 
 #endif
