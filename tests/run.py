@@ -27,7 +27,7 @@ BUILD = TOP + "/build"
 LOGS = BUILD + "/test-logs"
 CPUS = os.cpu_count() or 1
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))
-FUZZ_HANGS = 60  # seconds of the wall clock for one input: beside the live tests, niced, many a one takes 20 times as long as alone
+FUZZ_HANGS = 60  # seconds of the wall clock for one input: beside the live tests, niced, one may take 20 times as long as alone
 COVERED = 90  # per cent of the lines of the file a target fuzzes, by its corpus alone
 
 SANITIZE = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
