@@ -20,7 +20,9 @@ def pytest_configure(config):
     late.begin()
     if not config.option.basetemp:
         # Not below /tmp/pytest-of-USER: each run of pytest that begins closes that to other users, as whom the roles of this run work.
-        config.option.basetemp = config.own_temp = tempfile.mkdtemp(prefix="live-", dir="/tmp")
+        # A step below its own, for tests open the way to theirs, up to the folder of all: that must not be /tmp.
+        config.own_temp = tempfile.mkdtemp(prefix="live-", dir="/tmp")
+        config.option.basetemp = config.own_temp + "/run"
     config.addinivalue_line("markers", "asan: runs again on the build with the sanitizers")
     config.addinivalue_line("markers", "root: needs root")
 
