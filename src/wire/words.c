@@ -54,6 +54,8 @@ void words_add(struct words *w, struct span blank, struct span word)
 
 void words_add_all(struct words *w, struct span text)
 {
+    if (text.n == 0) /* of nothing there need be no octets to point to */
+        return;
     const char *p = text.p, *end = p + text.n;
     bool first = true;
     while (p < end) {
