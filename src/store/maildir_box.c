@@ -11,6 +11,16 @@ const char *maildir_dir_name(enum maildir_dir dir)
     return dir == MAILDIR_NEW ? "new" : "cur";
 }
 
+struct maildir_state maildir_state_of(const struct stat *st)
+{
+    return (struct maildir_state){st->st_dev, st->st_ino, maildir_ns(st->st_ctim)};
+}
+
+bool maildir_state_same(const struct maildir_state *then, const struct maildir_state *now)
+{
+    return then->changed && then->device == now->device && then->inode == now->inode && then->changed == now->changed;
+}
+
 int maildir_beneath(int dir, const char *path, int flags)
 {
     return beneath_open(dir, path, flags | O_NOFOLLOW, 0);

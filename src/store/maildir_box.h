@@ -36,6 +36,10 @@ struct maildir_box {
 
 const char *maildir_dir_name(enum maildir_dir dir); /* "new" */
 
+struct maildir_state maildir_state_of(const struct stat *st);
+/* `then` is known, and nothing has changed since. */
+bool maildir_state_same(const struct maildir_state *then, const struct maildir_state *now);
+
 /* openat2 beneath `dir`, never through a symbolic link, without waiting for anybody. -1: errno. */
 int maildir_beneath(int dir, const char *path, int flags);
 /* The same, to write a file that is not there yet. */

@@ -22,8 +22,8 @@ static bool look(struct maildir_box *m, bool *told)
         struct stat st;
         if (fstat(m->sub[i], &st) < 0)
             return false;
-        state[i] = (struct maildir_state){st.st_dev, st.st_ino, maildir_ns(st.st_ctim)};
-        *told = *told && maildir_told(st.st_ctim, m->looked) && state[i].changed < m->looked;
+        state[i] = maildir_state_of(&st);
+        *told = *told && maildir_told(st.st_ctim, m->looked); /* so none is in the future */
     }
     memcpy(m->state, state, sizeof m->state);
     return true;

@@ -15,9 +15,9 @@ bool maildir_index_same_place(const struct maildir_index *x, const struct maildi
 
 bool maildir_index_same_state(const struct maildir_index *x, const struct maildir_state state[MAILDIR_DIRS])
 {
-    bool same = maildir_index_same_place(x, state);
+    bool same = true;
     for (int i = 0; i < MAILDIR_DIRS; i++)
-        same = same && x->head.state[i].changed && x->head.state[i].changed == state[i].changed;
+        same = same && maildir_state_same(&x->head.state[i], &state[i]);
     return same;
 }
 
@@ -37,7 +37,7 @@ bool maildir_index_trusted(const struct maildir_index *x, int maildrop)
         struct stat st;
         if (fstatat(maildrop, maildir_dir_name(i), &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
             return false;
-        state[i] = (struct maildir_state){st.st_dev, st.st_ino, maildir_ns(st.st_ctim)};
+        state[i] = maildir_state_of(&st);
     }
     return maildir_index_same_state(x, state) && maildir_index_past(x);
 }

@@ -230,10 +230,11 @@ long maildir_text(struct store *s, enum store_text which, uint64_t at, char *p, 
 
 void maildir_doubt(struct maildir *m, const struct maildir_entry *e)
 {
-    const struct maildir_state *then = &m->index.head.state[e->dir];
     struct stat st;
-    if (!m->told || m->wrong || fstat(m->box.sub[e->dir], &st) < 0 || !then->changed || st.st_dev != then->device ||
-        st.st_ino != then->inode || maildir_ns(st.st_ctim) != then->changed)
+    if (!m->told || m->wrong || fstat(m->box.sub[e->dir], &st) < 0)
+        return;
+    const struct maildir_state now = maildir_state_of(&st);
+    if (!maildir_state_same(&m->index.head.state[e->dir], &now))
         return;
     remove_index(m, "tells of what is not there");
     m->wrong = true;

@@ -32,7 +32,7 @@ static int read_stamps(const struct maildir_box *m, struct stamps *s, struct err
         if (fstat(m->sub[i], &st) < 0)
             return err_set(err, ERR_TEMP, "%s/%s: fstat: %s", m->where, maildir_dir_name(i), strerror(errno));
         s->changed[i] = st.st_ctim;
-        s->state[i] = (struct maildir_state){st.st_dev, st.st_ino, maildir_ns(st.st_ctim)};
+        s->state[i] = maildir_state_of(&st);
         s->size[i] = (size_t)st.st_size;
     }
     return 0;
@@ -107,13 +107,6 @@ static int read_dir(struct maildir_box *m, enum maildir_dir dir, size_t room, bo
     return 0;
 }
 
-/* All that is in it is in the table already. */
-static bool as_known(const struct maildir_box *m, enum maildir_dir dir, const struct maildir_state *now)
-{
-    const struct maildir_state *then = &m->known[dir];
-    return then->changed && then->device == now->device && then->inode == now->inode && then->changed == now->changed;
-}
-
 static void judge(struct maildir_view *view, const struct stamps *before, const struct stamps *after,
                   const bool whole[MAILDIR_DIRS])
 {
@@ -138,7 +131,7 @@ int maildir_pass(struct maildir_box *m, unsigned n, maildir_see_fn *see, void *a
         return -1;
     maildir_table_walk(&m->table);
     for (int i = 0; i < MAILDIR_DIRS; i++)
-        if (as_known(m, i, &before.state[i]))
+        if (maildir_state_same(&m->known[i], &before.state[i])) /* all that is in it is in the table already */
             maildir_table_meet_all(&m->table, i);
         else if (read_dir(m, i, room_for(before.size[i]), &whole[i], see, arg, err) < 0)
             return -1;
