@@ -112,12 +112,14 @@ def pss(bed):
         return None
 
 
-def pss_of(pid):
+def pss_of(pid, what="Pss"):
     try:
         with open("/proc/%d/smaps_rollup" % pid) as f:
-            return int(re.search(r"^Pss:\s+(\d+) kB", f.read(), re.M)[1]) << 10
+            parts = re.findall(r"^(?:%s):\s+(\d+) kB" % what, f.read(), re.M)
     except (FileNotFoundError, ProcessLookupError):  # a mail process that goes home
         return 0
+    assert parts, "the kernel does not tell " + what
+    return sum(int(n) for n in parts) << 10
 
 
 def descriptors(pid):

@@ -2,7 +2,6 @@
 ceilings are twice that, over TLS less than one more of its buffers of 17 kB."""
 import crypt
 import os
-import re
 import socket
 import time
 
@@ -44,12 +43,7 @@ def crowd():
 
 def held(bed):
     """kB that the roles hold and no file has; what they share of programs and libraries may be shared with others beside"""
-    total = 0
-    for pids in bed.roles().values():
-        for pid in pids:
-            with open("/proc/%d/smaps_rollup" % pid) as f:
-                total += sum(int(n) for n in re.findall(r"^Pss_(?:Anon|Shmem):\s+(\d+) kB", f.read(), re.M))
-    return total
+    return sum(abuse.pss_of(pid, "Pss_Anon|Pss_Shmem") for pids in bed.roles().values() for pid in pids) >> 10
 
 
 def connect(bed, i, port):
