@@ -7,6 +7,7 @@
  * lost. */
 #include "daemon/door_reception.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
 #include "base/clock.h"
@@ -107,7 +108,9 @@ static bool send_message(struct reception *r, struct door_worker *w)
     if (map_get(&m->told, w->number))
         return true;
     struct talk t = transaction_says(r, TALK_MESSAGE);
-    t.fd = fcntl(m->message.fd, F_DUPFD_CLOEXEC, 0);
+    do
+        t.fd = fcntl(m->message.fd, F_DUPFD_CLOEXEC, 0);
+    while (t.fd < 0 && errno == EMFILE && door_place_descriptor(r->door));
     if (t.fd < 0) {
         limit_reached(&r->door->crowded, "descriptors");
         return false;

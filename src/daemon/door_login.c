@@ -4,6 +4,7 @@
  * the client gets an answer and may try again. A TLS connection stays here and is relayed through a socketpair. */
 #include "daemon/door_session.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -147,12 +148,14 @@ void door_pop3_denied(struct door_session *s, enum err_kind kind)
         deny(s, kind);
 }
 
-/* Our end in pair[0], the mail process's in pair[1]: with room for a piece as large as the relay passes on at once. */
-static int relay_pair(int pair[2])
+/* Our end in pair[0], the mail process's in pair[1]: with room for a piece as large as the relay passes on at once. Who logs in goes
+ * before those who only wait. */
+static int relay_pair(struct door *d, int pair[2])
 {
     const int room = 512 * 1024;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
-        return -1;
+    while (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        if (errno != EMFILE || !door_place_descriptor(d))
+            return -1;
     (void)setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     return 0;
 }
@@ -165,7 +168,7 @@ static void hand_over(struct door_session *s, struct door_worker *w)
     if (!conn_is_tls(s->conn)) {
         t.fd = conn_lend(s->conn);
         t.lent = true;
-    } else if (relay_pair(pair) == 0)
+    } else if (relay_pair(d, pair) == 0)
         t.fd = pair[1];
     s->pair_fd = pair[0];
     s->worker = w->number;

@@ -110,6 +110,8 @@ bool door_place_free(struct door *d, enum conf_service service, const char *addr
         limit_reached(&d->crowded, what);
         return false;
     }
+    if (few_files(d, fd)) /* one more than came, or the spare ones that have been taken would never be spare again */
+        (void)yield(d, &d->waiting, &asker, "descriptors");
     if (d->budget.used >= d->budget.ceiling) /* all are served in small pieces now */
         (void)yield(d, &d->waiting, &asker, "memory_buffers");
     return true;

@@ -130,7 +130,7 @@ void door_place_busy(struct door *d, struct door_place *p, bool busy);
  * counts it. */
 bool door_place_tls(struct door *d, struct door_place *p, const char *address);
 
-bool door_place_descriptor(struct door *d); /* no descriptor is left: somebody goes. false: nobody can */
+bool door_place_descriptor(struct door *d); /* no descriptor is left: somebody who waits goes. false: nobody can */
 
 /* door_pop3.c: one connection */
 struct door_session;

@@ -492,6 +492,27 @@ def test_no_descriptors_at_the_door(bed):
     session(bed, "pop3s")
 
 
+def test_every_descriptor_is_taken_by_who_waits(bed):
+    """however little was left for log-ins, each of them finds what it needs, at the first try"""
+    configure(bed, [])
+    (door,) = bed.roles()["door"]
+    session(bed, "pop3s")
+    many = silent(bed, "pop3", ATTACKER, 200)
+    free = starve(door)
+    try:
+        for i, port in enumerate(("pop3", "pop3s", "pop3", "pop3s")):
+            name, password = bed.pool(i + 1)
+            p = Pop(bed, port, 10, HONEST)
+            p.ok("USER " + name)
+            p.ok("PASS " + password)
+            p.quit()
+            p.close()
+    finally:
+        free()
+        for s in many:
+            s.close()
+
+
 def test_no_descriptor_at_all_at_the_door(bed):
     """who comes is told so, and the door rests; then it serves again"""
     log = configure(bed, [])
