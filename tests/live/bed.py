@@ -56,8 +56,17 @@ class Bed:
     def close(self):
         try:
             self.down()
+            said = self.sanitizers()
         finally:
             shutil.rmtree(self.dir, ignore_errors=True)
+        assert not said, said
+
+    def sanitizers(self):
+        """what they said of the server's processes, in the log, which is where stderr goes"""
+        try:
+            return re.findall(r"^.*(?:ERROR: \w+Sanitizer|runtime error: ).*(?:\n.*){0,12}", self.log(), re.M)
+        except OSError:  # a test has taken the log away
+            return []
 
     def log(self):
         with open(self.target["log"], errors="replace") as f:
