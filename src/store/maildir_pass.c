@@ -111,7 +111,7 @@ static void judge(struct maildir_view *view, const struct stamps *before, const 
                   const bool whole[MAILDIR_DIRS])
 {
     struct timespec now = clock_wall();
-    bool stood[MAILDIR_DIRS];
+    bool stood[MAILDIR_DIRS] = {false};
     for (int i = 0; i < MAILDIR_DIRS; i++)
         stood[i] = sharp(before, i, now) && before->state[i].changed == after->state[i].changed;
     bool both = stood[MAILDIR_NEW] && stood[MAILDIR_CUR];
