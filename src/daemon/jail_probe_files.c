@@ -292,6 +292,13 @@ static int small_buffer(const struct place *p)
     return done(setsockopt(-1, SOL_SOCKET, SO_SNDBUF, &size, sizeof size));
 }
 
+/* Whoever closed it last would wait: a descriptor that was sent makes that another role. */
+static int long_goodbye(const struct place *p)
+{
+    const struct linger wait = {1, 3600};
+    return done(setsockopt(-1, SOL_SOCKET, SO_LINGER, &wait, sizeof wait));
+}
+
 /* clang-format off */
 static const struct probe_row rows[] = {
     /* files */
@@ -355,6 +362,7 @@ static const struct probe_row rows[] = {
     {"sendmmsg",                          send_many,             CHILDREN, {EPERM}, 0},
     {"send",                              send_to_peer,          ALL,      {EBADF}, 0},
     {"setsockopt SO_ATTACH_FILTER",       attach_filter,         ALL,      {EPERM}, 0},
+    {"setsockopt SO_LINGER",              long_goodbye,          ALL,      {EPERM}, 0},
     {"setsockopt SO_SNDBUF",              small_buffer,          ALL,      {EBADF}, 0},
 };
 /* clang-format on */
