@@ -350,11 +350,9 @@ int chan_pair(int fds[2], struct err *err)
         return err_set(err, ERR_TEMP, "socketpair: %s", strerror(errno));
     int size = SOCKET_BUFFER;
     for (int i = 0; i < 2; i++) {
-        /* Beyond the system's ceiling as root, up to it else; smaller buffers only mean that queues are used sooner. */
-        if (setsockopt(fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
-            (void)setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-        if (setsockopt(fds[i], SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
-            (void)setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+        /* Up to the system's ceiling, which nobody behind walls may pass; smaller buffers only mean that queues are used sooner. */
+        (void)setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+        (void)setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     }
     return 0;
 }
