@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/log_kept.h"
 #include "check/check.h"
@@ -18,7 +19,7 @@
 #include "daemon/lines.h"
 #include "daemon/master_state.h"
 
-enum { OTHER_FILES = 1024 /* channels, logs, listeners */, LOG_AGAIN_MS = 1000, LINES_MOST = 1000 };
+enum { OTHER_FILES = 1024 /* channels, logs, listeners */, LOG_FAILED_MS = 1000, LINES_MOST = 1000 };
 
 static void log_problems(const struct conf_problems *p, const char *file)
 {
@@ -77,12 +78,26 @@ static void use_log(const struct master *m)
 static void reopen_log(struct master *m)
 {
     struct err err;
+    m->log_opened = clock_ms();
     if (master_open_log(m, &m->conf, &err) < 0) {
         log_error("log", "%s: the old one goes on", err.text);
         return;
     }
     use_log(m);
     master_tell_all(m, &(struct talk){.type = TALK_LOG, .num = {m->conf.log}, .fd = m->log_fd});
+}
+
+/* A line of the master's or of a role's could not be written. */
+static struct loop_timer *log_again;
+
+/* Each time costs a descriptor for every child that does not read: whoever asks, and however often, it is once in a while. */
+static void log_lost(struct master *m)
+{
+    unsigned wait = master_log_wait(clock_ms(), m->log_opened);
+    if (wait)
+        loop_timer_set(log_again, wait);
+    else
+        reopen_log(m);
 }
 
 /* The channel has broken while both live: one of them has said what it must not, or does not read. Nothing would join them
@@ -139,7 +154,7 @@ void master_message(void *arg, const void *p, size_t n, int fd)
     if (t.type == TALK_NEED)
         need(m, c, &t);
     else if (t.type == TALK_LOG_LOST)
-        reopen_log(m);
+        log_lost(m);
     else if (t.type == TALK_AUTH_LOST)
         auth_lost(m, c, &t);
     else if (t.type == TALK_ERRORS)
@@ -268,7 +283,7 @@ static int seal(struct master *m)
     struct jail jail = {.role = ROLE_MASTER, .root = m->root, .chroot_fd = -1, .files = 4096};
     struct rlimit r;
     if (getrlimit(RLIMIT_NOFILE, &r) == 0)
-        jail.files = r.rlim_cur;
+        m->files = jail.files = r.rlim_cur;
     struct jail_report report;
     struct err err;
     char text[128];
@@ -283,11 +298,9 @@ static int seal(struct master *m)
 }
 
 /* The master's own lines are lost too when syslog has been restarted. The hook must not write: it only asks for a moment later. */
-static struct loop_timer *log_again;
-
 static void log_failed(void)
 {
-    loop_timer_set(log_again, LOG_AGAIN_MS);
+    loop_timer_set(log_again, LOG_FAILED_MS);
 }
 
 static void on_log_again(void *arg)

@@ -14,6 +14,7 @@
 #include "base/account.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/master.h"
 
 enum { BACKOFF_FIRST_MS = 200, BACKOFF_MOST_MS = 5000, LIVED_MS = 1000 };
 
@@ -122,6 +123,12 @@ static struct child *spawn(struct master *m, enum role role, struct err *err)
     int pair[2];
     if (chan_pair(pair, err) < 0)
         return NULL;
+    if (is_worker(role) && master_few_files(m->files, pair[1])) {
+        close(pair[0]);
+        close(pair[1]);
+        err_set(err, ERR_TEMP, "too few descriptors are left for one more mail process");
+        return NULL;
+    }
     pid_t pid = fork();
     if (pid == 0)
         become(m, role, pair[1]);

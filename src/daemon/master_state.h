@@ -89,6 +89,8 @@ struct master {
     int conf_fd;                     /* memory file for the roles */
     int program_fd, mail_program_fd; /* what is executed, opened at the start: an upgrade does not mix versions */
     int log_fd;
+    uint64_t log_opened; /* ms; 0: at the start */
+    uint64_t files;      /* descriptors it may have */
     int listen_fd[CONF_LISTENERS];
     struct name listen_name[CONF_LISTENERS]; /* of the unix sockets among them */
     int control_fd;

@@ -195,12 +195,38 @@ static void test_without_root(void **state)
     assert_int_equal(ask(&c, FIRST - 1, GOOD, "maildir:/srv/mail/anna", &err), -1);
 }
 
+/* Some descriptors stay for the roles, whatever auth asks for. */
+static void test_few_files(void **state)
+{
+    assert_false(master_few_files(20000, 19935));
+    assert_true(master_few_files(20000, 19936));
+    assert_true(master_few_files(20000, 19999));
+    assert_false(master_few_files(256, 223));
+    assert_true(master_few_files(256, 224));
+}
+
+/* Once a second, however often somebody says that it is lost; and then it is. */
+static void test_log_again(void **state)
+{
+    unsigned opened = 0;
+    uint64_t last = 0;
+    assert_int_equal(master_log_wait(5, 0), 0);
+    for (uint64_t now = 5000; now < 8000; now += 5)
+        if (master_log_wait(now, last) == 0) {
+            last = now;
+            opened++;
+        }
+    assert_int_equal(opened, 3);
+    assert_int_equal(master_log_wait(8400, 8000), 600);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_root),       cmocka_unit_test(test_says_why), cmocka_unit_test(test_first_uid_zero),
         cmocka_unit_test(test_without_roots), cmocka_unit_test(test_memory),   cmocka_unit_test(test_without_root),
         cmocka_unit_test(test_roles_by_name), cmocka_unit_test(test_roles_without_root),
+        cmocka_unit_test(test_few_files),     cmocka_unit_test(test_log_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
