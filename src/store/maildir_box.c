@@ -13,12 +13,13 @@ const char *maildir_dir_name(enum maildir_dir dir)
 
 struct maildir_state maildir_state_of(const struct stat *st)
 {
-    return (struct maildir_state){st->st_dev, st->st_ino, maildir_ns(st->st_ctim)};
+    return (struct maildir_state){st->st_dev, st->st_ino, maildir_ns(st->st_ctim), (uint64_t)st->st_size};
 }
 
 bool maildir_state_same(const struct maildir_state *then, const struct maildir_state *now)
 {
-    return then->changed && then->device == now->device && then->inode == now->inode && then->changed == now->changed;
+    return then->changed && then->device == now->device && then->inode == now->inode && then->changed == now->changed &&
+           then->size == now->size;
 }
 
 int maildir_beneath(int dir, const char *path, int flags)

@@ -8,10 +8,13 @@
 #include "store/maildir_stamp.h"
 #include "store/maildir_table.h"
 
-/* What tells whether a directory is as it was. */
+/* What tells whether a directory is as it was. The ctime does, but for one case: after a power cut btrfs brings back a file that was
+ * synced, and not its directory, under its name in that directory, which then has one name more and the ctime of before.
+ * Its size tells: there it is the sum of the names' lengths. */
 struct maildir_state {
     uint64_t device, inode;
     int64_t changed; /* its ctime, in nanoseconds: what no program can set */
+    uint64_t size;
 };
 
 struct maildir_box {

@@ -1,10 +1,10 @@
 /* maildir_index: what was found out about a maildrop, kept beside its messages, so that whoever asks whether something is new
  * costs no look at any of them. It is never the truth: without it, or with one that does not fit, everything is counted.
  *
- * It says what list would say as long as new/ and cur/ are what they were: device, inode and ctime, which no program can set
- * back. (Not mtime: what restores a backup sets that.) A scan that could not be sure that a later change would show in them
- * says so, and then nothing but the rows is used: what is known of a message by its name and inode. A row itself is as
- * good as the ctime in it, which is looked at when the message is opened.
+ * It says what list would say as long as new/ and cur/ are what they were: device, inode, ctime, which no program can set
+ * back, and size, since after a power cut a file system may (maildir_box.h). (Not mtime: what restores a backup sets that.) A
+ * scan that could not be sure that a later change would show in them says so, and then nothing but the rows is used: what is
+ * known of a message by its name and inode. A row itself is as good as the ctime in it, which is looked at when the message is opened.
  *
  * Read with pread, in pieces, never mapped: others may shorten the file. Every octet is summed up before it is used. */
 #ifndef STORE_MAILDIR_INDEX_H

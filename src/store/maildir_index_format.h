@@ -15,7 +15,7 @@
 #define MAILDIR_INDEX "bustia-index"
 #define MAILDIR_INDEX_FRESH "bustia-index.new" /* while it is being written */
 
-enum { MAILDIR_INDEX_VERSION = 1, MAILDIR_INDEX_PARTS = 9, MAILDIR_INDEX_HEAD = 1024 };
+enum { MAILDIR_INDEX_VERSION = 2, MAILDIR_INDEX_PARTS = 9, MAILDIR_INDEX_HEAD = 1024 };
 #define MAILDIR_INDEX_MAGIC UINT64_C(0x0a1d71a974737562) /* "bust", and octets that no text has */
 #define MAILDIR_INDEX_MOST (UINT64_C(512) << 20)         /* octets: over a million messages; beyond it there is none */
 
@@ -36,9 +36,8 @@ struct maildir_index_head {
     struct maildir_state state[MAILDIR_DIRS]; /* of new/ and cur/ when it was true; a `changed` of 0: it may not be */
     int64_t looked;                           /* the clock of then */
     uint64_t downgraded, unmeasured; /* octets with surrogates in their places; how many of these are not in it, as nobody has measured them */
-    uint64_t spare;
 };
-_Static_assert(sizeof(struct maildir_index_head) == 128, "the head is read as it stands");
+_Static_assert(sizeof(struct maildir_index_head) == 136, "the head is read as it stands");
 _Static_assert(sizeof(struct maildir_index_head) + MAILDIR_INDEX_PARTS * sizeof(struct maildir_index_part) <=
                    MAILDIR_INDEX_HEAD, "and ends before the first section");
 

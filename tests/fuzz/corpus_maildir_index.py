@@ -6,7 +6,7 @@ import os
 import struct
 import sys
 
-MAGIC, VERSION, HEAD = 0x0A1D71A974737562, 1, 1024
+MAGIC, VERSION, HEAD = 0x0A1D71A974737562, 2, 1024
 CUR, WIRE, EIGHT, OWN = 1, 2, 4, 8
 DIGEST = b":" + b"0123456789abcdef" * 4
 
@@ -43,9 +43,9 @@ def index(parts, magic=MAGIC, version=VERSION, count=None, eight=None, octets=No
             at += len(s)
         messages += len(sections[2]) // 64
         eights += sum(1 for i in range(47, len(sections[2]), 64) if sections[2][i] & EIGHT)
-    head = struct.pack("=2Q2I3Q2Qq2Qqq24x", magic, 0, version, len(parts) if n_parts is None else n_parts,
+    head = struct.pack("=2Q2I3Q2QqQ2QqQq16x", magic, 0, version, len(parts) if n_parts is None else n_parts,
                        messages if count is None else count, 100 * messages if octets is None else octets,
-                       eights if eight is None else eight, 1, 2, 3, 1, 4, 5, 6)
+                       eights if eight is None else eight, 1, 2, 3, 7, 1, 4, 5, 8, 6)
     return b"r" + (head + table).ljust(HEAD, b"\0") + body
 
 
@@ -61,7 +61,7 @@ def seeds():
     out = {
         "empty": index([]), "small": index([part(small)]), "two_parts": index([part(small), part([(b"4.d", 0)], 4)]),
         "an_empty_part": index([part([])]), "hidden_name": index([part([(b".x", 0)])]), "path": index([part([(b"a/b", 0)])]),
-        "blank_in_uid": index([part([(b"a b", 0)])]), "other_magic": index([part(small)], magic=1), "other_version": index([part(small)], version=2),
+        "blank_in_uid": index([part([(b"a b", 0)])]), "other_magic": index([part(small)], magic=1), "other_version": index([part(small)], version=1),
         "parts_too_many": index([part(small)], n_parts=10), "count_wrong": index([part(small)], count=7), "octets_wrong": index([part(small)], octets=7),
         "eight_wrong": index([part(small)], eight=2), "eight_too_many": index([part(small)], eight=9), "below_the_head": index([part(small)], shift=-8),
         "behind_the_end": index([part(small)], shift=8), "far_behind": index([part(small)], shift=1 << 40), "row_cut": index([[b"", b"", b"x" * 65, b""]], count=1),

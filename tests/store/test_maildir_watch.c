@@ -406,7 +406,7 @@ static struct maildir_state state_of(int dir)
 {
     struct stat st;
     assert_int_equal(fstat(dir, &st), 0);
-    return (struct maildir_state){st.st_dev, st.st_ino, maildir_ns(st.st_ctim)};
+    return maildir_state_of(&st);
 }
 
 /* Two sessions that have the same directories, which were moved between their maildrops: the hints are of one of them.
