@@ -87,7 +87,7 @@ def traced(bed, name, session):
     finally:
         s.terminate()
         s.communicate()
-    box = re.escape(bed.maildir(name))
+    box = re.escape(re.sub(r"^/proc/\d+/root", "", bed.maildir(name)))
     with open(trace) as f:
         return [line for line in joined(f) if re.search(box, line) or re.search(r"openat2?\(.*\"%s\"" % re.escape(os.path.basename(bed.maildir(name))), line)]
 
