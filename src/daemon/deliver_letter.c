@@ -11,8 +11,10 @@
 #include "store/open.h"
 
 enum {
-    EARLY_MS = 5000,        /* a door's word waits so long for auth's */
-    LETTER_MS = 60 * 60000, /* a transaction that nobody has ended by then has been lost */
+    EARLY_MS = 5000, /* a door's word waits so long for auth's */
+    /* A transaction that nobody has ended by then has been lost. Whose door lives is ended by its word, and may take hours:
+     * between RCPT and the last octet a slow sender has no other limit than the pauses between octets. */
+    LETTER_MS = 24 * 60 * 60000,
     SWEEP_MS = 1000,
     EARLY_MAX = 1024,
     LETTERS_MAX = 65536,

@@ -1,11 +1,11 @@
-/* shifted: steps the wall clock of a program while it runs, by standing between it and libc.
+/* shifted: steps the clocks of a program while it runs, by standing between it and libc.
  *
  *     LD_PRELOAD=…/libshifted.so program
  *
- * Beside the library, under its name with ".offset" behind it, lies a file of eight octets: seconds that are added to what the
- * wall clock says, as an int64_t of this machine. It is mapped before the program seals itself; a write into it steps the
- * clock of all programs that have it mapped, at once. Without the file nothing is shifted. The monotonic clocks are left alone, as the kernel leaves
- * them alone when somebody sets the time. */
+ * Beside the library, under its name with ".offset" behind it, lies a file of one or two int64_t of this machine: seconds that are
+ * added to what the wall clock says, as if somebody had set the time, and seconds that are added to the monotonic clock, as if they had
+ * gone by (what is not there is zero: the rest of the page). It is mapped before the program seals itself; a write into it steps the
+ * clocks of all programs that have it mapped, at once. Without the file nothing is shifted. Who sleeps in the kernel is woken no earlier. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -16,8 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static _Atomic int64_t none;
-static _Atomic int64_t *offset = &none;
+enum { WALL, MONOTONIC, OFFSETS };
+static _Atomic int64_t none[OFFSETS];
+static _Atomic int64_t *offset = none;
 
 typedef int clock_gettime_fn(clockid_t, struct timespec *);
 static clock_gettime_fn *real_clock_gettime;
@@ -27,12 +28,12 @@ __attribute__((constructor)) static void find(void)
     Dl_info me;
     char path[4096];
     *(void **)&real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
-    if (!dladdr(&none, &me) || (size_t)snprintf(path, sizeof path, "%s.offset", me.dli_fname) >= sizeof path)
+    if (!dladdr(none, &me) || (size_t)snprintf(path, sizeof path, "%s.offset", me.dli_fname) >= sizeof path)
         return;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return;
-    void *p = mmap(NULL, sizeof *offset, PROT_READ, MAP_SHARED, fd, 0);
+    void *p = mmap(NULL, OFFSETS * sizeof *offset, PROT_READ, MAP_SHARED, fd, 0);
     close(fd);
     if (p != MAP_FAILED)
         offset = p;
@@ -44,7 +45,9 @@ int clock_gettime(clockid_t clock, struct timespec *t)
         find();
     int result = real_clock_gettime(clock, t);
     if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
-        t->tv_sec += (time_t)atomic_load(offset);
+        t->tv_sec += (time_t)atomic_load(&offset[WALL]);
+    if (result == 0 && (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE))
+        t->tv_sec += (time_t)atomic_load(&offset[MONOTONIC]);
     return result;
 }
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import threading
 import time
 
@@ -552,6 +553,53 @@ def test_the_last_words_of_an_auth_that_died(worker):
     w.message(1)
     w.ask(1)
     assert w.hears() == ("DELIVERED", 1, 0, OK)
+
+
+class Hours:
+    """`pass_by` lets hours go by for a process that was started with `env`"""
+
+    def __init__(self, bed, tmp):
+        built = os.path.dirname(os.path.dirname(os.path.dirname(bed.programs["bustiad"])))
+        lib = shutil.copy(built + "/tests/fault/libshifted.so", str(tmp))
+        self.env, self.offset = {"LD_PRELOAD": lib}, lib + ".offset"
+        with open(self.offset, "wb") as f:
+            f.write(struct.pack("=qq", 0, 0))
+
+    def pass_by(self, hours):
+        with open(self.offset, "r+b") as f:
+            f.write(struct.pack("=qq", 0, int(hours * 3600)))
+
+
+def test_a_slow_sender_has_hours(bed, worker, tmp_path):
+    """who was admitted stays so between RCPT and the last octet, but not for ever"""
+    if sanitized(bed):
+        pytest.skip("the sanitizer's own library must come first")
+    hours = Hours(bed, tmp_path)
+    w = worker(env=hours.env)
+
+    def early(n):
+        """a word that comes before auth's, which never comes: what is said of it shows that all has been swept by the new hour"""
+        w.ask(n)
+        w.say("COMMIT", n + 1)
+        assert w.hears() == ("DELIVERED", n + 1, 0, TEMP)
+
+    for n in (1, 2):
+        w.admit(n, room=True)
+        assert w.hears() == ("ROOM", n, 0, OK)
+    early(11)
+    hours.pass_by(10)
+    assert w.hears() == ("DELIVERED", 11, 0, TEMP)
+    w.message(1)
+    w.ask(1)
+    assert w.hears() == ("DELIVERED", 1, 0, OK)
+    early(21)
+    hours.pass_by(25)
+    assert w.hears() == ("DELIVERED", 21, 0, TEMP)
+    w.message(2)
+    early(2)
+    hours.pass_by(26)
+    assert w.hears() == ("DELIVERED", 2, 0, TEMP)
+    assert w.read() == [lf(TRACE + TEXT)]
 
 
 # ---- side by side, and together
