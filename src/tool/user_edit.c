@@ -79,77 +79,128 @@ out:
     return ret;
 }
 
+/* Hashing is dear, and whoever is asked for a password may take minutes: what is in the database is looked at again
+ * afterwards, under its lock, and nothing is written back that others have changed meanwhile. 0: to be followed by end.
+ */
+static int find_again(struct user_job *job, struct user *u, struct err *err)
+{
+    user_free(u);
+    if (users_begin(job->db, err))
+        return -1;
+    if (users_find(job->db, span_of(job->word), u, err) == 0)
+        return 0;
+    users_rollback(job->db);
+    return err->kind == ERR_GONE ? err_set(err, ERR_GONE, "no user %s", job->word) : -1;
+}
+
+static int end(struct user_job *job, const struct user *u, int ret, struct err *err)
+{
+    if (ret == 0 && users_change(job->db, u, err) == 0 && users_commit(job->db, err) == 0)
+        return 0;
+    users_rollback(job->db);
+    return -1;
+}
+
+static void take(char **to, char **from)
+{
+    char *old = *to;
+    *to = *from;
+    *from = old;
+}
+
+/* Who has an APOP secret keeps one, of the new password. */
+static void take_secrets(const struct user_job *job, struct user *u, struct user *made)
+{
+    bool apop = job->option.apop || (!job->option.no_apop && *u->apop);
+    take(&u->verifier, &made->verifier);
+    take(&u->scram1, &made->scram1);
+    take(&u->scram256, &made->scram256);
+    take(&u->apop, &made->apop);
+    if (!apop) {
+        secret_free(u->apop);
+        u->apop = mem_copy_text("");
+    }
+}
+
 int user_edit_passwd(struct user_job *job, struct err *err)
 {
-    struct user u = {0};
+    struct user u = {0}, made = {0};
     char *password = NULL;
     int ret = find(job, &u, err);
+    if (ret == 0)
+        ret = (password = user_password_get(job, true, err)) ? secret_make(&made, password, true, err) : -1;
+    if (ret == 0)
+        ret = find_again(job, &u, err);
     if (ret == 0) {
-        /* Who has an APOP secret keeps one, of the new password. */
-        bool apop = job->option.apop || (!job->option.no_apop && *u.apop);
-        password = user_password_get(job, true, err);
-        ret = password && secret_make(&u, password, apop, err) == 0 ? users_change(job->db, &u, err) : -1;
+        take_secrets(job, &u, &made);
+        ret = end(job, &u, 0, err);
     }
     if (ret == 0) {
         user_password_tell(job, password);
         warn_apop(&u);
     }
     secret_free(password);
+    user_free(&made);
     user_free(&u);
     return ret;
 }
 
 /* APOP's secret is the password, which the database does not have: it is asked for again, and must be the right one, or
  * the user would have two. */
-static int set_apop(struct user_job *job, struct user *u, struct err *err)
+static int set_apop(struct user_job *job, struct user *u, const char *password, struct err *err)
 {
     bool ok = false;
-    if (job->option.no_apop) {
-        secret_free(u->apop);
-        u->apop = mem_copy_text("");
-    }
-    if (!job->option.apop)
-        return 0;
-    char *password = user_password_get(job, false, err);
-    int ret = password ? secret_verify(u->verifier, password, password, &ok, err) : -1;
-    if (ret == 0 && !ok)
-        ret = err_set(err, ERR_AUTH, "that is not the password of %s; nothing was changed", u->name);
-    if (ret) {
-        secret_free(password);
+    if (password && secret_verify(u->verifier, password, password, &ok, err))
         return -1;
+    if (password && !ok)
+        return err_set(err, ERR_AUTH, "that is not the password of %s; nothing was changed", u->name);
+    if (password || job->option.no_apop) {
+        secret_free(u->apop);
+        u->apop = mem_copy_text(password ? password : "");
     }
-    secret_free(u->apop);
-    u->apop = password;
     return 0;
+}
+
+/* Everything but the password. */
+static int set_rest(struct user_job *job, struct user *u, struct err *err)
+{
+    const struct user_options *o = &job->option;
+    if (o->store) {
+        mem_free(u->where);
+        u->where = user_place_fill(o->store, u->name);
+    }
+    if (o->disable || o->enable)
+        u->disabled = o->disable;
+    if (o->external || o->no_external)
+        u->external = o->external;
+    if (o->quota && quota_both_read(o->quota, &u->quota_octets, &u->quota_messages, err))
+        return -1;
+    if (user_terms_take(o, u, err) || user_place_ids(job, &u->uid, &u->gid, err))
+        return -1;
+    /* Only what is changed must pass: who was placed when the roots were others can still be disabled. */
+    return o->store || o->uid || o->gid ? user_place_check(job, u, err) : 0;
 }
 
 int user_edit_set(struct user_job *job, struct err *err)
 {
     struct user u = {0};
+    char *password = NULL;
     int ret = find(job, &u, err);
-    if (ret == 0 && job->option.store) {
-        mem_free(u.where);
-        u.where = user_place_fill(job->option.store, u.name);
+    if (ret == 0)
+        ret = set_rest(job, &u, err); /* what is wrong is said before anybody is asked for a password */
+    if (ret == 0 && job->option.apop)
+        ret = (password = user_password_get(job, false, err)) ? 0 : -1;
+    if (ret == 0)
+        ret = find_again(job, &u, err);
+    if (ret == 0) {
+        ret = set_rest(job, &u, err);
+        if (ret == 0)
+            ret = set_apop(job, &u, password, err);
+        ret = end(job, &u, ret, err);
     }
-    if (ret == 0 && (job->option.disable || job->option.enable))
-        u.disabled = job->option.disable;
-    if (ret == 0 && (job->option.external || job->option.no_external))
-        u.external = job->option.external;
-    if (ret == 0 && job->option.quota)
-        ret = quota_both_read(job->option.quota, &u.quota_octets, &u.quota_messages, err);
-    if (ret == 0)
-        ret = user_terms_take(&job->option, &u, err);
-    if (ret == 0)
-        ret = user_place_ids(job, &u.uid, &u.gid, err);
-    /* Only what is changed must pass: who was placed when the roots were others can still be disabled. */
-    if (ret == 0 && (job->option.store || job->option.uid || job->option.gid))
-        ret = user_place_check(job, &u, err);
-    if (ret == 0)
-        ret = set_apop(job, &u, err);
-    if (ret == 0)
-        ret = users_change(job->db, &u, err);
     if (ret == 0 && job->option.apop)
         warn_apop(&u);
+    secret_free(password);
     user_free(&u);
     return ret;
 }

@@ -188,22 +188,14 @@ static int read_file(struct import *im, struct err *err)
 
 /* ---- storing */
 
-/* Looks up who is there already, before anything dear is done for him. */
-static int look(struct import *im, struct user_import_entry *e, struct err *err)
+/* Is he there already? Asked before anything dear is done for him, and again when he is stored: there are other changes
+ * meanwhile. */
+static int look(struct import *im, struct user_import_entry *e, struct user *old, struct err *err)
 {
-    struct user old;
-    if (users_find(im->job->db, span_of(e->user.name), &old, err))
+    *old = (struct user){0};
+    e->exists = users_find(im->job->db, span_of(e->user.name), old, err) == 0;
+    if (!e->exists)
         return err->kind == ERR_GONE ? 0 : -1;
-    e->exists = true;
-    e->user.quota_octets = old.quota_octets; /* the file says nothing about these */
-    e->user.quota_messages = old.quota_messages;
-    e->user.external = old.external;
-    e->user.no_pop3 = old.no_pop3;
-    e->user.has_login_delay = old.has_login_delay;
-    e->user.login_delay = old.login_delay;
-    e->user.has_expire = old.has_expire;
-    e->user.expire = old.expire;
-    user_free(&old);
     if (!im->job->option.replace) {
         e->skip = true;
         im->kept++;
@@ -211,14 +203,35 @@ static int look(struct import *im, struct user_import_entry *e, struct err *err)
     return 0;
 }
 
+/* What the file says nothing about stays. */
+static void keep(struct user_import_entry *e, const struct user *old)
+{
+    e->user.quota_octets = old->quota_octets;
+    e->user.quota_messages = old->quota_messages;
+    e->user.external = old->external;
+    e->user.no_pop3 = old->no_pop3;
+    e->user.has_login_delay = old->has_login_delay;
+    e->user.login_delay = old->login_delay;
+    e->user.has_expire = old->has_expire;
+    e->user.expire = old->expire;
+}
+
 static int store_one(struct import *im, struct user_import_entry *e, struct err *err)
 {
+    struct user old;
     if (e->skip)
         return 0;
     if (e->failed.kind != ERR_NONE) {
         *err = e->failed;
         return -1;
     }
+    if (look(im, e, &old, err))
+        return -1;
+    if (e->exists)
+        keep(e, &old);
+    user_free(&old);
+    if (e->skip)
+        return 0;
     if (e->exists ? users_change(im->job->db, &e->user, err) : users_add(im->job->db, &e->user, err))
         return -1;
     *(e->exists ? &im->replaced : &im->added) += 1;
@@ -242,9 +255,14 @@ static int store_batch(struct import *im, struct user_import_entry *e, size_t n,
 
 static int batch(struct import *im, struct user_import_entry *e, size_t n, struct err *err)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!e[i].skip && look(im, &e[i], err))
+    struct user old;
+    for (size_t i = 0; i < n; i++) {
+        if (e[i].skip)
+            continue;
+        if (look(im, &e[i], &old, err))
             return -1;
+        user_free(&old);
+    }
     user_import_hash(e, n);
     if (store_batch(im, e, n, err))
         return -1;

@@ -216,7 +216,7 @@ def ask(place, words, answers):
         seen = seen.split(prompt, 1)[1]
         while termios.tcgetattr(fd)[3] & termios.ECHO and time.monotonic() < end:  # what is typed before is thrown away
             time.sleep(0.01)
-        os.write(fd, answer)
+        os.write(fd, answer() if callable(answer) else answer)
     while True:
         try:
             got = os.read(fd, 4096)
@@ -236,6 +236,49 @@ def test_prompt(place):
     seen, status = ask(place, ["passwd", "anna"], [(b"Password for anna: ", b"one\n"), (b"Once more: ", b"two\n")])
     assert os.WEXITSTATUS(status) == 65 and b"not the same" in seen
     assert place.rows()["anna"]["apop"] == "typed"
+
+
+def test_what_changes_during_a_prompt_stays(place):
+    """who is asked may take minutes: nothing is written back that others have changed meanwhile"""
+    def meanwhile(answer, *words, stdin=""):
+        def act():
+            place.run(*words, stdin=stdin)
+            return answer
+        return act
+
+    place.run("add", "anna", "--apop", "--password-stdin", stdin="one\n")
+    away = meanwhile(b"two\n", "set", "anna", "--disable", "--no-apop", "--quota", "5000")
+    assert ask(place, ["passwd", "anna"], [(b"Password for anna: ", away), (b"Once more: ", b"two\n")])[1] == 0
+    row = place.rows()["anna"]
+    assert (row["disabled"], row["quota_octets"], row["apop"]) == (1, 5000, "")
+    seen, status = ask(place, ["set", "anna", "--apop", "--enable"], [
+        (b"Password for anna: ", meanwhile(b"two\n", "passwd", "anna", "--password-stdin", stdin="three\n"))])
+    assert os.WEXITSTATUS(status) == 77 and b"not the password" in seen
+    row = place.rows()["anna"]
+    assert (row["disabled"], row["apop"]) == (1, "")
+    place.run("set", "anna", "--apop", "--password-stdin", stdin="three\n")
+    seen, status = ask(place, ["set", "anna", "--apop"], [(b"Password for anna: ", meanwhile(b"three\n", "del", "anna"))])
+    assert os.WEXITSTATUS(status) == 66 and b"no user anna" in seen and place.rows() == {}
+
+
+def test_what_changes_during_an_import_stays(place):
+    """the file says nothing about it; between a first look and the change passwords are hashed"""
+    place.run("add", "anna", "--generate")
+    path = place.file("passwd", "anna:{PLAIN}x\nberta:{PLAIN}x\n")
+    db = sqlite3.connect(place.db, isolation_level=None)
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("UPDATE person SET quota_octets = 5000, pop3 = 0")
+        db.execute("INSERT INTO person SELECT 'berta', verifier, scram1, scram256, apop, store, uid, gid, disabled, 7, 0, external, pop3,"
+                   " login_delay, expire FROM person")
+        p = subprocess.Popen(place.argv + ["import", path, "--replace"], stdout=subprocess.PIPE, text=True)
+        time.sleep(1)  # it has looked, and waits for the lock
+        db.execute("COMMIT")
+        assert "0 users imported, 2 replaced" in p.communicate()[0] and p.returncode == 0
+    finally:
+        db.close()
+    rows = place.rows()
+    assert [(rows[n]["quota_octets"], rows[n]["pop3"]) for n in ("anna", "berta")] == [(5000, 0), (7, 0)]
 
 
 def test_prompt_interrupted(place):
