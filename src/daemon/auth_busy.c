@@ -21,7 +21,6 @@ struct auth_box {
 
 struct auth_wait {
     struct auth_session *session;
-    struct user user; /* what auth_place asks for: no secrets */
     struct auth_wait *next;
 };
 
@@ -84,18 +83,14 @@ static void take_wait(struct auth_wait **at)
     struct auth_wait *w = *at;
     *at = w->next;
     w->session->box->waiting--;
-    mem_free(w->user.name);
-    mem_free(w->user.where);
     mem_free(w);
 }
 
 static void wait_for_it(struct auth *a, struct auth_session *s, const struct user *u)
 {
     struct auth_wait *w = mem_alloc(sizeof *w), **at = wait_of(a, NULL);
-    *w = (struct auth_wait){.session = s, .user = *u};
-    w->user.name = mem_copy_text(u->name);
-    w->user.where = mem_copy_text(u->where);
-    w->user.verifier = w->user.scram1 = w->user.scram256 = w->user.apop = NULL;
+    *w = (struct auth_wait){.session = s};
+    auth_begin_wait(a, s, u);
     *at = w;
     s->step = AUTH_WAIT;
     s->box->waiting++;
@@ -109,6 +104,15 @@ static void refuse(struct auth *a, struct auth_session *s)
     auth_refuse(a, s, ERR_BUSY);
 }
 
+static void go_on(struct auth *a, struct auth_session *s)
+{
+    struct user u;
+    if (!auth_still(a, s, &u))
+        return;
+    auth_place(a, s, &u);
+    user_free(&u);
+}
+
 /* Lets go on whose maildrop is free, and turns away whose time is over. One by one: each may change what is to be seen of the
  * next. */
 static void look(void *arg)
@@ -118,12 +122,8 @@ static void look(void *arg)
     for (struct auth_wait **at = &a->waits; *at;) {
         struct auth_session *s = (*at)->session;
         if (!is_held(s->box)) {
-            struct user u = (*at)->user;
-            (*at)->user = (struct user){0};
             take_wait(at);
-            auth_place(a, s, &u);
-            mem_free(u.name);
-            mem_free(u.where);
+            go_on(a, s);
         } else if (s->wait_until <= now) {
             take_wait(at);
             refuse(a, s);
@@ -177,11 +177,6 @@ bool auth_must_wait(struct auth *a, struct auth_session *s, const struct user *u
     else
         wait_for_it(a, s, u);
     return true;
-}
-
-uint32_t auth_waits_as(struct auth *a, const struct auth_session *s)
-{
-    return (*wait_of(a, s))->user.uid;
 }
 
 void auth_busy_runs(struct auth *a, struct auth_session *s, struct span where)

@@ -64,24 +64,12 @@ static struct auth_session *asker(struct auth_check *c)
     return s;
 }
 
-/* Whoever is disabled is nobody. */
-static int find_enabled(void *arg, struct span name, struct user *u, struct err *err)
-{
-    struct users *db = auth_users(arg, err);
-    if (!db || users_find(db, name, u, err) < 0)
-        return -1;
-    if (!u->disabled)
-        return 0;
-    user_free(u);
-    return err_set(err, ERR_GONE, "disabled");
-}
-
 /* He has waited for his answer, for seconds where many do: what counts is what is true of him now. */
 static void grant_as_now(struct auth *a, struct auth_session *s, const struct user *was)
 {
     struct user u = {0};
     struct err err = {0};
-    int found = find_enabled(a, span_of(was->name), &u, &err);
+    int found = auth_find_enabled(a, span_of(was->name), &u, &err);
     if (found == 0 && strcmp(u.verifier, was->verifier) == 0)
         auth_grant(a, s, &u);
     else
@@ -226,7 +214,7 @@ static void sasl_shown(struct auth *a, struct auth_session *s)
     struct user u = {0};
     struct err err = {0};
     struct span name = span_of(sasl_user(s->sasl));
-    if (find_enabled(a, name, &u, &err) == 0)
+    if (auth_find_enabled(a, name, &u, &err) == 0)
         auth_grant(a, s, &u);
     else
         auth_refuse(a, s, err.kind == ERR_GONE ? ERR_AUTH : ERR_TEMP);
@@ -314,7 +302,7 @@ static void sasl_start(struct auth *a, struct auth_session *s, const struct talk
         return;
     }
     if (!sasl_shows_password(t->text[0]) || way_is_safe(t))
-        s->sasl = sasl_begin(a->sasl, t->text[0], find_enabled, a, &err);
+        s->sasl = sasl_begin(a->sasl, t->text[0], auth_find_enabled, a, &err);
     if (!s->sasl) {
         auth_refuse(a, s, ERR_AUTH);
         return;

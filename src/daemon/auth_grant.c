@@ -24,10 +24,7 @@ enum {
 struct auth_need {
     uint32_t token, uid, gid;
     bool single;
-    struct waiting {
-        struct talk_id id;
-        char *where;
-    } *waiting;
+    struct talk_id *waiting;
     unsigned count;
     struct auth_need *next;
 };
@@ -84,8 +81,6 @@ static struct auth_need *need_take(struct auth *a, uint32_t token)
 
 static void need_free(struct auth_need *n)
 {
-    for (unsigned i = 0; i < n->count; i++)
-        mem_free(n->waiting[i].where);
     mem_free(n->waiting);
     mem_free(n);
 }
@@ -105,11 +100,20 @@ static struct auth_need *need_for(struct auth *a, const struct user *u)
     return need_new(a, u, single);
 }
 
-static void wait_for(struct auth_need *n, struct auth_session *s, const struct user *u)
+static void wait_for(struct auth *a, struct auth_need *n, struct auth_session *s, const struct user *u)
 {
     n->waiting = mem_resize(n->waiting, (n->count + 1) * sizeof *n->waiting);
-    n->waiting[n->count++] = (struct waiting){s->id, mem_copy_text(u->where)};
+    n->waiting[n->count++] = s->id;
+    auth_begin_wait(a, s, u);
+    s->need = n->token;
     s->step = AUTH_NEED;
+}
+
+/* NULL: not any more. */
+static struct auth_session *waits_for(struct auth *a, const struct auth_need *n, unsigned i)
+{
+    struct auth_session *s = auth_find(a, n->waiting[i]);
+    return s && s->step == AUTH_NEED && s->need == n->token ? s : NULL;
 }
 
 static struct auth_worker *worker_for(struct auth *a, const struct user *u)
@@ -135,7 +139,7 @@ static bool terms_refuse(struct auth *a, struct auth_session *s, const struct us
 {
     bool early = s->delay && !limit_delay_would(&a->delays, digest_word(span_of(s->user)), s->delay * SECOND, clock_ms());
     if (u->no_pop3) {
-        log_info("off", "user=%s may not log in over POP3", log_quote_text(u->name));
+        auth_tell_off(u);
         auth_refuse(a, s, ERR_AUTH);
     } else if (early) {
         refuse_delay(a, s);
@@ -185,7 +189,7 @@ void auth_place(struct auth *a, struct auth_session *s, const struct user *u)
         if (w)
             send_there(a, s, w, u->where);
         else
-            wait_for(need_for(a, u), s, u);
+            wait_for(a, need_for(a, u), s, u);
     }
 }
 
@@ -298,9 +302,12 @@ void auth_worker_came(struct auth *a, const struct talk *t)
     w->chan = chan_new(a->loop, t->fd, &worker_events, w);
     struct auth_need *n = need_take(a, t->num[3]);
     for (unsigned i = 0; n && i < n->count; i++) {
-        struct auth_session *s = auth_find(a, n->waiting[i].id);
-        if (s && s->step == AUTH_NEED)
-            send_there(a, s, w, n->waiting[i].where);
+        struct auth_session *s = waits_for(a, n, i);
+        struct user u;
+        if (s && auth_still(a, s, &u)) {
+            send_there(a, s, w, u.where);
+            user_free(&u);
+        }
     }
     if (n)
         need_free(n);
@@ -310,8 +317,8 @@ void auth_worker_came(struct auth *a, const struct talk *t)
 static void need_denied(struct auth *a, struct auth_need *n, enum err_kind kind)
 {
     for (unsigned i = 0; i < n->count; i++) {
-        struct auth_session *s = auth_find(a, n->waiting[i].id);
-        if (s && s->step == AUTH_NEED)
+        struct auth_session *s = waits_for(a, n, i);
+        if (s)
             auth_refuse(a, s, kind);
     }
     need_free(n);

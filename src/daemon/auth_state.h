@@ -58,6 +58,8 @@ struct auth_session {
     struct auth_worker *worker;  /* AUTH_RUNNING */
     struct auth_box *box;        /* whose maildrop it has or waits for; NULL: none, or it is given back */
     struct auth_session *beside; /* the next of this box */
+    struct auth_shown *shown;    /* AUTH_WAIT, AUTH_NEED: what he has shown (auth_again.c) */
+    uint32_t need;               /* AUTH_NEED: which: who is refused may come again by the same id */
     uint64_t wait_until;         /* ms: so long it may wait for the lock */
     uint32_t read, deleted;      /* as its mail process said last */
     bool charged, counted;       /* auth_limit.c: this try; this session */
@@ -186,6 +188,16 @@ void auth_queue_done(struct auth *a); /* a check has come back from the pool */
 void auth_check_begin(struct auth *a, const struct talk *verify);
 void auth_check_init(struct auth *a);
 
+/* auth_again.c: what is true of somebody now. Whoever is disabled is nobody (ERR_GONE); to the second, also whose POP3 is off. arg: auth */
+int auth_find_enabled(void *arg, struct span name, struct user *u, struct err *err);
+int auth_find_able(void *arg, struct span name, struct user *u, struct err *err);
+void auth_tell_off(const struct user *u); /* to the log: his POP3 is */
+void auth_begin_wait(struct auth *a, struct auth_session *s, const struct user *u); /* he has shown who he is */
+void auth_end_wait(struct auth_session *s);                                         /* harmless if he does not */
+uint32_t auth_waits_as(const struct auth_session *s);                               /* the uid of who waits */
+/* He has waited: may he come in still, to the same place? u: as he is now, the caller's. false: he is answered, and may be gone. */
+bool auth_still(struct auth *a, struct auth_session *s, struct user *u);
+
 /* auth_grant.c: which mail process gets him */
 void auth_grant(struct auth *a, struct auth_session *s, const struct user *u);
 void auth_place(struct auth *a, struct auth_session *s, const struct user *u); /* whose maildrop is free */
@@ -197,7 +209,6 @@ void auth_grant_init(struct auth *a);
 
 /* auth_busy.c: maildrops that somebody else has */
 bool auth_must_wait(struct auth *a, struct auth_session *s, const struct user *u); /* or was refused; else it has it now */
-uint32_t auth_waits_as(struct auth *a, const struct auth_session *s); /* the uid of who waits */
 void auth_busy_runs(struct auth *a, struct auth_session *s, struct span where); /* an earlier auth has granted it */
 void auth_busy_freed(struct auth *a, struct auth_session *s);
 void auth_busy_drop(struct auth *a, struct auth_session *s);

@@ -42,6 +42,7 @@ void auth_drop(struct auth *a, struct auth_session *s)
     if (s->step == AUTH_NEED) /* no mail process has come for it: whoever left, or was overtaken, has not logged in */
         auth_delay_back(a, s);
     auth_busy_drop(a, s);
+    auth_end_wait(s);
     if (s->abandoned)
         *s->abandoned = true;
     sasl_end(auth_exchange_leave(a, s));

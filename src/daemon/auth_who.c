@@ -24,7 +24,7 @@ static void answer(struct auth *a, uint32_t token)
     for (struct auth_session *s; (s = map_next(&a->sessions, &at));) {
         if (!s->worker && s->step != AUTH_WAIT)
             continue;
-        uint32_t uid = s->worker ? s->worker->uid : auth_waits_as(a, s);
+        uint32_t uid = s->worker ? s->worker->uid : auth_waits_as(s);
         count++;
         talk_send(a->control, &(struct talk){.type = TALK_ROW,
                                              .id = {s->read, s->deleted},
@@ -73,10 +73,28 @@ static void who(struct auth *a, uint32_t token)
     answer_due(a);
 }
 
+/* Who has shown who he is and waits; first, or the end of a session would let the next one in. */
+static uint32_t kick_waiting(struct auth *a, struct span user)
+{
+    struct auth_session *s;
+    uint32_t count = 0;
+    do { /* from the beginning each time: it goes from the map */
+        size_t at = 0;
+        while ((s = map_next(&a->sessions, &at)) &&
+               ((s->step != AUTH_WAIT && s->step != AUTH_NEED) || !span_equal(span_of(s->user), user)))
+            continue;
+        if (s) {
+            count++;
+            auth_refuse(a, s, ERR_TEMP);
+        }
+    } while (s);
+    return count;
+}
+
 static void kick(struct auth *a, uint32_t token, struct span user)
 {
     size_t at = 0;
-    uint32_t count = 0;
+    uint32_t count = kick_waiting(a, user);
     for (struct auth_session *s; (s = map_next(&a->sessions, &at));)
         if (s->worker && span_equal(span_of(s->user), user)) {
             count++;
