@@ -19,6 +19,8 @@ struct maildir_state {
 
 struct maildir_box {
     char *where;           /* the path, for people */
+    const char *path;      /* the end of it, below the root: */
+    int root;              /* lent */
     int dir;               /* the maildrop itself: bears a session's lock */
     int sub[MAILDIR_DIRS]; /* new/ and cur/, opened once */
     int tmp;               /* tmp/: bears the short lock of those who deliver and count; -1: not needed so far */

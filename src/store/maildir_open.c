@@ -63,30 +63,37 @@ static int sync_made(int dir, const char *name)
     return result;
 }
 
+/* What could not be made durable is not left behind: who finds it there takes it for durable. */
 static int make_directory(int dir, const char *name)
 {
-    if (mkdirat(dir, name, ONLY_US) < 0 && errno != EEXIST) /* if another was faster: its work is not durable yet */
+    bool made = mkdirat(dir, name, ONLY_US) == 0;
+    if (!made && errno != EEXIST) /* if another was faster: its work is not durable yet */
         return -1;
-    return sync_made(dir, name);
+    if (sync_made(dir, name) == 0)
+        return 0;
+    int saved = errno;
+    if (made)
+        (void)unlinkat(dir, name, AT_REMOVEDIR);
+    errno = saved;
+    return -1;
 }
 
-/* Makes the last component of the path, never one before it: a parent that is not there may be a disk
- * that is not mounted. */
-static int make_maildrop(const struct store_root *root, const char *path)
+/* fn for the last component of the path and the directory that it is in. */
+static int in_parent(int root, const char *path, int (*fn)(int dir, const char *name))
 {
     const char *slash = strrchr(path, '/');
     if (!slash)
-        return make_directory(root->fd, path);
+        return fn(root, path);
     char *parent = mem_copy(path, (size_t)(slash - path));
-    int fd = maildir_beneath(root->fd, parent, O_PATH | O_DIRECTORY);
+    int fd = maildir_beneath(root, parent, O_PATH | O_DIRECTORY);
     mem_free(parent);
     if (fd < 0)
         return -1;
-    int made = make_directory(fd, slash + 1);
+    int result = fn(fd, slash + 1);
     int saved = errno;
     close(fd);
     errno = saved;
-    return made;
+    return result;
 }
 
 static int open_maildrop(struct maildir_box *m, const struct store_root *root, const char *path, struct err *err)
@@ -95,7 +102,8 @@ static int open_maildrop(struct maildir_box *m, const struct store_root *root, c
     if (m->dir < 0 && errno == ENOENT && m->as_it_is)
         return err_set(err, ERR_GONE, "there is no maildrop %s", m->where);
     if (m->dir < 0 && errno == ENOENT) {
-        if (make_maildrop(root, path) < 0)
+        /* The last component, never one before it: a parent that is not there may be a disk that is not mounted. */
+        if (in_parent(root->fd, path, make_directory) < 0)
             return err_set(err, ERR_TEMP, "maildrop %s is not there and cannot be made: %s", m->where, reason(errno));
         m->dir = open_directory(root->fd, path);
         if (m->dir >= 0)
@@ -148,6 +156,9 @@ static int complete(const struct maildir_box *m, bool need_tmp, struct err *err)
     unsigned there = parts_there(m->dir);
     if (!there && !is_empty(m->dir))
         return err_set(err, ERR_TEMP, "%s is not a Maildir: it has neither new/ nor cur/", m->where);
+    /* Whoever made it may have been killed before he made it durable, or be about to. */
+    if (!there && in_parent(m->root, m->path, sync_made) < 0)
+        return err_set(err, ERR_TEMP, "the folder above %s: fsync: %s", m->where, strerror(errno));
     for (unsigned i = 0; i < PARTS; i++)
         if (!(there & 1u << i) && make_directory(m->dir, parts[i]) < 0 && (i != TMP || need_tmp))
             return err_set(err, ERR_TEMP, "%s/%s is missing and cannot be made: %s", m->where, parts[i],
@@ -230,7 +241,7 @@ static int take_lock(const struct maildir_box *m, struct err *err)
     return err_set(err, ERR_TEMP, "%s: flock: %s", m->where, strerror(errno));
 }
 
-static const struct maildir_box nothing = {.dir = -1, .sub = {-1, -1}, .tmp = -1};
+static const struct maildir_box nothing = {.root = -1, .dir = -1, .sub = {-1, -1}, .tmp = -1};
 
 int maildir_box_begin(struct maildir_box *m, const struct store_root *root, const char *path, enum store_mode mode,
                      struct err *err)
@@ -241,6 +252,8 @@ int maildir_box_begin(struct maildir_box *m, const struct store_root *root, cons
     size_t n = strlen(root->path) + 1 + strlen(path) + 1;
     m->where = mem_alloc(n);
     snprintf(m->where, n, "%s/%s", root->path, path);
+    m->root = root->fd;
+    m->path = m->where + strlen(root->path) + 1;
     maildir_table_init(&m->table);
     if (open_maildrop(m, root, path, err) < 0 || (mode != STORE_DELIVER && take_lock(m, err) < 0) ||
         (mode != STORE_EXCLUSIVE && open_parts(m, mode, err) < 0)) {

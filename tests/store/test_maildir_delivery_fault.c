@@ -303,8 +303,33 @@ static void test_made_directories_are_flushed(void **state)
     fault_rules("fsync:EIO::1-1");
     assert_int_equal(deliver(p, &about_a), ERR_TEMP);
     assert_int_equal(fault_hits(), 1);
+    assert_false(place_has(p, "")); /* who found it would take it for durable */
     fault_rules("");
     assert_int_equal(deliver(p, &about_a), ERR_NONE);
+}
+
+/* How often a delivery makes something durable; SKIP counts. */
+static unsigned long syncs(struct place *p, const char *drop)
+{
+    p->drop = drop;
+    fault_rules("fsync:SKIP::1");
+    assert_int_equal(deliver(p, &about_a), ERR_NONE);
+    unsigned long n = fault_hits();
+    fault_rules("");
+    return n;
+}
+
+/* Whoever made the maildrop was killed before it was durable: who finds it empty sees to that before he vouches for anything in it. */
+static void test_a_maildrop_that_was_just_made(void **state)
+{
+    struct place *p = *state;
+    char path[PLACE_PATH];
+    p->drop = "cleo";
+    place_path(p, "", path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    unsigned long found = syncs(p, "cleo"), made = syncs(p, "dora"), there = syncs(p, "anna");
+    assert_int_equal(found, there + 4); /* its own entry, and those of new/, cur/ and tmp/ */
+    assert_in_range(made, found, found + 1);
 }
 
 /* The short lock is held for ever by somebody who was stopped: the delivery is put off, a session's UPDATE is not. */
@@ -470,7 +495,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(one_call_fails),           TEST(nothing_is_tried_twice),       TEST(directory_fsync_fails),
         TEST(what_is_there_is_flushed), TEST(made_directories_are_flushed), TEST(lock_is_held),
-        TEST(killed_at_each_call),      TEST(update_killed_at_each_call),
+        TEST(killed_at_each_call),      TEST(update_killed_at_each_call),   TEST(a_maildrop_that_was_just_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
