@@ -3,7 +3,6 @@
 #include "daemon/mail_state.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/beneath.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/deliver.h"
@@ -345,34 +343,13 @@ static void keep(void *arg, const struct talk *t)
         close(t->fd);
 }
 
-/* What Landlock leaves: the roots, or the one maildrop. */
-static unsigned granted(struct mail *m, struct jail_path paths[CONF_ROOTS])
-{
-    unsigned root;
-    struct err err;
-    for (unsigned i = 0; i < m->n_roots; i++)
-        paths[i] = (struct jail_path){m->roots[i].fd, JAIL_MAILDROPS};
-    if (!m->single)
-        return m->n_roots;
-    if (store_where_check(m->roots, m->n_roots, m->single, &root, &err) < 0) {
-        log_error("start", "%s", err.text);
-        exit(EX_CONFIG);
-    }
-    const char *below = strchr(m->single, ':') + 1 + strlen(m->roots[root].path) + 1;
-    int fd = beneath_open(m->roots[root].fd, below, O_PATH | O_DIRECTORY, 0);
-    if (fd < 0) /* answered at each log-in; nothing is granted */
-        return 0;
-    paths[0] = (struct jail_path){fd, JAIL_MAILDROPS};
-    return 1;
-}
-
 static int mail_run(void)
 {
     struct mail *m = mem_alloc(sizeof *m);
     struct jail_path paths[CONF_ROOTS];
     signal(SIGPIPE, SIG_IGN);
     start_role(&m->start, ROLE_MAIL, keep, m);
-    unsigned n = granted(m, paths);
+    unsigned n = mail_granted(m, paths);
     start_seal(&m->start, start_empty_root(&m->start), paths, n);
     if (m->single && n)
         close(paths[0].fd);

@@ -76,4 +76,7 @@ void mail_pop3_kick(struct mail_session *s);
 void mail_pop3_yield(struct mail_session *s, bool takes_over); /* somebody waits for its maildrop */
 void mail_pop3_describe(const struct mail_session *s, struct talk *running); /* texts borrow from the session */
 
+/* mail_granted.c: what Landlock is to leave, the roots or the one maildrop, which is made if it is not there yet. How many. */
+unsigned mail_granted(const struct mail *m, struct jail_path paths[CONF_ROOTS]);
+
 #endif

@@ -111,6 +111,29 @@ def test_single_store(worker):
     assert client.recv(100).startswith(b"+OK anna has 1 message")
 
 
+def test_single_store_that_is_not_there_yet(worker):
+    """it is made, as its owner's and by his rights; nothing else is opened by that"""
+    w = worker(single="new", options="mail_sessions = 1\n")
+    made = [w.root + "/new"] + [w.root + "/new/" + sub for sub in ("cur", "new", "tmp")]
+    assert [(s.st_uid, s.st_gid, s.st_mode & 0o777) for s in map(os.stat, made)] == [(UID, GID, 0o700)] * 4
+    w.expect(1, user="new")
+    client = w.take(1)
+    assert w.answer(1) == "TAKEN"
+    assert client.recv(100).startswith(b"+OK new has 0 message")
+
+
+@pytest.mark.parametrize("single", ["shut/new", "none/new"])
+def test_single_store_that_may_not_be_made(worker, tmp_path, single):
+    """its owner may not write into the parent, which is nothing to root; or there is no parent: said at each log-in"""
+    (tmp_path / "mail/shut").mkdir(parents=True, mode=0o555)
+    w = worker(single=single, options="mail_sessions = 1\n")
+    w.expect(1, user=single)
+    w.take(1)
+    assert w.answer(1) == "REFUSED"
+    assert not os.path.exists(w.root + "/" + single)
+    assert re.search(r"error start: maildrop \S+/%s is not there and cannot be made" % single, w.log())
+
+
 def test_a_door_that_dies_takes_its_grants_along(worker):
     w = worker()
     w.expect(1)

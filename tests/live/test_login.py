@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -673,6 +674,7 @@ def test_a_process_for_one_maildrop_cannot_reach_its_sister(walled):
     name, password = walled.pool(10)
     sister, _ = walled.pool(11)
     walled.seed(sister, [b"Subject: secret\n\n"])
+    print(os.stat(os.path.dirname(walled.maildir(name))))
     p = walled.login(name, password)
     (pid,) = mail_pids(walled)
     walls = walled.wait_log(r'ready: role=mail pid=%d uid=\d+ walls="([^"]*)"' % pid).group(1)
@@ -708,6 +710,23 @@ def set_options(bed, **options):
     os.kill(bed.pid, signal.SIGHUP)
     bed.wait_log(r"reload: .* read", start=start)
     time.sleep(0.1)
+
+
+def test_a_maildrop_that_is_not_there_yet_with_a_process_for_each(walled):
+    """it is made, where its owner may, and he has it at once"""
+    name, password = walled.pool(37)
+    box = walled.maildir(name)
+    owner = os.stat(box).st_uid
+    mode = os.stat(os.path.dirname(box)).st_mode & 0o7777
+    shutil.rmtree(box)
+    os.chmod(os.path.dirname(box), 0o777)
+    try:
+        p = walled.login(name, password)
+    finally:
+        os.chmod(os.path.dirname(box), mode)
+    assert p.ok("STAT").startswith(b"+OK 0 0")
+    p.quit()
+    assert {"cur", "new", "tmp"} <= set(os.listdir(box)) and os.stat(box).st_uid == owner
 
 
 def test_sessions_share_processes_as_told(walled):
