@@ -48,6 +48,9 @@ enum maildir_outcome maildir_message_open(struct maildir_box *m, const struct ma
 
 /* ---- one file */
 
+/* Octets. Eight times what can be delivered here: a file of holes, which costs nothing, could be read for hours under the lock. */
+static const off_t LARGEST = (off_t)16 << 30;
+
 /* A read that brings less than was asked for has met the end, if it is where the file said that it ends: a second one would
  * only say so. */
 static const char *read_all(struct store_count *count, int fd, uint64_t size, char *piece)
@@ -68,6 +71,8 @@ const char *maildir_count_file(struct maildir_entry *e, int fd, const struct sta
 {
     static const char changes[] = "it changes while it is read";
     struct store_count count = {0};
+    if (st->st_size > LARGEST)
+        return "it is too large to be a message";
     const char *why = read_all(&count, fd, (uint64_t)st->st_size, piece);
     if (why)
         return why;

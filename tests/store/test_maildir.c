@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -257,6 +258,10 @@ static void make_strange(const struct place *p)
     place_path(p, "new/2.device", path);
     if (geteuid() == 0)
         assert_int_equal(mknod(path, S_IFCHR | 0600, makedev(1, 5)), 0); /* /dev/zero: has no end */
+    place_text(p, "new/2.holes", "");
+    place_path(p, "new/2.holes", path);
+    if (truncate(path, (off_t)1 << 40) < 0) /* hours to read */
+        assert_int_equal(errno, EFBIG);
 }
 
 static void test_strange_entries_are_passed_over(void **state)
