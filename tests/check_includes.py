@@ -25,7 +25,7 @@ LIBRARIES = [
     ("gsasl", ("user/sasl",)),
     ("sqlite3.h", ("user/users", "user/address", "fetch/seen")),
     ("event2/", ("base/loop", "daemon/metrics")),
-    ("seccomp.h", ("daemon/jail",)),
+    ("seccomp.h", ("daemon/jail", "reader/apart_walls")),
     ("gmime", ("reader/mime",)),
     ("libxml/", ("reader/html",)),
     ("json-c/", ("tool/json",)),

@@ -1,5 +1,5 @@
-/* jail: gives up rights for good. One row per role (jail.c): what it may still call, see and use. The one place that
- * names libseccomp; Landlock by its system calls.
+/* jail: gives up rights for good. One row per role (jail.c): what it may still call, see and use. Here and in
+ * reader/apart_walls.c libseccomp is named; Landlock by its system calls.
  *
  * Order: limits, no_new_privs, Landlock, empty chroot, capabilities, groups, gid, uid; then it checks that nothing of
  * this can be taken back, and last comes seccomp. */

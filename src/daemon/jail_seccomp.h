@@ -1,4 +1,4 @@
-/* jail_seccomp: the system calls a role may make. The one place that names libseccomp. */
+/* jail_seccomp: the system calls a role may make, by libseccomp. */
 #ifndef DAEMON_JAIL_SECCOMP_H
 #define DAEMON_JAIL_SECCOMP_H
 

@@ -12,7 +12,9 @@
 
 #include "base/mem.h"
 #include "base/whole.h"
+#include "daemon/jail_build.h"
 #include "reader/apart_walls.h"
+#include "reader/mime_ready.h"
 
 enum { DONE = APART_KINDS, FILES = 32, MESSAGE_FD = 3, GO_FD = 4, OUT_FD = 5, FIRST_FREE_FD = 6 };
 
@@ -104,16 +106,23 @@ static bool shut(int message, int go, int out)
 
 static void limit(void)
 {
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     ceiling(RLIMIT_CORE, 0);
     ceiling(RLIMIT_FSIZE, 0);
     ceiling(RLIMIT_NOFILE, FILES);
     ceiling(RLIMIT_NPROC, 0);
     ceiling(RLIMIT_CPU, APART_CPU_S);
-    if (READER_MEMORY_LIMIT) /* a sanitizer needs more than there is */
+    if (jail_build.walls) /* a sanitizer needs more than there is */
         ceiling(RLIMIT_AS, (rlim_t)APART_MEMORY_MB << 20);
-    (void)apart_walls(); /* where there are none, the ceilings stay */
+}
+
+/* Away from the terminal: what holds it could type into it. That takes it out of reach of the terminal's signals too,
+ * so it ends by its parent's end. */
+static bool leave(pid_t parent)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_DFL);
+    return setsid() >= 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == parent;
 }
 
 static int work_apart(apart_work *work, const void *arg)
@@ -123,9 +132,13 @@ static int work_apart(apart_work *work, const void *arg)
     char go;
     o->fd = OUT_FD;
     int status = 0;
+    mime_ready();
+    int result = apart_walls(OUT_FD, &err);
     if (whole_read(GO_FD, &go, 1) == 0) { /* else nobody needs it */
         lseek(MESSAGE_FD, 0, SEEK_SET);
-        if (work(MESSAGE_FD, o, arg, &err) < 0)
+        if (result == 0)
+            result = work(MESSAGE_FD, o, arg, &err);
+        if (result < 0)
             apart_say(o, APART_FAIL, span_of(err.text));
         flush_text(o);
         say(o, DONE, (struct span){"", 0});
@@ -149,13 +162,12 @@ int apart_begin(struct apart **a, int message, apart_work *work, const void *arg
         }
         return -1;
     }
+    const pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0) {
-        if (!shut(message, go[0], in[1]))
+        if (!leave(parent) || !shut(message, go[0], in[1]))
             _exit(1);
         limit();
-        signal(SIGPIPE, SIG_IGN);
-        signal(SIGINT, SIG_DFL);
         _exit(work_apart(work, arg));
     }
     int error = errno;

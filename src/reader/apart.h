@@ -1,7 +1,7 @@
 /* apart: a process of its own for those who read what strangers wrote: it knows no password, since it is begun before
- * any is asked for; it has the message, a pipe, and a ceiling for its time and its memory; it may make no file,
- * no process and no connection (apart_walls.h); and if it breaks, that is all that breaks. What it says is still a
- * stranger's word: whoever takes it looks at it as at the mail itself. */
+ * any is asked for; it has the message, two pipes, and a ceiling for its time and its memory; it is in no terminal's
+ * session, and may open no file, begin no process and reach none (apart_walls.h); and if it breaks, that is all that
+ * breaks. What it says is still a stranger's word: whoever takes it looks at it as at the mail itself. */
 #ifndef READER_APART_H
 #define READER_APART_H
 

@@ -2,10 +2,12 @@
 #ifndef READER_APART_WALLS_H
 #define READER_APART_WALLS_H
 
-#include <stdbool.h>
+#include "base/err.h"
 
-/* For good: no network, no other program or process, no file made, changed or removed. Reading stays, for libraries
- * that load their tables late. false: this kernel, or this machine, knows no such filter. */
-bool apart_walls(void);
+/* For good: no file opened by any path, no network, no other program or process, no signal but to itself, no memory
+ * that can be executed; it reads what is open already and writes to `out` alone. Twice over where the kernel has
+ * Landlock: seccomp bars the calls, an empty Landlock the files and the signals. -1: there is no seccomp, and nothing
+ * foreign may be read. */
+int apart_walls(int out, struct err *err);
 
 #endif

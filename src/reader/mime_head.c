@@ -2,6 +2,7 @@
 #include "reader/mime_head.h"
 
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "reader/mime.h"
@@ -9,15 +10,14 @@
 
 enum { LINE_MAX_OCTETS = 2000 };
 
+/* By the C library, which has the zone of time already; GLib reads it from its file (mime_ready.h). */
 void mime_date(GMimeMessage *m, char out[32])
 {
     GDateTime *date = g_mime_message_get_date(m);
-    GDateTime *local = date ? g_date_time_to_local(date) : NULL;
-    char *text = local ? g_date_time_format(local, "%Y-%m-%d %H:%M") : NULL;
-    g_strlcpy(out, text ? text : "", 32);
-    g_free(text);
-    if (local)
-        g_date_time_unref(local);
+    time_t when = date ? (time_t)g_date_time_to_unix(date) : 0;
+    struct tm local;
+    if (!date || !localtime_r(&when, &local) || strftime(out, 32, "%Y-%m-%d %H:%M", &local) == 0)
+        *out = '\0';
 }
 
 /* From, where no address can be made out in it: better what it says than nothing. */
