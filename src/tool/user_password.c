@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <termios.h>
@@ -22,13 +23,27 @@ static void on_signal(int signo)
     caught = signo;
 }
 
+/* With `open`, the signals that may come while it waits, fd does not block: one that comes before the wait is not slept
+ * through, nor one that throws away what had made fd readable. */
+static ssize_t read_byte(int fd, const sigset_t *open, char *c)
+{
+    for (;;) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        if (open && ppoll(&wait, 1, NULL, open) < 0)
+            return -1;
+        ssize_t got = read(fd, c, 1);
+        if (got >= 0 || !open || errno != EAGAIN)
+            return got;
+    }
+}
+
 /* Returns its length without the line end, -1: read failed or a signal came, -2: too long, -3: nothing there. */
-static int read_line(int fd, char line[LINE])
+static int read_line(int fd, const sigset_t *open, char line[LINE])
 {
     int n = 0;
     for (;;) {
         char c;
-        ssize_t got = read(fd, &c, 1);
+        ssize_t got = read_byte(fd, open, &c);
         if (got < 0)
             return -1;
         if (got == 0)
@@ -58,7 +73,7 @@ static char *prepared(const char line[LINE], int n, struct err *err)
 static char *from_stdin(struct err *err)
 {
     char line[LINE];
-    int n = read_line(STDIN_FILENO, line);
+    int n = read_line(STDIN_FILENO, NULL, line);
     if (n > 0 && line[n - 1] == '\r')
         n--;
     char *password = prepared(line, n, err);
@@ -76,23 +91,31 @@ static char *ask(int tty, const char *prompt, struct err *err)
 {
     struct sigaction quiet = {.sa_handler = on_signal}, old[SIGNALS];
     struct termios shown, hidden;
+    sigset_t held, open;
     char line[LINE];
     if (tcgetattr(tty, &shown)) {
         err_set(err, ERR_TEMP, "the terminal: %s", strerror(errno));
         return NULL;
     }
     caught = 0;
+    sigemptyset(&held);
+    for (unsigned i = 0; i < SIGNALS; i++)
+        sigaddset(&held, signals[i]);
+    sigprocmask(SIG_BLOCK, &held, &open);
     for (unsigned i = 0; i < SIGNALS; i++)
         sigaction(signals[i], &quiet, &old[i]);
     hidden = shown;
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
     tcsetattr(tty, TCSAFLUSH, &hidden);
     dprintf(tty, "%s", prompt);
-    int n = read_line(tty, line), why = errno;
+    fcntl(tty, F_SETFL, O_NONBLOCK);
+    int n = read_line(tty, &open, line), why = errno;
+    fcntl(tty, F_SETFL, 0);
     tcsetattr(tty, TCSAFLUSH, &shown);
     dprintf(tty, "\n");
     for (unsigned i = 0; i < SIGNALS; i++)
         sigaction(signals[i], &old[i], NULL);
+    sigprocmask(SIG_SETMASK, &open, NULL);
     if (caught)
         raise(caught);
     errno = why;

@@ -285,6 +285,8 @@ def test_prompt_interrupted(place):
     seen, status = ask(place, ["add", "anna"], [(b"Password for anna: ", b"half\x03")])
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGINT
     assert b"half" not in seen and place.rows() == {}
+    for _ in range(20):  # whenever it comes: also in the moment between the prompt and the wait for an answer
+        assert ask(place, ["add", "anna"], [(b"Password for anna: ", b"half\x03")])[1] == signal.SIGINT
 
 
 def test_maildir_in_the_way(place):
