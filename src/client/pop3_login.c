@@ -194,6 +194,11 @@ static int try_next(struct login *l, struct err *err)
     sasl_client_end(l->sasl);
     l->sasl = NULL;
     const char *way = choose(l);
+    if (way && strncmp(way, "SCRAM-", 6) == 0) { /* which does not take every password */
+        if (fetch(l, false, err) < 0)
+            return -1;
+        way = choose(l);
+    }
     if (!way)
         return l->way ? say_no(l, err) : no_way(l, err);
     l->way = way;

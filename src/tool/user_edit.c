@@ -28,6 +28,14 @@ static void warn_apop(const struct user *u)
         fprintf(stderr, "bustia: note: APOP needs the password itself: it is kept in clear in the users' database\n");
 }
 
+/* What is to be known of a new password. */
+static void warn_password(const struct user *u)
+{
+    if (!*u->scram256)
+        fprintf(stderr, "bustia: note: " USER_NO_SCRAM "\n");
+    warn_apop(u);
+}
+
 static int exists(struct user_job *job, struct err *err)
 {
     struct user u;
@@ -71,7 +79,7 @@ int user_edit_add(struct user_job *job, struct err *err)
     if (users_add(job->db, &u, err))
         goto out;
     user_password_tell(job, password);
-    warn_apop(&u);
+    warn_password(&u);
     ret = 0;
 out:
     secret_free(password);
@@ -137,7 +145,7 @@ int user_edit_passwd(struct user_job *job, struct err *err)
     }
     if (ret == 0) {
         user_password_tell(job, password);
-        warn_apop(&u);
+        warn_password(&u);
     }
     secret_free(password);
     user_free(&made);

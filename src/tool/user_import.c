@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "tool/passwd_file.h"
 #include "tool/user_import_hash.h"
+#include "tool/user_password.h"
 #include "tool/user_place.h"
 #include "user/secret.h"
 
@@ -35,6 +36,11 @@ static void complain(struct import *im, unsigned line, const char *text)
 {
     fprintf(stderr, "%s:%u: error: %s\n", im->job->word, line, text);
     im->bad++;
+}
+
+static void warn(const struct import *im, unsigned line, const char *text)
+{
+    fprintf(stderr, "%s:%u: warning: %s\n", im->job->word, line, text);
 }
 
 static char *read_all(const char *path, size_t *n, struct err *err)
@@ -222,8 +228,9 @@ static int store_one(struct import *im, struct user_import_entry *e, struct err 
     if (e->skip)
         return 0;
     if (e->failed.kind != ERR_NONE) {
-        *err = e->failed;
-        return -1;
+        complain(im, e->line, e->failed.text);
+        e->skip = true;
+        return 0;
     }
     if (look(im, e, &old, err))
         return -1;
@@ -234,6 +241,8 @@ static int store_one(struct import *im, struct user_import_entry *e, struct err 
         return 0;
     if (e->exists ? users_change(im->job->db, &e->user, err) : users_add(im->job->db, &e->user, err))
         return -1;
+    if (e->hashed && !*e->user.scram256)
+        warn(im, e->line, USER_NO_SCRAM);
     *(e->exists ? &im->replaced : &im->added) += 1;
     return 0;
 }
@@ -269,7 +278,7 @@ static int batch(struct import *im, struct user_import_entry *e, size_t n, struc
     for (size_t i = 0; i < n && im->job->option.maildir; i++) {
         struct err why;
         if (!e[i].skip && user_place_maildir(im->job, &e[i].user, NULL, &why))
-            fprintf(stderr, "%s:%u: warning: %s\n", im->job->word, e[i].line, why.text);
+            warn(im, e[i].line, why.text);
     }
     return 0;
 }

@@ -22,7 +22,7 @@ static void *run(void *arg)
         struct user_import_entry *e = &w->entries[i];
         if (!e->password || e->skip)
             continue;
-        secret_make(&e->user, e->password, false, &e->failed);
+        e->hashed = secret_make(&e->user, e->password, false, &e->failed) == 0;
         secret_free(e->password);
         e->password = NULL;
     }

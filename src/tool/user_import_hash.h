@@ -9,6 +9,7 @@ struct user_import_entry {
     char *password; /* prepared, in clear; NULL: user.verifier stays as it is */
     unsigned line;
     bool exists, skip;
+    bool hashed; /* from a password in clear */
     struct err failed; /* of hashing */
 };
 

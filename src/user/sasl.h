@@ -64,8 +64,11 @@ enum sasl_hash { SASL_SHA1, SASL_SHA256 };
  * has more than SASL_PREPARE_MAX bytes (half of that where it is not ASCII). Free with user_wipe. */
 enum { SASL_PREPARE_MAX = 511 };
 char *sasl_prepare(struct span text);
+/* Does SCRAM take this password, which both its sides prepare (RFC 5802 §2.2)? Another has no keys, and a client cannot use it. */
+bool sasl_scram_takes(struct span password);
 
-/* SCRAM's keys (RFC 5802 §3) of a prepared password, under a fresh salt: "iterations:salt64:stored64:server64". */
+/* SCRAM's keys (RFC 5802 §3) of a prepared password, under a fresh salt: "iterations:salt64:stored64:server64".
+ * NULL with ERR_INPUT: SASLprep does not permit the password, which SCRAM demands of both sides; ERR_TEMP. */
 char *sasl_scram_keys(enum sasl_hash hash, const char *prepared, struct err *err);
 
 /* Do the keys fit the password? ERR_CONFIG: they are none. */

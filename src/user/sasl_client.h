@@ -20,7 +20,8 @@ struct sasl_client_who {
 
 /* The best of `offered` ("PLAIN SCRAM-SHA-256 …") that is in `allowed` (empty: any), and that `who` has what it needs
  * for: EXTERNAL, then OAUTHBEARER, XOAUTH2 where there is a token, then SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5 (only if
- * `allowed` names it), PLAIN, LOGIN. Those in `tried` (separated by spaces) are passed over. NULL: none. */
+ * `allowed` names it), PLAIN, LOGIN. Those in `tried` (separated by spaces) are passed over. NULL: none.
+ * SCRAM comes last with a password that SASLprep does not permit: so it is chosen again once the password is known. */
 const char *sasl_client_choose(const char *offered, const char *allowed, const char *tried,
                                const struct sasl_client_who *who);
 

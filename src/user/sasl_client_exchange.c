@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "user/sasl.h"
 
 static sasl_client_step_fn step_external, step_plain, step_login;
 
@@ -29,6 +30,12 @@ static bool has_certificate(const struct sasl_client_who *who)
 static bool has_token(const struct sasl_client_who *who)
 {
     return who->token.p;
+}
+
+/* May be false before the password is known: then it is asked again. */
+static bool scram_in_vain(const struct sasl_client_row *r, const struct sasl_client_who *who)
+{
+    return r->step == sasl_client_step_scram && who->password.n && !sasl_scram_takes(who->password);
 }
 
 static bool has_password(const struct sasl_client_who *who)
@@ -67,14 +74,18 @@ static bool lists(const char *words, const char *name)
 const char *sasl_client_choose(const char *offered, const char *allowed, const char *tried,
                                const struct sasl_client_who *who)
 {
+    const char *in_vain = NULL; /* it says why */
     bool any = !allowed || !*allowed;
     for (unsigned i = 0; i < ROWS; i++) {
         const struct sasl_client_row *r = &rows[i];
         if (lists(offered, r->name) && (lists(allowed, r->name) || (any && !r->asked)) && !lists(tried, r->name) &&
-            r->has(who) && (who->clear || !r->shows))
-            return r->name;
+            r->has(who) && (who->clear || !r->shows)) {
+            if (!scram_in_vain(r, who))
+                return r->name;
+            in_vain = r->name;
+        }
     }
-    return NULL;
+    return in_vain;
 }
 
 /* ---- an exchange */

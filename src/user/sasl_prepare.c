@@ -9,6 +9,25 @@
  * many milliseconds. At this length it is two or three at worst. */
 enum { DEAR_MAX = 255 };
 
+static char *prepare(struct span text)
+{
+    char *in = mem_copy(text.p, text.n), *out = NULL, *copy = NULL;
+    if (gsasl_saslprep(in, GSASL_ALLOW_UNASSIGNED, &out, NULL) == GSASL_OK)
+        copy = mem_copy_text(out);
+    if (out)
+        mem_wipe(out, strlen(out));
+    gsasl_free(out);
+    user_wipe(in);
+    return copy;
+}
+
+bool sasl_scram_takes(struct span password)
+{
+    char *prepared = password.n && !memchr(password.p, '\0', password.n) ? prepare(password) : NULL;
+    user_wipe(prepared);
+    return prepared;
+}
+
 char *sasl_prepare(struct span text)
 {
     bool ascii = true, control = false;
@@ -20,12 +39,9 @@ char *sasl_prepare(struct span text)
         return NULL;
     if (ascii) /* stays as it is (RFC 4013 §2); libgsasl would say the same, at length */
         return mem_copy(text.p, text.n);
-    char *in = mem_copy(text.p, text.n), *out = NULL, *copy = NULL;
-    if (gsasl_saslprep(in, GSASL_ALLOW_UNASSIGNED, &out, NULL) == GSASL_OK && *out)
-        copy = mem_copy_text(out);
-    if (out)
-        mem_wipe(out, strlen(out));
-    gsasl_free(out);
-    user_wipe(in);
-    return copy;
+    char *prepared = prepare(text);
+    if (!prepared || *prepared)
+        return prepared;
+    user_wipe(prepared);
+    return NULL;
 }

@@ -197,14 +197,16 @@ char *sasl_scram_keys(enum sasl_hash hash, const char *prepared, struct err *err
     char salt[SALT], salted[GSASL_HASH_MAX_SIZE], client[GSASL_HASH_MAX_SIZE], server[GSASL_HASH_MAX_SIZE],
         stored[GSASL_HASH_MAX_SIZE], text[256], *salt64 = NULL, *stored64 = NULL, *server64 = NULL, *keys = NULL;
     digest_random(salt, sizeof salt);
-    if (gsasl_scram_secrets_from_password(which, prepared, ITERATIONS, salt, sizeof salt, salted, client, server,
-                                          stored) == GSASL_OK &&
-        gsasl_base64_to(salt, sizeof salt, &salt64, NULL) == GSASL_OK &&
+    int rc = gsasl_scram_secrets_from_password(which, prepared, ITERATIONS, salt, sizeof salt, salted, client, server,
+                                               stored);
+    if (rc == GSASL_OK && gsasl_base64_to(salt, sizeof salt, &salt64, NULL) == GSASL_OK &&
         gsasl_base64_to(stored, n, &stored64, NULL) == GSASL_OK &&
         gsasl_base64_to(server, n, &server64, NULL) == GSASL_OK) {
         snprintf(text, sizeof text, "%d:%s:%s:%s", ITERATIONS, salt64, stored64, server64);
         keys = mem_copy_text(text);
         mem_wipe(text, sizeof text);
+    } else if (rc == GSASL_SASLPREP_ERROR) {
+        err_set(err, ERR_INPUT, "SASLprep does not permit this password: SCRAM cannot be used with it");
     } else {
         err_set(err, ERR_TEMP, "libgsasl cannot make SCRAM keys");
     }

@@ -25,9 +25,10 @@ int sasl_scram_fits(enum sasl_hash hash, const char *keys, const char *prepared,
     char *salt = NULL, *text = NULL;
     size_t n = 0, length = 0;
     struct parts p;
-    bool made = parts_of(keys, &p) && gsasl_base64_from(p.salt.p, p.salt.n, &salt, &n) == GSASL_OK &&
-                gsasl_scram_secrets_from_password(which, prepared, (unsigned)p.rounds, salt, n, salted, client, server, stored) == GSASL_OK &&
-                gsasl_base64_to(stored, gsasl_hash_length(which), &text, &length) == GSASL_OK;
+    int rc = parts_of(keys, &p) ? gsasl_base64_from(p.salt.p, p.salt.n, &salt, &n) : GSASL_BASE64_ERROR;
+    if (rc == GSASL_OK)
+        rc = gsasl_scram_secrets_from_password(which, prepared, (unsigned)p.rounds, salt, n, salted, client, server, stored);
+    bool made = rc == GSASL_OK && gsasl_base64_to(stored, gsasl_hash_length(which), &text, &length) == GSASL_OK;
     *ok = made && length == p.stored.n && digest_same(text, p.stored.p, length);
     gsasl_free(salt);
     gsasl_free(text);
@@ -35,5 +36,6 @@ int sasl_scram_fits(enum sasl_hash hash, const char *keys, const char *prepared,
     mem_wipe(client, sizeof client);
     mem_wipe(server, sizeof server);
     mem_wipe(stored, sizeof stored);
-    return made ? 0 : err_set(err, ERR_CONFIG, "the SCRAM keys in the users' database are damaged");
+    /* A password that SASLprep does not permit is nobody's. */
+    return made || rc == GSASL_SASLPREP_ERROR ? 0 : err_set(err, ERR_CONFIG, "the SCRAM keys in the users' database are damaged");
 }

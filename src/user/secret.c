@@ -174,6 +174,18 @@ static void put(char **field, char *text)
     *field = text;
 }
 
+/* "" for a password that SCRAM does not take: it lets in by what shows it. */
+static char *scram_keys(enum sasl_hash hash, const char *prepared, struct err *err)
+{
+    struct err why = {.kind = ERR_NONE};
+    char *keys = sasl_scram_keys(hash, prepared, &why);
+    if (!keys && why.kind == ERR_INPUT)
+        return mem_copy_text("");
+    if (!keys && err)
+        *err = why;
+    return keys;
+}
+
 int secret_make(struct user *u, const char *prepared, bool apop, struct err *err)
 {
     unsigned char salt[16];
@@ -186,8 +198,8 @@ int secret_make(struct user *u, const char *prepared, bool apop, struct err *err
     if (!setting_of(salt, setting))
         return err_set(err, ERR_PERM, "libcrypt has no yescrypt");
     char *verifier = hash(prepared, setting, err);
-    char *scram1 = verifier ? sasl_scram_keys(SASL_SHA1, prepared, err) : NULL;
-    char *scram256 = scram1 ? sasl_scram_keys(SASL_SHA256, prepared, err) : NULL;
+    char *scram1 = verifier ? scram_keys(SASL_SHA1, prepared, err) : NULL;
+    char *scram256 = scram1 ? scram_keys(SASL_SHA256, prepared, err) : NULL;
     if (!scram256) {
         secret_free(verifier);
         secret_free(scram1);

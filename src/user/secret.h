@@ -15,7 +15,7 @@ char *secret_prepare(struct span password);
 void secret_free(char *text); /* wipes; NULL is allowed */
 
 /* Fills u->verifier, scram1, scram256 (and apop = the password if `apop`, else "") from a prepared password; old ones
- * freed. ERR_INPUT: empty or longer than SECRET_MAX. */
+ * freed. Where SASLprep does not permit the password, scram1 and scram256 become "". ERR_INPUT: empty or longer than SECRET_MAX. */
 int secret_make(struct user *u, const char *prepared, bool apop, struct err *err);
 
 /* Does the password fit the verifier? 20 ms of work, 17 MB. `raw` is what was sent, for imported verifiers that

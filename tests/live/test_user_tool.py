@@ -365,6 +365,22 @@ def test_import_reports_every_line(place):
     assert list(place.rows()) == ["ok"]
 
 
+def test_password_that_saslprep_does_not_permit(place):
+    """it is kept, without keys for SCRAM, which would need it prepared; an import goes on after it"""
+    for password in ("a\tb", "\u05d01", "\U0001f600x"):
+        place.run("add", "anna", "--password-stdin", "--no-maildir", stdin="fine\n")
+        assert "SCRAM cannot be used" in place.run("passwd", "anna", "--password-stdin", stdin=password + "\n")
+        row = place.rows()["anna"]
+        assert row["verifier"].startswith("$y$") and (row["scram1"], row["scram256"]) == ("", "")
+        place.run("set", "anna", "--apop", "--password-stdin", stdin=password + "\n")
+        place.run("del", "anna")
+    path = place.file("passwd", "".join("u%d:%s\n" % (i, CRYPT) for i in range(513)) + "tab:{PLAIN}a\tb\nlast:{PLAIN}x\n")
+    out = place.run("import", path)
+    assert "515 users imported" in out and "%s:514: warning: SASLprep" % path in out, out
+    rows = place.rows()
+    assert rows["tab"]["scram256"] == "" and rows["last"]["scram256"]
+
+
 def test_import_from_stdin(place):
     assert "1 users imported" in place.run("import", "-", stdin="a:{PLAIN}x\n")
 

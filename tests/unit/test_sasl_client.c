@@ -140,6 +140,18 @@ static void only_what_is_there(void **state)
     }
 }
 
+/* A password that SASLprep does not permit: SCRAM only where nothing else is to be had, and it says why. */
+static void not_for_scram(void **state)
+{
+    struct sasl_client_who who = anna();
+    who.password = span_of("\xf0\x9f\x98\x80x");
+    assert_string_equal(sasl_client_choose("PLAIN SCRAM-SHA-256", "", "", &who), "PLAIN");
+    assert_string_equal(sasl_client_choose("SCRAM-SHA-1 SCRAM-SHA-256 LOGIN", "", "", &who), "LOGIN");
+    assert_string_equal(sasl_client_choose("PLAIN SCRAM-SHA-1", "SCRAM-SHA-1", "", &who), "SCRAM-SHA-1");
+    who.clear = false; /* what shows it is no way out in the clear */
+    assert_string_equal(sasl_client_choose("PLAIN SCRAM-SHA-256", "", "", &who), "SCRAM-SHA-256");
+}
+
 static void not_to_be_had(void **state)
 {
     static const char *const names[] = {"NTLM", "", "SCRAM-SHA-256-PLUS", "ANONYMOUS", "GSSAPI", "PLAIN "};
@@ -633,7 +645,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_best_first),
         cmocka_unit_test(only_what_is_there),
-        cmocka_unit_test(not_to_be_had),
+        cmocka_unit_test(not_for_scram), cmocka_unit_test(not_to_be_had),
         cmocka_unit_test(not_well_formed),
         cmocka_unit_test(plain),
         cmocka_unit_test(login),

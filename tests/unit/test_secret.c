@@ -91,6 +91,32 @@ static void making(void **state)
     user_free(&second);
 }
 
+/* SASLprep permits them not: control characters, right to left with a digit at its end, unassigned when it was made. */
+static void without_scram(void **state)
+{
+    static const char *const rows[] = {"a\tb",
+                                       "\xd7\x90"
+                                       "1",
+                                       "\xf0\x9f\x98\x80x"};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct user u = {0};
+        bool ok = true;
+        char *prepared = secret_prepare(span_of(rows[i])), *keys = sasl_scram_keys(SASL_SHA256, "other", &err);
+        assert_int_equal(secret_make(&u, prepared, true, &err), 0);
+        assert_true(fits(u.verifier, rows[i]));
+        assert_string_equal(u.scram1, "");
+        assert_string_equal(u.scram256, "");
+        assert_string_equal(u.apop, rows[i]);
+        assert_int_equal(sasl_scram_fits(SASL_SHA256, keys, prepared, &ok, &err), 0);
+        assert_false(ok);
+        assert_false(sasl_scram_takes(span_of(rows[i])));
+        secret_free(keys);
+        secret_free(prepared);
+        user_free(&u);
+    }
+    assert_true(sasl_scram_takes(span_of("\xc3\xa9t\xc3\xa9")));
+}
+
 static void limits(void **state)
 {
     struct user u = {0};
@@ -227,8 +253,9 @@ static void generated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(preparation), cmocka_unit_test(making),  cmocka_unit_test(limits), cmocka_unit_test(imported),
-        cmocka_unit_test(unprepared),  cmocka_unit_test(refused), cmocka_unit_test(locked), cmocka_unit_test(generated),
+        cmocka_unit_test(preparation),   cmocka_unit_test(making),   cmocka_unit_test(limits),
+        cmocka_unit_test(without_scram), cmocka_unit_test(imported), cmocka_unit_test(unprepared),
+        cmocka_unit_test(refused),       cmocka_unit_test(locked),   cmocka_unit_test(generated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
