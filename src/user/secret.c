@@ -28,25 +28,34 @@ static uint64_t memory(uint64_t log2_blocks, uint64_t block)
     return log2_blocks < 32 && block < 1 << 20 ? 128 * block << log2_blocks : UINT64_MAX;
 }
 
-/* "$y$j9T$": flavour, log2(N) - 1, r - 1; digits from 48 on begin a longer number, far too dear. */
+/* "$y$j9T$": flavour, log2(N) - 1, r - 1; digits from 48 on begin a longer number, far too dear. What may follow
+ * (parallelism, more time) multiplies the work, and nobody's crypt(3) makes it. */
 static uint64_t cost_yescrypt(const char *setting)
 {
     const char *at = setting + (setting[1] == 'g' ? 4 : 3);
-    uint64_t n = at[0] ? digit64(at[1]) : UINT64_MAX, r = n < 48 ? digit64(at[2]) : UINT64_MAX;
-    return r < 48 ? memory(n + 1, r + 1) : UINT64_MAX;
+    uint64_t n = digit64(at[0]) < 48 ? digit64(at[1]) : UINT64_MAX, r = n < 48 ? digit64(at[2]) : UINT64_MAX;
+    return r < 48 && at[3] == '$' ? memory(n + 1, r + 1) : UINT64_MAX;
 }
 
-/* "$7$CU..../....": log2(N), then r in five digits, the lowest first. */
-static uint64_t cost_scrypt(const char *setting)
+/* Five digits, the lowest first. */
+static uint64_t number64(const char *text)
 {
-    uint64_t r = 0;
+    uint64_t n = 0;
     for (unsigned i = 0; i < 5; i++) {
-        uint64_t digit = strlen(setting) > 4 + i ? digit64(setting[4 + i]) : UINT64_MAX;
+        uint64_t digit = digit64(text[i]);
         if (digit > 63)
             return UINT64_MAX;
-        r |= digit << (6 * i);
+        n |= digit << (6 * i);
     }
-    return memory(digit64(setting[3]), r);
+    return n;
+}
+
+/* "$7$CU..../....": log2(N), then r and p; p times over. */
+static uint64_t cost_scrypt(const char *setting)
+{
+    uint64_t r = setting[3] ? number64(setting + 4) : UINT64_MAX;
+    uint64_t p = r < UINT64_MAX ? number64(setting + 9) : UINT64_MAX, once = memory(digit64(setting[3]), r);
+    return once < UINT64_MAX && p < 1 << 20 ? once * p : UINT64_MAX;
 }
 
 static uint64_t cost_bcrypt(const char *setting)

@@ -206,6 +206,9 @@ static void refused(void **state)
          "dear"},
         {"$y$jDT$jyltab043rsPxMXHFu1zR.$s4edYqCyYhIlpdPleCVqNzgYSqU7u1wkUU0SR38w9/1", "dear"},
         {"$7$LU..../....Pgsx8ckl/R/0Fwwg7EpRe0$l3KWfKKnUagO7w3w/KaOQg9alQ0BjfPW3/XEKLktqYC", "dear"},
+        {"$y$j9T/zz$abcdefgh$l3KWfKKnUagO7w3w/KaOQg9alQ0BjfPW3/XEKLktqYC", "dear"}, /* time and parallelism */
+        {"$y$z9T$abcdefgh$l3KWfKKnUagO7w3w/KaOQg9alQ0BjfPW3/XEKLktqYC", ""},
+        {"$7$BU..../z...abcdefgh$l3KWfKKnUagO7w3w/KaOQg9alQ0BjfPW3/XEKLktqYC", "dear"},
         {"$7$CU$....Pgsx8ckl/R/0Fwwg7EpRe0$l3KWfKKnUagO7w3w/KaOQg9alQ0BjfPW3/XEKLktqYC", ""},
         {"$y$z$s4edYqCyYhIlpdPleCVqNzgYSqU7u1wkUU0SR38w9/1", ""},
         {"$y$$s4edYqCyYhIlpdPleCVqNzgYSqU7u1wkUU0SR38w9/1", ""},
