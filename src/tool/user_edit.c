@@ -193,6 +193,8 @@ int user_edit_set(struct user_job *job, struct err *err)
 {
     struct user u = {0};
     char *password = NULL;
+    if (job->option.stdin_password && !job->option.apop)
+        return err_set(err, ERR_USAGE, "--password-stdin is for --apop; \"bustia user passwd\" sets a password");
     int ret = find(job, &u, err);
     if (ret == 0)
         ret = set_rest(job, &u, err); /* what is wrong is said before anybody is asked for a password */

@@ -104,6 +104,10 @@ static int fill_user(struct import *im, const struct passwd_entry *e, struct use
     }
     to->user.uid = e->has_uid ? e->uid : im->uid;
     to->user.gid = e->has_gid ? e->gid : e->has_uid ? e->uid : im->gid;
+    to->locked = e->kind == PASSWD_LOCKED;
+    to->has_store = im->job->option.store || e->store.n || e->home.n;
+    to->has_uid = e->has_uid || im->job->option.uid;
+    to->has_gid = to->has_uid || e->has_gid || im->job->option.gid;
     if (user_place_check(im->job, &to->user, err))
         return -1;
     if (e->kind == PASSWD_CLEAR) {
@@ -209,9 +213,16 @@ static int look(struct import *im, struct user_import_entry *e, struct user *old
     return 0;
 }
 
-/* What the file says nothing about stays. */
+/* What the file says nothing about stays. It can disable somebody, and never lets in who has been disabled here. */
 static void keep(struct user_import_entry *e, const struct user *old)
 {
+    e->user.disabled = e->user.disabled || old->disabled;
+    e->user.uid = e->has_uid ? e->user.uid : old->uid;
+    e->user.gid = e->has_gid ? e->user.gid : old->gid;
+    if (!e->has_store) {
+        mem_free(e->user.where);
+        e->user.where = mem_copy_text(old->where);
+    }
     e->user.quota_octets = old->quota_octets;
     e->user.quota_messages = old->quota_messages;
     e->user.external = old->external;
@@ -234,8 +245,13 @@ static int store_one(struct import *im, struct user_import_entry *e, struct err 
     }
     if (look(im, e, &old, err))
         return -1;
-    if (e->exists)
+    if (e->exists) {
         keep(e, &old);
+        if (e->locked && !e->user.disabled && old.has_app && !e->skip)
+            warn(im, e->line,
+                 "he has no password any more, but his app passwords still let him in (user app-password, user set "
+                 "--disable)");
+    }
     user_free(&old);
     if (e->skip)
         return 0;

@@ -9,6 +9,8 @@ struct user_import_entry {
     char *password; /* prepared, in clear; NULL: user.verifier stays as it is */
     unsigned line;
     bool exists, skip;
+    bool locked; /* by the file: no password of his own lets him in */
+    bool has_store, has_uid, has_gid; /* by the file or an option; else who is there keeps his own */
     bool hashed; /* from a password in clear */
     struct err failed; /* of hashing */
 };

@@ -180,6 +180,7 @@ def test_terms(place):
     (("list",), 66, "does not exist"),
     (("frob",), 64, "usage"),
     ((), 64, "usage"),
+    (("set", "x", "--password-stdin"), 64, "for --apop"),
     (("import", "/nonexistent"), 65, "No such file"),
 ])
 def test_refusals_change_nothing(place, words, status, text):
@@ -344,6 +345,14 @@ def test_import(place):
     assert row["store"] == "maildir:%s/z-u2" % place.mail
     assert [row[c] for c in ("pop3", "login_delay", "expire", "quota_octets")] == [0, 300, -1, 5000]
     assert place.rows()["u1"]["expire"] is None
+    # Nor does it let in who was disabled here, or move his mail.
+    place.run("set", "u1", "--disable", "--gid", "62000")
+    place.run("app-password", "add", "u4", "phone")
+    out = place.run("import", path, "--replace")
+    row = place.rows()["u1"]
+    assert (row["disabled"], row["store"], row["gid"]) == (1, "maildir:%s/z-u1" % place.mail, 62000)
+    assert place.rows()["u2"]["store"] == "maildir:%s/home/Maildir" % place.mail and place.rows()["u2"]["disabled"] == 0
+    assert "%s:6: warning: " % path in out and "app passwords" in out and out.count("warning") == 1, out
     place.run("set", "u2", "--apop", "--password-stdin", stdin="secret\n")  # the imported hash is usable
     assert os.listdir(place.mail) == []
     place.run("import", place.file("more", "u5:{PLAIN}x\n"), "--maildir")
