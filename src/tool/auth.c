@@ -91,7 +91,7 @@ int tool_auth(const struct tool *t, int argc, char **argv)
     if (status)
         return status;
     struct user_job job = {.word = w.name, .option = {.stdin_password = w.from_stdin}};
-    char *password = strcmp(w.method, "external") == 0 ? mem_copy_text("") : user_password_get(&job, false, &err);
+    char *password = strcmp(w.method, "external") == 0 ? mem_copy_text("") : user_password_raw(&job, false, &err);
     if (!password)
         return tool_fail(&err);
     int ret = ask(t->conf, &w, password, &against, &err);

@@ -155,18 +155,19 @@ int user_edit_passwd(struct user_job *job, struct err *err)
 
 /* APOP's secret is the password, which the database does not have: it is asked for again, and must be the right one, or
  * the user would have two. */
-static int set_apop(struct user_job *job, struct user *u, const char *password, struct err *err)
+static int set_apop(struct user_job *job, struct user *u, const char *raw, struct err *err)
 {
     bool ok = false;
-    if (password && secret_verify(u->verifier, password, password, &ok, err))
-        return -1;
-    if (password && !ok)
-        return err_set(err, ERR_AUTH, "that is not the password of %s; nothing was changed", u->name);
-    if (password || job->option.no_apop) {
+    char *password = raw ? secret_prepare(span_of(raw)) : NULL;
+    int ret = password ? secret_verify(u->verifier, password, raw, &ok, err) : 0;
+    if (ret == 0 && password && !ok)
+        ret = err_set(err, ERR_AUTH, "that is not the password of %s; nothing was changed", u->name);
+    if (ret == 0 && (password || job->option.no_apop)) {
         secret_free(u->apop);
         u->apop = mem_copy_text(password ? password : "");
     }
-    return 0;
+    secret_free(password);
+    return ret;
 }
 
 /* Everything but the password. */
@@ -199,7 +200,7 @@ int user_edit_set(struct user_job *job, struct err *err)
     if (ret == 0)
         ret = set_rest(job, &u, err); /* what is wrong is said before anybody is asked for a password */
     if (ret == 0 && job->option.apop)
-        ret = (password = user_password_get(job, false, err)) ? 0 : -1;
+        ret = (password = user_password_raw(job, false, err)) ? 0 : -1;
     if (ret == 0)
         ret = find_again(job, &u, err);
     if (ret == 0) {

@@ -56,18 +56,19 @@ static int read_line(int fd, const sigset_t *open, char line[LINE])
     }
 }
 
-static char *prepared(const char line[LINE], int n, struct err *err)
+static char *sound(const char line[LINE], int n, struct err *err)
 {
-    char *password = NULL;
     if (n == -1)
         err_set(err, ERR_TEMP, "reading the password: %s", strerror(errno));
     else if (n == -2 || n > SECRET_MAX)
         err_set(err, ERR_INPUT, "the password has more than %d bytes", SECRET_MAX);
     else if (n <= 0)
         err_set(err, ERR_INPUT, "no password was given");
-    else if (!(password = secret_prepare((struct span){line, (size_t)n})))
+    else if (memchr(line, '\0', (size_t)n))
         err_set(err, ERR_INPUT, "a NUL in the password");
-    return password;
+    else
+        return mem_copy(line, (size_t)n);
+    return NULL;
 }
 
 static char *from_stdin(struct err *err)
@@ -76,7 +77,7 @@ static char *from_stdin(struct err *err)
     int n = read_line(STDIN_FILENO, NULL, line);
     if (n > 0 && line[n - 1] == '\r')
         n--;
-    char *password = prepared(line, n, err);
+    char *password = sound(line, n, err);
     mem_wipe(line, sizeof line);
     return password;
 }
@@ -119,7 +120,7 @@ static char *ask(int tty, const char *prompt, struct err *err)
     if (caught)
         raise(caught);
     errno = why;
-    char *password = prepared(line, n, err);
+    char *password = sound(line, n, err);
     mem_wipe(line, sizeof line);
     return password;
 }
@@ -149,7 +150,7 @@ static char *from_terminal(const struct user_job *job, bool again, struct err *e
     return NULL;
 }
 
-char *user_password_get(const struct user_job *job, bool again, struct err *err)
+char *user_password_raw(const struct user_job *job, bool again, struct err *err)
 {
     if (job->option.generate) {
         char text[32];
@@ -159,6 +160,13 @@ char *user_password_get(const struct user_job *job, bool again, struct err *err)
         return password;
     }
     return job->option.stdin_password ? from_stdin(err) : from_terminal(job, again, err);
+}
+
+char *user_password_get(const struct user_job *job, bool again, struct err *err)
+{
+    char *raw = user_password_raw(job, again, err), *prepared = raw ? secret_prepare(span_of(raw)) : NULL;
+    secret_free(raw);
+    return prepared;
 }
 
 void user_password_tell(const struct user_job *job, const char *password)

@@ -390,6 +390,15 @@ def test_password_that_saslprep_does_not_permit(place):
     assert rows["tab"]["scram256"] == "" and rows["last"]["scram256"]
 
 
+def test_imported_hash_of_unprepared_bytes(place):
+    """of "a, U+00A0, b", which SASLprep turns into "a b": whoever logs in with it knows the password"""
+    verifier = "$6$rounds=1000$abcdefgh$2N20ZKaTbde1.UJHTnMKRok5I7hfU/dGsIijFSOO7PyZ8lAJCrV09.nna2PbNjnmV8S2Wt2igFT3YsgUHxHAy."
+    place.run("import", place.file("passwd", "w:{CRYPT}%s\n" % verifier))
+    assert "not the password" in place.run("set", "w", "--apop", "--password-stdin", stdin="a b\n", status=77)
+    place.run("set", "w", "--apop", "--password-stdin", stdin="a\u00a0b\n")
+    assert place.rows()["w"]["apop"] == "a b"
+
+
 def test_import_from_stdin(place):
     assert "1 users imported" in place.run("import", "-", stdin="a:{PLAIN}x\n")
 
