@@ -11,7 +11,7 @@
 #include "tool/user_show.h"
 #include "tool/user_state.h"
 
-enum { ADD = 1, PASSWD = 2, SET = 4, DEL = 8, LIST = 16, SHOW = 32, IMPORT = 64 };
+enum { ADD = 1, PASSWD = 2, SET = 4, DEL = 8, LIST = 16, SHOW = 32, IMPORT = 64, CHANGES = ADD | PASSWD | SET | DEL | IMPORT };
 
 struct command {
     const char *word, *arguments;
@@ -164,6 +164,8 @@ int tool_user(struct conf *conf, int argc, char **argv)
     int ret = take_arguments(&job, c, argc - 2, argv + 2, &err);
     if (ret == 0)
         ret = c->run(&job, &err);
+    if (job.db && (c->bit & CHANGES)) /* an old secret in clear is not to lie beside the database until the server ends */
+        users_sweep(job.db);
     users_close(job.db);
     if (ret == 0)
         return 0;

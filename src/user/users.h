@@ -66,6 +66,8 @@ int users_each(struct users *db, int (*fn)(void *arg, const struct user *u), voi
 int users_begin(struct users *db, struct err *err);
 int users_commit(struct users *db, struct err *err);
 void users_rollback(struct users *db);
+/* Leaves nothing of what was in the database before in the write-ahead log, if others permit that soon. After all changes. */
+void users_sweep(struct users *db);
 
 /* A random key that was made with the database and stays: for SCRAM's false salts (sasl_salt_key), which would betray
  * who does not exist if they changed when a process is started again. */

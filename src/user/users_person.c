@@ -268,3 +268,12 @@ void users_rollback(struct users *db)
     if (!sqlite3_get_autocommit(db->sql))
         sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
 }
+
+void users_sweep(struct users *db)
+{
+    if (!db->sql)
+        return;
+    sqlite3_busy_timeout(db->sql, USERS_WAIT_WRITE);
+    sqlite3_wal_checkpoint_v2(db->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(db->sql, USERS_WAIT_READ);
+}

@@ -121,6 +121,24 @@ def test_passwd_and_apop(place):
     assert place.rows()["anna"]["apop"] == "p w "
 
 
+def test_old_secret_is_gone(place):
+    """also while the server holds the database open, and so its write-ahead log"""
+    place.run("add", "anna", "--apop", "--password-stdin", stdin="InTheClear42\n")
+    db = sqlite3.connect(place.db)
+    try:
+        db.execute("SELECT count(*) FROM person").fetchall()
+        for words, stdin in ((("set", "anna", "--no-apop"), ""), (("passwd", "anna", "--apop", "--password-stdin"), "InTheClear43\n"),
+                             (("passwd", "anna", "--password-stdin"), "other\n"), (("del", "anna"), "")):
+            place.run(*words, stdin=stdin)
+        folder = os.path.dirname(place.db)
+        assert "users.db-wal" in os.listdir(folder)
+        for name in os.listdir(folder):
+            with open(folder + "/" + name, "rb") as f:
+                assert b"InTheClear" not in f.read(), name
+    finally:
+        db.close()
+
+
 def test_set_and_del(place):
     place.run("add", "anna", "--generate")
     place.run("set", "anna", "--disable", "--store", "maildir:" + place.mail + "/x/{user}", "--gid", "62000")
