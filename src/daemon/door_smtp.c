@@ -202,7 +202,8 @@ static bool obey(struct reception *r, enum smtp_want want)
         return false;
     case SMTP_WANT_INPUT:
     case SMTP_WANT_ROOM:
-        reception_wait(r, r->door->start.conf.smtp_timeout);
+        if (r->step == RECEPTION_TALK) /* a delivery, some of whose answers wait for room, has a time of its own */
+            reception_wait(r, r->door->start.conf.smtp_timeout);
         break;
     }
     return false;

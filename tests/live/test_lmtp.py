@@ -262,6 +262,30 @@ def test_worker_lost(own_bed, how):
 
 # ---- what is held, and for how long
 
+@pytest.mark.root  # two mailboxes have two processes where they have two uids
+def test_answers_that_wait_for_room_leave_delivery_timeout_alone(own_bed):
+    """so many that they do not leave at once, while one mailbox takes longer than smtp_timeout"""
+    bed, silence, many = own_bed("smtp_timeout=2s", "delivery_timeout=1m", "recipients=3000"), 2, 2000
+    m = bed.mail()
+    m.ok("MAIL FROM:<>")
+    for _ in range(0, many, 50):
+        m.send("RCPT TO:<t1>\r\n" * 50)
+        assert all(m.reply().startswith(b"250") for _ in range(50))
+    fast = bed.role("deliver")
+    m.ok("RCPT TO:<other>")
+    (slow,) = set(bed.roles()["deliver"]) - {fast}
+    os.kill(slow, signal.SIGSTOP)
+    try:
+        os.kill(fast, signal.SIGKILL)  # all of its mailboxes are answered at once
+        m.data(HELLO)
+        time.sleep(2 * silence)
+    finally:
+        os.kill(slow, signal.SIGCONT)
+    assert [m.reply()[:3] for _ in range(many + 1)] == [b"451"] * many + [b"250"]
+    m.quit()
+    assert bed.received("other") == [HELLO]
+
+
 def memory_files(bed, roles=None):
     """paths of the door's memory files; as an ordinary user nobody may look, and there are none to see"""
     out = []
