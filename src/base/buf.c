@@ -106,15 +106,21 @@ static void make_room(struct buf *b, size_t n)
     grow(b, cap);
 }
 
+void buf_add_held(struct buf *b, const void *p, size_t n)
+{
+    assert(n <= b->max - b->len);
+    if (n == 0)
+        return;
+    make_room(b, n);
+    memcpy(b->mem + b->start + b->len, p, n);
+    b->len += n;
+}
+
 bool buf_add(struct buf *b, const void *p, size_t n)
 {
     if (n > buf_room(b))
         return false;
-    if (n == 0)
-        return true;
-    make_room(b, n);
-    memcpy(b->mem + b->start + b->len, p, n);
-    b->len += n;
+    buf_add_held(b, p, n);
     return true;
 }
 

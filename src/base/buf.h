@@ -36,6 +36,9 @@ void buf_wipe(struct buf *b);           /* empties it and overwrites what was th
 bool buf_add(struct buf *b, const void *p, size_t n);
 bool buf_add_span(struct buf *b, struct span s);
 bool buf_add_text(struct buf *b, const char *text);
+/* Adds what is in our memory already, and for which there was room when it came: others may have used up the budget since.
+ * n <= max - len. */
+void buf_add_held(struct buf *b, const void *p, size_t n);
 bool buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Room for at least one byte and at most `want`, contiguous; *got says how many. Write there, then

@@ -133,8 +133,7 @@ static void up(struct conn *c)
         c->bytes_in += got;
         moved += got;
         size_t given = give(r, scratch, got);
-        bool kept = buf_add(&c->in, scratch + given, got - given);
-        assert(kept);
+        buf_add_held(&c->in, scratch + given, got - given); /* as in conn_pull */
         if (!c->stream->pending(c))
             break;
     }

@@ -128,9 +128,14 @@ static void shares_a_budget(void **state)
     assert_true(buf_add(&late, bytes, BUF_SMALL));
     assert_int_equal(buf_room(&late), 0);
     assert_int_equal(budget.used, 16384 + BUF_SMALL);
+    /* What had its room before that keeps it. */
+    buf_add_held(&late, "more", 4);
+    assert_int_equal(late.len, BUF_SMALL + 4);
+    assert_memory_equal(buf_span(&late).p + BUF_SMALL, "more", 4);
+    assert_int_equal(budget.used, 16384 + late.cap);
     buf_fini(&big);
-    assert_int_equal(budget.used, BUF_SMALL);
-    assert_int_equal(buf_room(&late), 16384 - BUF_SMALL);
+    assert_int_equal(budget.used, late.cap);
+    assert_int_equal(buf_room(&late), 16384 - BUF_SMALL - 4);
     buf_fini(&late);
     assert_int_equal(budget.used, 0);
 }

@@ -1,0 +1,197 @@
+/* net/conn and TLS 1.3 clients that ask for new keys, which TLS answers by itself: with many such answers that they do
+ * not read. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/conn.h"
+#include "net_help.h"
+
+enum {
+    IN_MAX = 16384 + 1024,
+    OUT_MAX = 32768,
+    SOCKET = 8192,
+    UPDATE = 27 /* octets of a record that asks for new keys */
+};
+
+static struct tls_context *context;
+
+struct owner {
+    struct loop *l;
+    struct conn *c;
+    size_t got;
+    bool secure, ended;
+    enum conn_end why;
+};
+
+static void on_input(void *arg)
+{
+    struct owner *o = arg;
+    o->got += conn_in(o->c)->len;
+    buf_wipe(conn_in(o->c));
+}
+
+static void on_drained(void *arg)
+{
+}
+
+static void on_secure(void *arg)
+{
+    struct owner *o = arg;
+    o->secure = true;
+}
+
+static void on_ended(void *arg, enum conn_end why)
+{
+    struct owner *o = arg;
+    o->ended = true;
+    o->why = why;
+    conn_free(o->c);
+    o->c = NULL;
+}
+
+static const struct conn_events events = {on_input, on_drained, on_secure, on_ended};
+
+/* The room for answers is little, and for requests it is not. */
+static SSL *secured(struct owner *o, struct loop *l, int fds[2], struct budget *budget, unsigned stall_ms)
+{
+    const struct conn_limits limits = {IN_MAX, OUT_MAX, stall_ms, budget};
+    const int much = 16 * SOCKET;
+    tcp_pair(fds, SOCKET);
+    setsockopt(fds[0], SOL_SOCKET, SO_RCVBUF, &much, sizeof much);
+    setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &much, sizeof much);
+    *o = (struct owner){.l = l};
+    o->c = conn_new(l, fds[0], &limits, &events, o);
+    fcntl(fds[1], F_SETFL, O_NONBLOCK);
+    conn_start_tls(o->c, context);
+    SSL *client = client_new(fds[1], TLS1_3_VERSION, 0, "\4pop3");
+    for (unsigned i = 0; i < 2000 && !(SSL_do_handshake(client) == 1 && o->secure); i++)
+        run_for(l, 1);
+    assert_true(o->secure);
+    run_for(l, 5);
+    return client;
+}
+
+static void leave(struct owner *o, SSL *client, int fd)
+{
+    conn_free(o->c);
+    ERR_clear_error();
+    client_free(client);
+    close(fd);
+}
+
+/* A request of the client's, who reads no answer: false if the server takes none. */
+static bool ask(struct owner *o, SSL *client)
+{
+    unsigned tries = 0;
+    SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED);
+    while (!o->ended && SSL_do_handshake(client) != 1) {
+        ERR_clear_error();
+        if (tries++ == 50)
+            return false;
+        run_for(o->l, 1);
+    }
+    return true;
+}
+
+/* Until so much is kept of the answers for longer than the sockets need to find room, or no more is taken. */
+static void flood(struct owner *o, SSL *client, size_t kept)
+{
+    bool taken = true;
+    for (unsigned calm = 0; calm < 5 && taken && !o->ended; calm++) {
+        for (unsigned i = 1; taken && !o->ended && tls_unsent(conn_tls(o->c)) < kept; i++) {
+            taken = ask(o, client);
+            if (i % 50 == 0)
+                run_for(o->l, 1);
+            calm = 0;
+        }
+        if (!o->ended)
+            run_for(o->l, 5);
+    }
+}
+
+/* Requests and octets that come in one read: the answers take what is left of the budget, and the octets find their
+ * room all the same. */
+static void takes_octets_that_come_with_requests(bool relay, struct loop *l)
+{
+    enum { REQUESTS = 200 };
+    static char big[4096];
+    struct owner o;
+    int fds[2], pair[2], have = 0;
+    struct budget budget = {0, 8 << 20};
+    SSL *client = secured(&o, l, fds, &budget, 60000);
+    if (relay) {
+        unix_pair(pair);
+        conn_relay(o.c, pair[0]);
+        while (send(pair[0], big, sizeof big, MSG_DONTWAIT) > 0) {
+        } /* the worker takes nothing */
+    }
+    flood(&o, client, 1000);
+    assert_in_range(tls_unsent(conn_tls(o.c)), 1000, OUT_MAX / 2);
+    budget.ceiling = budget.used + 100; /* others hold the rest */
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED);
+        assert_int_equal(SSL_do_handshake(client), 1);
+    }
+    assert_int_equal(SSL_write(client, big, sizeof big), sizeof big);
+    for (unsigned i = 0; i < 2000 && have < REQUESTS * UPDATE + (int)sizeof big; i++) {
+        ioctl(fds[0], FIONREAD, &have);
+        usleep(1000);
+    }
+    for (unsigned i = 0; i < 2000 && conn_bytes_in(o.c) < sizeof big; i++)
+        run_for(l, 1);
+    assert_false(o.ended);
+    assert_int_equal(conn_bytes_in(o.c), sizeof big);
+    assert_int_equal(relay ? conn_in(o.c)->len : o.got, sizeof big);
+    assert_true(budget.used > budget.ceiling);
+    leave(&o, client, fds[1]);
+    if (relay)
+        close(pair[1]);
+    assert_int_equal(budget.used, 0);
+}
+
+static void takes_octets_behind_many_requests(void **state)
+{
+    takes_octets_that_come_with_requests(false, *state);
+}
+
+static void relays_octets_behind_many_requests(void **state)
+{
+    takes_octets_that_come_with_requests(true, *state);
+}
+
+static int begin(void **state)
+{
+    signal(SIGPIPE, SIG_IGN); /* a client of OpenSSL may speak to nobody */
+    context = make_context();
+    return loop_begin(state);
+}
+
+static int finish(void **state)
+{
+    int rc = loop_finish(state);
+    tls_context_free(context);
+    return rc;
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, finish)
+    const struct CMUnitTest tests[] = {
+        TEST(takes_octets_behind_many_requests),
+        TEST(relays_octets_behind_many_requests),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
