@@ -47,7 +47,7 @@ static void check_work(struct loop_call *call)
     if (c->exists && c->prepared)
         c->result = secret_verify(c->user.verifier, c->prepared, c->raw, &c->ok, &c->err);
     else
-        secret_verify_nobody(c->prepared ? c->prepared : "");
+        secret_verify_nobody(c->prepared ? c->prepared : "", c->prepared ? c->raw : "");
 }
 
 static struct span password_of(const struct auth_check *c)

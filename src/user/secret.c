@@ -238,7 +238,7 @@ int secret_verify(const char *verifier, const char *prepared, const char *raw, b
     if (strlen(prepared) > SECRET_MAX || strlen(raw) > SECRET_MAX)
         return 0; /* no password is longer; libcrypt refuses it before any work, for everybody alike */
     if (*verifier == '\0' || *verifier == '*' || *verifier == '!') {
-        secret_verify_nobody(prepared); /* locked, by shadow(5)'s custom */
+        secret_verify_nobody(prepared, raw); /* locked, by shadow(5)'s custom */
         return 0;
     }
     if (fits(verifier, prepared, ok, err))
@@ -246,12 +246,15 @@ int secret_verify(const char *verifier, const char *prepared, const char *raw, b
     return *ok || strcmp(raw, prepared) == 0 ? 0 : fits(verifier, raw, ok, err);
 }
 
-void secret_verify_nobody(const char *prepared)
+void secret_verify_nobody(const char *prepared, const char *raw)
 {
     static const unsigned char salt[16] = {0};
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-    if (setting_of(salt, setting))
-        secret_free(hash(prepared, setting, NULL));
+    if (strlen(prepared) > SECRET_MAX || strlen(raw) > SECRET_MAX || !setting_of(salt, setting))
+        return;
+    secret_free(hash(prepared, setting, NULL));
+    if (strcmp(raw, prepared) != 0)
+        secret_free(hash(raw, setting, NULL));
 }
 
 void secret_generate(char out[32])

@@ -22,8 +22,8 @@ int secret_make(struct user *u, const char *prepared, bool apop, struct err *err
  * were made of unprepared bytes. ok=false and 0: it does not. -1: the verifier cannot be used (unknown scheme). */
 int secret_verify(const char *verifier, const char *prepared, const char *raw, bool *ok, struct err *err);
 
-/* The same work for a name that does not exist. */
-void secret_verify_nobody(const char *prepared);
+/* The same work for a name that does not exist: as much as for a wrong password of who has a verifier of ours. */
+void secret_verify_nobody(const char *prepared, const char *raw);
 
 /* Is this a verifier that secret_verify can use (a scheme libcrypt knows)? */
 bool secret_known(const char *verifier);

@@ -10,6 +10,15 @@
 #include "user/secret.h"
 
 static struct err err;
+static unsigned hashes; /* that were computed */
+
+char *__real_crypt_rn(const char *password, const char *setting, void *work, int n);
+char *__wrap_crypt_rn(const char *password, const char *setting, void *work, int n);
+char *__wrap_crypt_rn(const char *password, const char *setting, void *work, int n)
+{
+    hashes++;
+    return __real_crypt_rn(password, setting, work, n);
+}
 
 static char *prepare(const char *text, size_t n)
 {
@@ -236,7 +245,41 @@ static void locked(void **state)
     assert_int_equal(secret_verify("$nonsense$", "x", "x", &ok, &err), -1);
     assert_int_equal(err.kind, ERR_PERM);
     assert_false(ok);
-    secret_verify_nobody("secret");
+    secret_verify_nobody("secret", "secret");
+}
+
+/* Nothing of how long it takes tells who exists. */
+static void as_many_hashes_for_nobody(void **state)
+{
+    static const struct {
+        const char *raw;
+        unsigned hashes;
+    } rows[] = {{"wrong", 1}, {"a\xc2\xa0" "b", 2}, {"a\tb", 1}, {"", 1}};
+    char longest[SECRET_MAX + 2] = {0};
+    struct user u = {0};
+    bool ok;
+    memset(longest, 'x', SECRET_MAX + 1);
+    assert_int_equal(secret_make(&u, "right", false, &err), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *prepared = secret_prepare(span_of(rows[i].raw));
+        const char *verifiers[] = {u.verifier, "*", ""};
+        for (size_t j = 0; j < sizeof verifiers / sizeof *verifiers; j++) {
+            hashes = 0;
+            assert_int_equal(secret_verify(verifiers[j], prepared, rows[i].raw, &ok, &err), 0);
+            assert_false(ok);
+            assert_int_equal(hashes, rows[i].hashes);
+        }
+        hashes = 0;
+        secret_verify_nobody(prepared, rows[i].raw);
+        assert_int_equal(hashes, rows[i].hashes);
+        secret_free(prepared);
+    }
+    hashes = 0;
+    assert_int_equal(secret_verify(u.verifier, longest, longest, &ok, &err), 0);
+    secret_verify_nobody(longest, longest);
+    secret_verify_nobody("x", longest);
+    assert_int_equal(hashes, 0);
+    user_free(&u);
 }
 
 static void generated(void **state)
@@ -259,6 +302,7 @@ int main(void)
         cmocka_unit_test(preparation),   cmocka_unit_test(making),   cmocka_unit_test(limits),
         cmocka_unit_test(without_scram), cmocka_unit_test(imported), cmocka_unit_test(unprepared),
         cmocka_unit_test(refused),       cmocka_unit_test(locked),   cmocka_unit_test(generated),
+        cmocka_unit_test(as_many_hashes_for_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
