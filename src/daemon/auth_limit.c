@@ -114,7 +114,7 @@ void auth_limit_failed(struct auth *a, struct auth_session *s)
     if (exempt(a, s))
         return;
     limit_rate_add(l->rates, owner_of(l, OF_FAILURES, s), a->start.conf.address_failures, MINUTE_MS, clock_ms());
-    limit_rate_add(l->rates, owner_of(l, OF_SUSPICION, s), 1, SUSPECT_MS, clock_ms());
+    limit_rate_touch(l->rates, owner_of(l, OF_SUSPICION, s), SUSPECT_MS, clock_ms());
 }
 
 void auth_limit_not_failed(struct auth *a, struct auth_session *s)
@@ -180,7 +180,7 @@ bool auth_limit_enter(struct auth *a, struct auth_session *s)
     struct auth_limit *l = a->limit;
     const struct conf *c = &a->start.conf;
     uint64_t user = owner_of(l, OF_USER, s), now = clock_ms();
-    limit_rate_add(l->known, owner_of(l, OF_PAIR, s), 1, DAY_MS, now);
+    limit_rate_touch(l->known, owner_of(l, OF_PAIR, s), DAY_MS, now);
     if (c->user_sessions && count_of(&l->users, user) >= c->user_sessions)
         return told(&l->sessions, "user_sessions", s, true);
     if (c->address_sessions && !exempt(a, s) && count_of(&l->addresses, owner_of(l, OF_ADDRESS, s)) >= c->address_sessions)

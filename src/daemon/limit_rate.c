@@ -96,6 +96,12 @@ void limit_rate_add(struct limit_rate *t, uint64_t owner, uint64_t most, uint64_
     (void)limit_rate_take(t, owner, most, period, now);
 }
 
+void limit_rate_touch(struct limit_rate *t, uint64_t owner, uint64_t period, uint64_t now)
+{
+    uint64_t us = now * US;
+    *place(t, owner, us) = (struct bucket){owner, us + period * US};
+}
+
 void limit_rate_give_back(struct limit_rate *t, uint64_t owner, uint64_t most, uint64_t period, uint64_t now)
 {
     uint64_t then = dry(t, owner, now * US);

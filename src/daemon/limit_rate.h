@@ -18,6 +18,8 @@ void limit_rate_free(struct limit_rate *t);
  * ms that never go back. */
 bool limit_rate_full(const struct limit_rate *t, uint64_t owner, uint64_t most, uint64_t period, uint64_t now); /* one more would be too many */
 void limit_rate_add(struct limit_rate *t, uint64_t owner, uint64_t most, uint64_t period, uint64_t now); /* one more, unless full */
+/* Dry `period` from now, however lately it was touched before: for what has happened within a day. */
+void limit_rate_touch(struct limit_rate *t, uint64_t owner, uint64_t period, uint64_t now);
 bool limit_rate_take(struct limit_rate *t, uint64_t owner, uint64_t most, uint64_t period, uint64_t now); /* both; false: full */
 void limit_rate_give_back(struct limit_rate *t, uint64_t owner, uint64_t most, uint64_t period, uint64_t now); /* one that was taken */
 bool limit_rate_dry(const struct limit_rate *t, uint64_t owner, uint64_t now); /* nothing is in it, or it was forgotten */

@@ -94,6 +94,18 @@ static void dry_again(void **state)
     assert_true(limit_rate_dry(t, 9, 100 + MINUTE));
 }
 
+static void touched_again(void **state)
+{
+    enum { HOUR = 60 * MINUTE };
+    struct limit_rate *t = *state;
+    for (uint64_t hours = 0; hours <= 23; hours += 23)
+        limit_rate_touch(t, 9, 24 * HOUR, hours * HOUR);
+    assert_false(limit_rate_dry(t, 9, 46 * HOUR));
+    assert_false(limit_rate_dry(t, 9, 47 * HOUR - 1));
+    assert_true(limit_rate_dry(t, 9, 47 * HOUR));
+    assert_true(limit_rate_dry(t, 8, 0)); /* another */
+}
+
 /* Many who have tried once do not make it forget who has tried often. */
 static void the_often_are_not_forgotten_for_the_many(void **state)
 {
@@ -140,6 +152,7 @@ int main(void)
         WITH_TABLE(no_limit),
         WITH_TABLE(what_was_taken_can_be_given_back),
         WITH_TABLE(dry_again),
+        WITH_TABLE(touched_again),
         WITH_TABLE(the_often_are_not_forgotten_for_the_many),
         WITH_TABLE(the_many_are_remembered_too),
         cmocka_unit_test(what_one_address_is),
