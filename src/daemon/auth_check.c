@@ -105,12 +105,16 @@ static void drop_check(struct auth_queued *q)
     check_free(check_of(q));
 }
 
-static void put_off_check(struct auth_queued *q)
+static void put_off_check(struct auth_queued *q, bool slowly)
 {
     struct auth_check *c = check_of(q);
     struct auth_session *s = asker(c);
-    if (s)
+    if (s && slowly) {
+        auth_limit_not_failed(c->auth, s);
+        auth_refuse_slowly(c->auth, s, ERR_LIMIT);
+    } else if (s) {
         auth_refuse(c->auth, s, ERR_LIMIT);
+    }
     check_free(c);
 }
 
@@ -178,7 +182,7 @@ static void check_password(struct auth *a, struct auth_session *s, struct span n
     s->abandoned = &c->queued.abandoned;
     s->step = AUTH_CHECK;
     if (!auth_queue_add(a, &c->queued, s))
-        put_off_check(&c->queued);
+        put_off_check(&c->queued, false);
 }
 
 /* ---- APOP (RFC 1939 §7): only for users who have a secret for it */
@@ -302,7 +306,7 @@ static void sasl_start(struct auth *a, struct auth_session *s, const struct talk
         return;
     }
     if (!sasl_shows_password(t->text[0]) || way_is_safe(t))
-        s->sasl = sasl_begin(a->sasl, t->text[0], auth_find_enabled, a, &err);
+        s->sasl = sasl_begin(a->sasl, t->text[0], auth_find_able, a, &err); /* a right proof is not told from a wrong one where POP3 is off */
     if (!s->sasl) {
         auth_refuse(a, s, ERR_AUTH);
         return;

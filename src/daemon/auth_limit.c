@@ -90,18 +90,31 @@ enum auth_line auth_limit_line(const struct auth *a, const struct auth_session *
     return limit_rate_dry(l->rates, owner_of(l, OF_SUSPICION, s), clock_ms()) ? AUTH_STRANGE : AUTH_SUSPECT;
 }
 
-/* A try counts as wrong from its beginning until it has shown that it is not: however many are made at once, no more are. */
+bool auth_limit_may_fail(struct auth *a, const struct auth_session *s)
+{
+    struct auth_limit *l = a->limit;
+    if (exempt(a, s) ||
+        !limit_rate_full(l->rates, owner_of(l, OF_FAILURES, s), a->start.conf.address_failures, MINUTE_MS, clock_ms()) || is_known(a, s))
+        return true;
+    return told(&l->tries, "address_failures", s, false);
+}
+
+/* A try counts as wrong against the user at the address from its beginning until it has shown that it is not: however many are made at
+ * once, no more are. Against the address it counts when it has been found wrong, or a crowd behind a NAT would keep itself out; whoever
+ * waits meanwhile is asked again. */
 bool auth_limit_check(struct auth *a, struct auth_session *s)
 {
     struct auth_limit *l = a->limit;
     const struct conf *c = &a->start.conf;
-    uint64_t now = clock_ms();
-    if (s->charged || exempt(a, s))
+    if (exempt(a, s))
         return true;
-    if (limit_rate_full(l->rates, owner_of(l, OF_FAILURES, s), c->address_failures, MINUTE_MS, now) &&
-        !is_known(a, s))
-        return told(&l->tries, "address_failures", s, false);
-    if (!limit_rate_take(l->rates, owner_of(l, OF_PAIR, s), c->user_failures, MINUTE_MS, now))
+    if (!auth_limit_may_fail(a, s)) {
+        auth_limit_not_failed(a, s);
+        return false;
+    }
+    if (s->charged)
+        return true;
+    if (!limit_rate_take(l->rates, owner_of(l, OF_PAIR, s), c->user_failures, MINUTE_MS, clock_ms()))
         return told(&l->tries, "user_failures", s, false);
     s->charged = true;
     return true;

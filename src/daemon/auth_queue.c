@@ -40,12 +40,14 @@ static void pump(struct auth *a)
         struct auth_queued *q = m->owner;
         if (q->abandoned) /* he has left: nobody pays for it */
             q->drop(q);
+        else if (!auth_limit_may_fail(a, q->session)) /* others of his address have failed while he waited */
+            q->put_off(q, true);
         else if (q->answer(q) || falls_behind(a, line, q)) /* the same password may have been checked while he waited */
             continue;
         else if (pool_call(a->pool, q->call))
             a->checking++;
         else /* not while fewer run than there are threads */
-            q->put_off(q);
+            q->put_off(q, false);
     }
 }
 
@@ -68,7 +70,7 @@ static bool make_room(struct auth *a, enum auth_line line, uint64_t key)
         return false;
     struct auth_queued *q = m->owner;
     crowd_leave(c, m);
-    q->put_off(q);
+    q->put_off(q, false);
     limit_reached(&a->crowded, "password_waiting");
     return true;
 }

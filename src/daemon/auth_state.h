@@ -80,7 +80,7 @@ struct auth_queued {
     bool abandoned; /* nobody waits for the answer any more */
     bool (*answer)(struct auth_queued *q);  /* true: what is remembered by now has answered him, and freed it */
     void (*drop)(struct auth_queued *q);    /* frees it */
-    void (*put_off)(struct auth_queued *q); /* the same, and tells him that it is */
+    void (*put_off)(struct auth_queued *q, bool slowly); /* the same, and tells him that it is: at once, or as one who has failed */
 };
 enum auth_line { AUTH_KNOWN, AUTH_STRANGE, AUTH_SUSPECT, AUTH_LINES };
 
@@ -171,7 +171,8 @@ void auth_refuse_init(struct auth *a);
 /* auth_limit.c: what one address and one user may do. false: it is too much, and was told */
 void auth_limit_init(struct auth *a);
 bool auth_limit_try(struct auth *a, const struct auth_session *s);         /* at the beginning of each try */
-bool auth_limit_check(struct auth *a, struct auth_session *s);             /* as soon as it is known who he would be */
+bool auth_limit_check(struct auth *a, struct auth_session *s);             /* as soon as it is known who he would be, and at each step then */
+bool auth_limit_may_fail(struct auth *a, const struct auth_session *s);    /* when his password's turn comes: may one more of his address be wrong? */
 void auth_limit_failed(struct auth *a, struct auth_session *s);            /* he has not shown it */
 void auth_limit_not_failed(struct auth *a, struct auth_session *s);        /* nor has he failed to */
 /* Has he shown it from there within a day? If not: has somebody failed there within ten minutes? */
