@@ -237,6 +237,15 @@ static enum tls_result result(struct tls_stream *s, int r, struct err *err)
     return s->eof ? TLS_CLOSED : TLS_FAILED;
 }
 
+/* OpenSSL writes nothing before it has the rest of a message that it has begun to read: whoever asks it to would turn round and round. No
+ * client sends a KeyUpdate, of five octets, in two records. */
+static enum tls_result half(struct tls_stream *s, struct err *err)
+{
+    s->failed = true;
+    err_set(err, ERR_INPUT, "tls: half a message of the client's");
+    return TLS_FAILED;
+}
+
 enum tls_result tls_handshake(struct tls_stream *s, struct err *err)
 {
     ERR_clear_error();
@@ -316,8 +325,10 @@ enum tls_result tls_write(struct tls_stream *s, const void *p, size_t n, size_t 
     while (*took < n) { /* all of it, however small the client wants his records (RFC 6066 §4): what they cost more is kept */
         size_t part = 0;
         int r = SSL_write_ex(s->ssl, (const char *)p + *took, n - *took, &part);
-        if (r != 1)
-            return result(s, r, err);
+        if (r != 1) {
+            enum tls_result why = result(s, r, err);
+            return why == TLS_WANT_READ && s->secure ? half(s, err) : why;
+        }
         *took += part;
     }
     if (s->taken < TLS_RECORD)
