@@ -103,6 +103,7 @@ void conn_set_io_end(struct conn *c, enum conn_io io);
 void conn_set_trouble(struct conn *c, const char *text);
 void conn_push(struct conn *c);            /* writes what the socket takes now of conn_out */
 bool conn_waits_to_send(const struct conn *c);
+void conn_note_read(struct conn *c, size_t before); /* after a read: of the stream's own answers more is unsent than before it, or less */
 void conn_note_progress(struct conn *c, bool progress); /* the write stall, after every try to send */
 void conn_look(struct conn *c, uint64_t now);           /* look_at has come */
 void conn_look_after_end(struct conn *c);               /* when it begins to linger */

@@ -88,6 +88,15 @@ static size_t push(struct conn *c, struct span s)
     return took;
 }
 
+void conn_note_read(struct conn *c, size_t before)
+{
+    if (c->stream->unsent(c) == before)
+        return;
+    c->blocked = conn_waits_to_send(c);
+    conn_note_progress(c, c->stream->unsent(c) < before);
+    c->drained |= !c->blocked; /* as in conn_push, which nothing calls then */
+}
+
 void conn_push(struct conn *c)
 {
     c->flush_at = 0;
@@ -148,14 +157,15 @@ static bool may_read(const struct conn *c)
 
 static bool may_watch(const struct conn *c)
 {
-    return c->paused && c->watch && !c->eof && !c->ahead.len;
+    return c->paused && c->watch && !c->eof && !c->ahead.len && c->stream->unsent(c) <= c->out.max / 2;
 }
 
 bool conn_pull(struct conn *c, struct buf *into)
 {
     char piece[CONN_PIECE];
-    size_t room = buf_room(into), got = 0;
+    size_t room = buf_room(into), before = c->stream->unsent(c), got = 0;
     enum conn_io io = c->stream->read(c, piece, room < sizeof piece ? room : sizeof piece, &got);
+    conn_note_read(c, before);
     if (io == CONN_IO_OK) {
         buf_add_held(into, piece, got); /* what TLS answered by itself in this read may have used up the budget */
         mem_wipe(piece, got); /* it may be a password */

@@ -120,8 +120,9 @@ static void up(struct conn *c)
     if (!c->ahead.len)
         give_kept(r, &c->in);
     for (size_t moved = 0; moved < FAIR && may_take(c);) {
-        size_t got = 0, room = buf_room(&c->in);
+        size_t got = 0, room = buf_room(&c->in), before = tls_unsent(c->tls);
         enum conn_io io = c->stream->read(c, scratch, room < sizeof scratch ? room : sizeof scratch, &got);
+        conn_note_read(c, before);
         if (io == CONN_IO_AGAIN)
             break;
         if (io == CONN_IO_EOF)
