@@ -69,6 +69,8 @@ struct accounts {
 
 /* $BUSTIA_ACCOUNTS, $XDG_CONFIG_HOME/bustia/accounts, ~/.config/bustia/accounts; NULL: none of them is set. Free with mem_free. */
 char *accounts_file(void);
+/* The one that is named, or else that of accounts_file. NULL, and ERR_CONFIG with what to do, if there is none. Free with mem_free. */
+char *accounts_file_of(const char *named, struct err *err);
 /* Fills `a`, adds everything that is wrong: with the file, that others may write it. -1: the file cannot be read. Free with
  * accounts_free, also then. What was read with problems that are fatal is fit for being shown, not for being used. */
 int accounts_load(struct accounts *a, const char *file, struct conf_problems *p, struct err *err);

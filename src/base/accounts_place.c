@@ -1,8 +1,10 @@
 /* accounts_place: where a person's files are (XDG Base Directory), hosts with ports, and destinations taken apart. */
 #include "base/accounts_impl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/conf_value.h"
 #include "base/mem.h"
@@ -40,6 +42,20 @@ char *accounts_file(void)
 {
     const char *named = getenv("BUSTIA_ACCOUNTS");
     return named && *named ? mem_copy_text(named) : xdg("XDG_CONFIG_HOME", "/.config", "/bustia/accounts");
+}
+
+char *accounts_file_of(const char *named, struct err *err)
+{
+    char *file = named ? mem_copy_text(named) : accounts_file();
+    if (!file) {
+        err_set(err, ERR_CONFIG, "neither HOME nor BUSTIA_ACCOUNTS says where the accounts are; -a FILE names them");
+        return NULL;
+    }
+    if (access(file, F_OK) == 0 || errno != ENOENT)
+        return file;
+    err_set(err, ERR_CONFIG, "there is no %.150s; `bustia conf --accounts --sample` prints one to begin with", file);
+    mem_free(file);
+    return NULL;
 }
 
 char *accounts_state_folder(void)

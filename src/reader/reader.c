@@ -69,10 +69,9 @@ static int find(const struct accounts *all, const char *name, const struct accou
 static int load(struct reader *r, const char *name, const struct account **a, struct err *err)
 {
     struct conf_problems problems = {0};
-    char *file = r->file ? mem_copy_text(r->file) : accounts_file();
+    char *file = accounts_file_of(r->file, err);
     if (!file)
-        return err_set(err, ERR_CONFIG,
-                       "neither HOME nor BUSTIA_ACCOUNTS says where the accounts are; -a FILE names them");
+        return -1;
     r->accounts = mem_alloc(sizeof *r->accounts);
     int result = accounts_load(r->accounts, file, &problems, err);
     if (result < 0)

@@ -12,7 +12,7 @@
 #include "check/check.h"
 #include "check/check_accounts.h"
 
-static const char usage[] = "check [--server|--accounts] [FILE]";
+static const char usage[] = "check [--server|--accounts] [FILE] | -a FILE";
 
 static const char *plural(unsigned n)
 {
@@ -129,8 +129,10 @@ int tool_check(const struct tool *t, int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--server") == 0)
             server = true;
-        else if (strcmp(argv[i], "--accounts") == 0)
-            accounts = true;
+        else if (strcmp(argv[i], "--accounts") == 0 || (strcmp(argv[i], "-a") == 0 && i + 1 < argc))
+            accounts = true; /* -a FILE, as with whatever else reads accounts */
+        else if (strcmp(argv[i], "-a") == 0)
+            return tool_wrong(usage, "-a wants a word: the file of accounts");
         else if (argv[i][0] == '-')
             return tool_no_option(usage, argv[i], options);
         else if (file)

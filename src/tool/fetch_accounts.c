@@ -1,9 +1,7 @@
 /* fetch_accounts: see the header. */
 #include "tool/fetch_accounts.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -67,13 +65,9 @@ int fetch_accounts_open(struct fetch_accounts *f, const char *file, char *const 
                         struct err *err)
 {
     *f = (struct fetch_accounts){.all = mem_alloc(sizeof(struct accounts))};
-    f->file = file ? mem_copy_text(file) : accounts_file();
+    f->file = accounts_file_of(file, err);
     if (!f->file)
-        return err_set(err, ERR_CONFIG,
-                       "neither HOME nor BUSTIA_ACCOUNTS says where the accounts are; -a FILE names them");
-    if (access(f->file, F_OK) < 0 && errno == ENOENT)
-        return err_set(err, ERR_CONFIG,
-                       "there is no %.150s; `bustia conf --accounts --sample` prints one to begin with", f->file);
+        return -1;
     if (accounts_load(f->all, f->file, &f->problems, err) < 0) {
         err->kind = ERR_CONFIG;
         return -1;

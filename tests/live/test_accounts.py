@@ -392,6 +392,7 @@ def test_a_file_is_checked_as_what_it_is(home, server):
     assert home.run("check", home.path).stdout == "%s: 0 errors, 0 warnings\n" % home.path
     assert home.run("check", "--server", home.path).returncode == 78
     assert "%s: 0 errors" % home.conf in home.run("check", home.conf).stdout
+    assert home.run("check", "-a", home.conf).stdout == home.run("check", "--accounts", home.conf).stdout
     assert home.run("check", "--accounts", home.conf).returncode == 78
 
 

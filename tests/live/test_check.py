@@ -285,10 +285,11 @@ def test_usage():
     for words, said in ((["--server", "--accounts"], "--server and --accounts exclude each other; without them both are checked"),
                         (["--no"], 'there is no option "--no"'),
                         (["--acounts"], 'there is no option "--acounts"; did you mean --accounts?'),
+                        (["-a"], "-a wants a word: the file of accounts"),
                         (["a", "b"], "one file is checked at a time, and b is another one")):
         p = run("check", *words)
         assert p.returncode == 64
-        assert p.stderr == "bustia: %s\nusage: bustia check [--server|--accounts] [FILE]\n" % said
+        assert p.stderr == "bustia: %s\nusage: bustia check [--server|--accounts] [FILE] | -a FILE\n" % said
     for words, said in ((["--verison"], 'there is no option "--verison"; did you mean --version?'), (["-x"], 'there is no option "-x"'),
                         (["-c"], "-c wants a word: the server's configuration")):
         p = run(*words)

@@ -458,7 +458,7 @@ def test_usage(tmp_path):
         assert out.count("ACCOUNT [" if words[0] in ("list", "send") else "ACCOUNT MESSAGE") == 1, out
     assert "usage: bustia list" in told(where.bustia("list", "--help"))
     assert 'there is no account "/var/x"; a folder is written maildir:/var/x\n' in told(where.bustia("list", "-a", where.file, "/var/x"), 64)
-    assert "cannot" in told(where.bustia("list", "-a", where.file + "x", "work"), 78)
+    assert "`bustia conf --accounts --sample` prints one to begin with" in told(where.bustia("list", "-a", where.file + "x", "work"), 78)
     where.text += "account = broken\nserver = \n"
     where.save()
     told(where.bustia("list", "-a", where.file, "broken"), 78)
