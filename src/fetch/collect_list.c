@@ -113,17 +113,15 @@ static bool is_taken(const struct plan_row *row)
     return row->take != PLAN_LEAVE && row->take != PLAN_DISCARD;
 }
 
-/* Not one uid is listed that was there last time: it may be that the server has given other uids to all. */
+/* A message that was there is listed no more: it may be that the server has given it, or all, another uid. Uids that
+ * are known say nothing against it: they may be what a check has found so that was cut off. */
 static bool has_others(const struct collect *c)
 {
     size_t at = 0;
-    bool missing = false;
-    for (const struct plan_row *row; (row = listing_next(&c->listing, &at));) {
-        if (row->msg && row->state != SEEN_NEW)
-            return false;
-        missing = missing || (row->state == SEEN_DELIVERED && !row->was_gone);
-    }
-    return missing;
+    for (const struct plan_row *row; (row = listing_next(&c->listing, &at));)
+        if (!row->msg && row->state == SEEN_DELIVERED && !row->was_gone)
+            return true;
+    return false;
 }
 
 /* What is to be fetched is counted; what only has to go is asked for first. */
@@ -135,8 +133,9 @@ static void look_over(struct collect *c)
         struct plan_row *row = c->listing.rows[i];
         if (row->take == PLAN_HEADERS && capa->known && !capa->top)
             row->take = PLAN_LEAVE;
-        if (row->take == PLAN_FETCH && row->state == SEEN_NEW && compare)
+        if (row->take == PLAN_FETCH && row->state <= SEEN_SEEN && compare)
             row->take = PLAN_COMPARE; /* it may be known from before the server gave it this uid */
+        row->untold = row->take == PLAN_COMPARE;
         if (row->take == PLAN_DISCARD || (row->take == PLAN_LEAVE && row->remove))
             collect_delete(c, i);
         if (!is_taken(row))

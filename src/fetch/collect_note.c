@@ -126,23 +126,32 @@ static bool all_named(const struct collect *c)
     return true;
 }
 
+/* As long as a message was to be compared and was not, it may be any of those that are not listed. */
+static bool all_compared(const struct collect *c)
+{
+    for (unsigned i = 0; i < c->listing.count; i++)
+        if (c->listing.rows[i]->untold)
+            return false;
+    return true;
+}
+
 /* A message that the listing does not have is not there, unless the listing cannot be all. */
-static bool is_unlisted(const struct collect *c, const struct plan_row *row, bool named)
+static bool is_unlisted(const struct plan_row *row, bool named, bool sure)
 {
     if (*row->uid == '=')
-        return !row->msg && named && !c->unsure;
-    return !row->msg && (!c->unsure || row->state == SEEN_SEEN);
+        return !row->msg && named && sure;
+    return !row->msg && (sure || row->state == SEEN_SEEN);
 }
 
 int collect_note_listing(struct collect *c, struct err *err)
 {
     size_t at = 0;
-    bool named = all_named(c);
+    bool named = all_named(c), sure = !c->unsure && all_compared(c);
     for (unsigned i = 0; i < c->listing.count; i++)
         if (note_listed(c, c->listing.rows[i], err))
             return -1;
     for (struct plan_row *row; (row = listing_next(&c->listing, &at));)
-        if (is_unlisted(c, row, named) && note_unlisted(c, row, err))
+        if (is_unlisted(row, named, sure) && note_unlisted(c, row, err))
             return -1;
     return c->noting ? seen_forget_gone(c->seen, c->now - (int64_t)SEEN_KEEP_DAYS * DAY, err) : 0;
 }

@@ -19,6 +19,7 @@ static int known(struct collect *c, struct plan_row *row, struct err *err)
     row->take = PLAN_LEAVE;
     row->why = PLAN_KNOWN;
     row->failures = 0;
+    row->whole = false; /* all of it is here */
     if (row->state == SEEN_DELETED)
         row->state = SEEN_DELIVERED;
     return row->was_gone ? collect_note(c, row, 0, c->body.d.sha256, NULL, NULL, err) : 0;
@@ -111,7 +112,7 @@ static int by_digest(struct collect *c, bool *same, struct err *err)
 {
     struct plan_row *row = c->listing.rows[c->body.d.at];
     struct kept kept = {.digested = false};
-    if (row->state == SEEN_NEW)
+    if (row->state <= SEEN_SEEN)
         return by_old_content(c, row, same, err);
     if (seen_find(c->seen, row->uid, keep, &kept, err) < 0)
         return -1;
@@ -149,8 +150,9 @@ static void hand_over(struct collect *c)
 
 int collect_same(struct collect *c, bool *same, struct err *err)
 {
-    const struct plan_row *row = c->listing.rows[c->body.d.at];
+    struct plan_row *row = c->listing.rows[c->body.d.at];
     bool named = *row->uid && !row->twice;
+    row->untold = false;
     if ((named ? by_digest : by_content)(c, same, err))
         return -1;
     if (!*same && c->body.failed.kind == ERR_NONE)

@@ -45,6 +45,7 @@ struct plan_row {
     bool whole : 1;       /* a person asked for all of it */
     bool was_gone : 1;    /* seen_row's gone was set */
     bool twice : 1;       /* the server gives its uid to several messages: it is none that can be used */
+    bool untold : 1;      /* the collector's: its content is to tell whether it is known, and has not come yet */
     bool tried : 1;       /* the collector's: it was asked for in this session */
     bool asked : 1;       /* the collector's: its DELE stands in the queue, or was sent */
     bool deleted : 1;     /* the collector's: and answered with yes */

@@ -5,11 +5,12 @@ import sqlite3
 import pytest
 
 from collecting import Collecting, change, text
-from popserver import PopServer
+from popserver import CAPA, PopServer
 
 pytestmark = pytest.mark.asan
 
 OK, FOR_NOW = 0, 75
+ONE_BY_ONE = [c for c in CAPA if c != "PIPELINING"]
 
 
 def lf(*messages):
@@ -148,3 +149,56 @@ def test_what_was_left_and_is_gone_is_not_remembered(box, junk):
                 s.add(text(i, 2000), b"%d-%d" % (check, i))
             assert fetched(c) == []
             assert len(rows(c)) == 5
+
+
+# ---- others for all, from now on
+
+
+def give_others(server):
+    for i, m in enumerate(server.drop):
+        m.uid = b"other%d" % i
+
+
+def refuse_the_fifth(session, arg):
+    return b"-ERR [SYS/TEMP] not now\r\n" if arg == "5" else None
+
+
+def test_reuid_cut(box):
+    """what is known by its new uid already says nothing of the rest"""
+    def cut(session, arg):
+        if arg == "5":
+            session.server.cut = session.sent + 30
+    with PopServer([(text(i, 500), b"uid%d" % i) for i in range(10)], capa=ONE_BY_ONE) as s:
+        c = box(s)
+        assert len(fetched(c)) == 10
+        give_others(s)
+        s.instead = {"RETR": cut}
+        assert c.fetch("one").status == FOR_NOW and len(c.mails()) == 10
+        s.instead, s.cut = {}, None
+        assert len(fetched(c)) == 10
+        s.add(text(10), b"other10")
+        assert len(fetched(c)) == 11 and sorted(rows(c)) == sorted("other%d" % i for i in range(11))
+
+
+def test_reuid_one_refused(box):
+    """what the server did not give is compared in the next check, and until then nothing counts as gone"""
+    with PopServer([(text(i, 500), b"uid%d" % i) for i in range(10)], capa=ONE_BY_ONE) as s:
+        c = box(s)
+        assert len(fetched(c)) == 10
+        give_others(s)
+        s.instead = {"RETR": refuse_the_fifth}
+        assert c.fetch("one").status == FOR_NOW and len(c.mails()) == 10
+        assert c.fetch("one").status == FOR_NOW and len(c.mails()) == 10
+        s.instead = {}
+        assert len(fetched(c)) == 10 and sorted(rows(c)) == ["other%d" % i for i in range(10)]
+
+
+def test_reuid_no_uidl_before(box):
+    with PopServer([text(i, 500) for i in range(10)], uidl=False, capa=ONE_BY_ONE) as s:
+        c = box(s)
+        assert len(fetched(c)) == 10
+        s.uidl = True
+        s.instead = {"RETR": refuse_the_fifth}
+        assert c.fetch("one").status == FOR_NOW and len(c.mails()) == 10
+        s.instead = {}
+        assert len(fetched(c)) == 10
