@@ -273,6 +273,10 @@ def test_answers_that_wait_for_room_leave_delivery_timeout_alone(own_bed):
         assert all(m.reply().startswith(b"250") for _ in range(50))
     fast = bed.role("deliver")
     m.ok("RCPT TO:<other>")
+    end = time.monotonic() + 10
+    while len(bed.roles()["deliver"]) < 2:  # RCPT is answered before it is there
+        assert time.monotonic() < end
+        time.sleep(0.05)
     (slow,) = set(bed.roles()["deliver"]) - {fast}
     os.kill(slow, signal.SIGSTOP)
     try:
