@@ -54,11 +54,17 @@ static void open_box(struct box *b)
 
 /* ---- room */
 
+/* A size is a foreign server's word: it is added to nothing. */
+static bool is_left(uint64_t quota, uint64_t used, uint64_t pending, uint64_t more)
+{
+    return !quota || (used <= quota && pending <= quota - used && more <= quota - used - pending);
+}
+
 static bool fits(const struct box *b, uint64_t octets, uint64_t messages)
 {
     const struct user *u = b->user;
-    return (!u->quota_octets || b->used.octets + b->pending.octets + octets <= u->quota_octets) &&
-           (!u->quota_messages || b->used.messages + b->pending.messages + messages <= u->quota_messages);
+    return is_left(u->quota_octets, b->used.octets, b->pending.octets, octets) &&
+           is_left(u->quota_messages, b->used.messages, b->pending.messages, messages);
 }
 
 /* Counted afresh before anybody is told that there is no room: other programs delete, too. */

@@ -182,6 +182,19 @@ static void test_over_quota(void **state)
     assert_int_equal(t->dest->count(t), 3);
 }
 
+static void test_a_size_that_wraps(void **state)
+{
+    static const struct out_about huge = {.wire = true, .size = UINT64_MAX - 10};
+    struct dest_test *t = *state;
+    dest_mailbox_person(t, 17 + 25, 0, false);
+    struct out *o = dest_open(t);
+    assert_int_equal(begin_and_commit(o, &sized), ERR_NONE);
+    assert_int_equal(begin_and_commit(o, &wire), ERR_NONE);
+    assert_int_equal(begin_and_commit(o, &sized), ERR_LIMIT);
+    assert_int_equal(begin_and_commit(o, &huge), ERR_LIMIT);
+    out_close(o);
+}
+
 /* What is open counts, and what is given up does not any more. */
 static void test_quota_of_what_is_open(void **state)
 {
@@ -228,6 +241,7 @@ int main(void)
         TEST(the_process_is_killed),
         TEST(who_has_none),
         TEST(over_quota),
+        TEST(a_size_that_wraps),
         TEST(quota_of_what_is_open),
         TEST(room_that_others_made),
     };
