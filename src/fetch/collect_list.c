@@ -44,7 +44,7 @@ static int take_uidl(struct collect *c, enum pop3_client_want want, struct err *
 /* May it be fetched, so that its size counts? */
 static bool needs_size(const struct plan_row *row)
 {
-    return row->state <= SEEN_FETCHED || row->was_gone || row->whole;
+    return row->state <= SEEN_FETCHED || row->state == SEEN_DELETED || row->was_gone || row->whole;
 }
 
 static bool ask_list(struct collect *c)

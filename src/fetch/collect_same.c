@@ -20,9 +20,10 @@ static int known(struct collect *c, struct plan_row *row, struct err *err)
     row->why = PLAN_KNOWN;
     row->failures = 0;
     row->whole = false; /* all of it is here */
-    if (row->state == SEEN_DELETED)
+    bool unsettled = row->state == SEEN_DELETED;
+    if (unsettled)
         row->state = SEEN_DELIVERED;
-    return row->was_gone ? collect_note(c, row, 0, c->body.d.sha256, NULL, NULL, err) : 0;
+    return row->was_gone || unsettled ? collect_note(c, row, 0, c->body.d.sha256, NULL, NULL, err) : 0;
 }
 
 struct kept {

@@ -97,6 +97,31 @@ def test_a_uid_that_had_a_message_which_was_left(box, kind):
         assert len(fetched(c)) == had + 1
 
 
+def test_unsettled_and_given_on_large(box):
+    """the size of what had the uid before says nothing of the one that has it now"""
+    with PopServer([(text(1), b"1")], instead={"QUIT": lambda s, a: b""}) as s:
+        c = box(s, delete="now")
+        assert c.fetch("one").status == FOR_NOW and s.left() == []
+        s.instead = {}
+        s.add(text(2, 200000), b"1")
+        assert fetched(c) == lf(text(1), text(2, 200000)) and s.left() == []
+
+
+def test_unsettled_then_never(box):
+    """that it was compared is noted: it is not fetched in each check"""
+    def retrs():
+        return len([x for x in s.said() if x.startswith("RETR")])
+    with PopServer([(text(i), b"%d" % i) for i in range(3)], update="never", instead={"QUIT": lambda s, a: b""}) as s:
+        c = box(s, delete="now")
+        assert c.fetch("one").status == FOR_NOW
+        s.instead = {}
+        c.text = c.text.replace("delete = now", "delete = never")
+        c.save()
+        assert len(fetched(c)) == 3
+        n = retrs()
+        assert len(fetched(c)) == 3 and retrs() == n
+
+
 # ---- of an account
 
 
