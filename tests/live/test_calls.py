@@ -109,7 +109,8 @@ def test_a_log_in(bed, tmp_path, port, most):
 
     used, seen = least(bed, tmp_path, work, SESSIONS, most)
     assert all(used[role] <= most[role] for role in most), used
-    assert seen["door"].get("getsockopt", 0) == 0  # of short answers it is not asked how much room there is
+    # Of short answers it is not asked how much room there is; whether somebody who has not closed after 20 ms still lives, it is.
+    assert seen["door"].get("getsockopt", 0) < SESSIONS / 5
     assert seen["mail"].get("getdents64", 0) == 0 and seen["mail"].get("pread64", 0) <= 2 * SESSIONS
 
 
