@@ -10,13 +10,12 @@
 
 #include "base/clock.h"
 #include "daemon/limit_address.h"
+#include "daemon/limit_files.h"
 
 enum {
-    RESERVE = 16,      /* a part of `connections` that is for addresses without one */
-    SILENT_MS = 5000,  /* so long one's own address, and one that is trusted, keeps its place */
-    SPARE_FILES = 64,  /* for log-ins, which need a descriptor on their way, and for the channels */
-    FILES_MS = 100,    /* how long the system's limit is believed: an administrator may change that of a process that runs */
-    SPARE_PART = 8     /* where there are few: an eighth */
+    RESERVE = 16,     /* a part of `connections` that is for addresses without one */
+    SILENT_MS = 5000, /* so long one's own address, and one that is trusted, keeps its place */
+    FILES_MS = 100    /* how long the system's limit is believed: an administrator may change that of a process that runs */
 };
 
 /* Who asks for a place, and so who may be asked to go for him. */
@@ -61,7 +60,7 @@ static bool is_trusted(const struct door *d, enum conf_service service, const ch
     return service == CONF_LMTP || sock_in_networks(address, d->start.conf.trusted_networks);
 }
 
-/* Log-ins need some too. What was accepted has the lowest number that was free. */
+/* Log-ins need some too, on their way, and so do the channels. */
 static bool few_files(struct door *d, int fd)
 {
     struct rlimit r;
@@ -70,8 +69,7 @@ static bool few_files(struct door *d, int fd)
         d->files_read = now;
         d->files = r.rlim_cur;
     }
-    uint64_t part = d->files / SPARE_PART;
-    return d->files && (uint64_t)fd + (part < SPARE_FILES ? part : SPARE_FILES) >= d->files;
+    return limit_few_files(d->files, fd);
 }
 
 /* What there is too little of, or NULL. `none`: his address has no place yet. */

@@ -19,7 +19,7 @@
 #include "daemon/lines.h"
 #include "daemon/master_state.h"
 
-enum { OTHER_FILES = 1024 /* channels, logs, listeners */, LOG_FAILED_MS = 1000, LINES_MOST = 1000 };
+enum { OTHER_FILES = 1024 /* channels, logs, listeners */, LINES_MOST = 1000 };
 
 static void log_problems(const struct conf_problems *p, const char *file)
 {
@@ -300,7 +300,7 @@ static int seal(struct master *m)
 /* The master's own lines are lost too when syslog has been restarted. The hook must not write: it only asks for a moment later. */
 static void log_failed(void)
 {
-    loop_timer_set(log_again, LOG_FAILED_MS);
+    loop_timer_set(log_again, MASTER_LOG_AGAIN_MS);
 }
 
 static void on_log_again(void *arg)

@@ -12,10 +12,9 @@ int master_run(const char *file);
  * oneself. */
 int master_may_start(const struct conf *c, uint32_t uid, uint32_t gid, const char *where, struct err *err);
 
-/* master_bounds.c. Of `files` descriptors so few are left, the last one taken being `fd`, that those must be kept for roles which end. */
-bool master_few_files(uint64_t files, int fd);
+enum { MASTER_LOG_AGAIN_MS = 1000 }; /* the log is opened anew once in so long, whoever asks, and however often */
 
-/* How many ms the log is not to be opened anew yet (0: it may be), which was done at `opened` (ms; 0: not yet). */
+/* master_bounds.c. How many ms it is not to be opened anew yet (0: it may be), which was done at `opened` (ms; 0: not yet). */
 unsigned master_log_wait(uint64_t now, uint64_t opened);
 
 #endif

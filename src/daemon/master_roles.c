@@ -14,7 +14,7 @@
 #include "base/account.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "daemon/master.h"
+#include "daemon/limit_files.h"
 
 enum { BACKOFF_FIRST_MS = 200, BACKOFF_MOST_MS = 5000, LIVED_MS = 1000 };
 
@@ -123,7 +123,7 @@ static struct child *spawn(struct master *m, enum role role, struct err *err)
     int pair[2];
     if (chan_pair(pair, err) < 0)
         return NULL;
-    if (is_worker(role) && master_few_files(m->files, pair[1])) {
+    if (is_worker(role) && limit_few_files(m->files, pair[1])) {
         close(pair[0]);
         close(pair[1]);
         err_set(err, ERR_TEMP, "too few descriptors are left for one more mail process");

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/limit_files.h"
 #include "daemon/master.h"
 
 enum { FIRST = 1000, GOOD = 61011 };
@@ -198,11 +199,11 @@ static void test_without_root(void **state)
 /* Some descriptors stay for the roles, whatever auth asks for. */
 static void test_few_files(void **state)
 {
-    assert_false(master_few_files(20000, 19935));
-    assert_true(master_few_files(20000, 19936));
-    assert_true(master_few_files(20000, 19999));
-    assert_false(master_few_files(256, 223));
-    assert_true(master_few_files(256, 224));
+    assert_false(limit_few_files(20000, 19935));
+    assert_true(limit_few_files(20000, 19936));
+    assert_true(limit_few_files(20000, 19999));
+    assert_false(limit_few_files(256, 223));
+    assert_true(limit_few_files(256, 224));
 }
 
 /* Once a second, however often somebody says that it is lost; and then it is. */
