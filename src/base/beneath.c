@@ -43,3 +43,16 @@ int beneath_open_name(int dir, const char *name, int flags)
     while (fd < 0 && errno == EINTR);
     return fd;
 }
+
+int beneath_sync(int dir, const char *made)
+{
+    int fd = beneath_open(dir, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    if (fd < 0)
+        fd = beneath_open(dir, made, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    int result = fd < 0 ? -1 : fsync(fd);
+    int saved = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return result;
+}

@@ -14,4 +14,8 @@ int beneath_open(int dir, const char *path, int flags, mode_t mode);
  * whether the way was left. Any other name ("..", with a slash) goes by beneath_open. */
 int beneath_open_name(int dir, const char *name, int flags);
 
+/* Makes the names in the directory `dir`, which may be open by its path alone, outlast a power cut. Where it may not be read: `made`,
+ * which lies in it, as common file systems write its entry with it. 0, or -1 with errno. */
+int beneath_sync(int dir, const char *made);
+
 #endif

@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/beneath.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -48,28 +49,13 @@ static int open_directory(int dir, const char *path)
     return maildir_beneath(dir, path, O_RDONLY | O_DIRECTORY);
 }
 
-/* The new entry of `dir` must survive a power cut before a message below it is vouched for. Where the directory may be
- * written to and not read, what was made is synced itself: common file systems write its entry with it. */
-static int sync_made(int dir, const char *name)
-{
-    int fd = open_directory(dir, ".");
-    if (fd < 0)
-        fd = open_directory(dir, name);
-    int result = fd < 0 ? -1 : fsync(fd);
-    int saved = errno;
-    if (fd >= 0)
-        close(fd);
-    errno = saved;
-    return result;
-}
-
 /* What could not be made durable is not left behind: who finds it there takes it for durable. */
 static int make_directory(int dir, const char *name)
 {
     bool made = mkdirat(dir, name, ONLY_US) == 0;
     if (!made && errno != EEXIST) /* if another was faster: its work is not durable yet */
         return -1;
-    if (sync_made(dir, name) == 0)
+    if (beneath_sync(dir, name) == 0)
         return 0;
     int saved = errno;
     if (made)
@@ -157,7 +143,7 @@ static int complete(const struct maildir_box *m, bool need_tmp, struct err *err)
     if (!there && !is_empty(m->dir))
         return err_set(err, ERR_TEMP, "%s is not a Maildir: it has neither new/ nor cur/", m->where);
     /* Whoever made it may have been killed before he made it durable, or be about to. */
-    if (!there && in_parent(m->root, m->path, sync_made) < 0)
+    if (!there && in_parent(m->root, m->path, beneath_sync) < 0)
         return err_set(err, ERR_TEMP, "the folder above %s: fsync: %s", m->where, strerror(errno));
     for (unsigned i = 0; i < PARTS; i++)
         if (!(there & 1u << i) && make_directory(m->dir, parts[i]) < 0 && (i != TMP || need_tmp))

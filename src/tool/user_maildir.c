@@ -80,25 +80,14 @@ static int make_entry(int parent, const char *name, uint32_t uid, uint32_t gid, 
     return ret && errno != EEXIST ? -1 : 0;
 }
 
-/* A message that is vouched for needs all above it: who puts it there finds them made. `dir` is open by its path alone. */
-static int sync_entries(int dir)
-{
-    int fd = beneath_open(dir, ".", O_RDONLY | O_DIRECTORY, 0);
-    int ret = fd < 0 ? -1 : fsync(fd);
-    int saved = errno;
-    if (fd >= 0)
-        close(fd);
-    errno = saved;
-    return ret;
-}
-
+/* Durable, as all above it: a message that is vouched for needs it, and who puts it there finds it made. */
 static int make_parts(int dir)
 {
     static const char *const parts[] = {"cur", "new", "tmp"};
     for (unsigned i = 0; i < 3; i++)
         if (mkdirat(dir, parts[i], ONLY_US) && errno != EEXIST)
             return -1;
-    return sync_entries(dir);
+    return beneath_sync(dir, ".");
 }
 
 static enum user_maildir fill(int parent, const char *name, uint32_t uid, uint32_t gid, bool made, struct err *err)
@@ -112,7 +101,7 @@ static enum user_maildir fill(int parent, const char *name, uint32_t uid, uint32
         return errno == EACCES ? left(err, "it cannot be opened") : wrong(err, "it is there, and no directory");
     }
     enum user_maildir result = made ? USER_MAILDIR_MADE : USER_MAILDIR_THERE;
-    if (made && sync_entries(parent)) {
+    if (made && beneath_sync(parent, ".")) {
         result = left(err, "it may not outlast a power cut: fsync of the folder above it");
     } else if (st.st_uid != uid) {
         result = wrong(err, "it is there, and belongs to another uid");
