@@ -113,13 +113,19 @@ static bool is_taken(const struct plan_row *row)
     return row->take != PLAN_LEAVE && row->take != PLAN_DISCARD;
 }
 
+/* What is here, whatever became of its DELE. */
+static bool is_here(const struct plan_row *row)
+{
+    return row->state == SEEN_DELIVERED || row->state == SEEN_DELETED || row->state == SEEN_QUARANTINED;
+}
+
 /* A message that was there is listed no more: it may be that the server has given it, or all, another uid. Uids that
  * are known say nothing against it: they may be what a check has found so that was cut off. */
 static bool has_others(const struct collect *c)
 {
     size_t at = 0;
     for (const struct plan_row *row; (row = listing_next(&c->listing, &at));)
-        if (!row->msg && row->state == SEEN_DELIVERED && !row->was_gone)
+        if (!row->msg && is_here(row) && !row->was_gone)
             return true;
     return false;
 }

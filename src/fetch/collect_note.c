@@ -126,11 +126,12 @@ static bool all_named(const struct collect *c)
     return true;
 }
 
-/* As long as a message was to be compared and was not, it may be any of those that are not listed. */
+/* As long as a message was to be compared and was not, it may be any of those that are not listed; but for one that the server refuses
+ * each time nothing is kept for ever. */
 static bool all_compared(const struct collect *c)
 {
     for (unsigned i = 0; i < c->listing.count; i++)
-        if (c->listing.rows[i]->untold)
+        if (c->listing.rows[i]->untold && c->listing.rows[i]->failures < c->account->attempts)
             return false;
     return true;
 }

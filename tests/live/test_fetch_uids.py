@@ -218,6 +218,55 @@ def test_reuid_one_refused(box):
         assert len(fetched(c)) == 10 and sorted(rows(c)) == ["other%d" % i for i in range(10)]
 
 
+def refuse_the_last(session, arg):
+    return b"-ERR never\r\n" if session.drop[int(arg) - 1].uid == b"other5" else None
+
+
+def refused_for_good(box, s):
+    """six, of which the last one's content can never be compared under its new uid"""
+    c = box(s)
+    assert len(fetched(c)) == 6
+    give_others(s)
+    s.instead = {"RETR": refuse_the_last}
+    for _ in range(8):
+        c.fetch("one")
+    return c
+
+
+def test_reuid_one_refused_for_good(box):
+    """what others remove counts as gone all the same"""
+    with PopServer([(text(i, 500), b"uid%d" % i) for i in range(6)], capa=ONE_BY_ONE) as s:
+        c = refused_for_good(box, s)
+        s.drop = s.drop[2:]
+        for _ in range(2):
+            c.fetch("one")
+        assert rows(c)["other0"][2] and rows(c)["other1"][2] and not rows(c)["other2"][2]
+
+
+def test_reuid_one_refused_for_good_and_one_given_on(box):
+    """a uid that is given on several checks later is another message's"""
+    with PopServer([(text(i, 500), b"uid%d" % i) for i in range(6)], capa=ONE_BY_ONE) as s:
+        c = refused_for_good(box, s)
+        gone = s.drop.pop(0)
+        for _ in range(3):
+            c.fetch("one")
+        s.add(text(77, 900), gone.uid)
+        for _ in range(3):
+            c.fetch("one")
+        assert text(77, 900).replace(b"\r\n", b"\n") in c.mails(), rows(c)
+
+
+def test_reuid_unsettled(box):
+    """QUIT went unanswered, so nobody knows what has been deleted; then all that is still there has other uids"""
+    with PopServer([(text(i), b"%d" % i) for i in range(1, 4)], update="never", instead={"QUIT": lambda s, a: b""}) as s:
+        c = box(s, delete="now")
+        assert c.fetch("one").status == FOR_NOW and len(c.mails()) == 3
+        s.instead = {}
+        give_others(s)
+        c.fetch("one")
+        assert len(c.mails()) == 3
+
+
 def test_reuid_no_uidl_before(box):
     with PopServer([text(i, 500) for i in range(10)], uidl=False, capa=ONE_BY_ONE) as s:
         c = box(s)
